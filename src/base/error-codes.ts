@@ -1,0 +1,85 @@
+/**
+ * The closed list of error codes, each with the exit code that a command ends with.
+ * Codes are stable: programs and runbooks match on them. Add a row rather than reuse one with another meaning.
+ */
+const EXIT = { failed: 1, usage: 2, badInput: 3, refused: 4, unreachable: 5, interrupted: 130 } as const;
+
+export const ERROR_CODES = {
+  internal: EXIT.failed,
+  usage: EXIT.usage,
+  interrupted: EXIT.interrupted,
+
+  // files and folders
+  "file-not-found": EXIT.badInput,
+  "file-unreadable": EXIT.badInput,
+  "file-corrupt": EXIT.badInput,
+  "file-exists": EXIT.badInput,
+  "folder-not-writable": EXIT.failed,
+  "disk-full": EXIT.failed,
+
+  // images and datasets
+  "nifti-corrupt": EXIT.badInput,
+  "nifti-unsupported": EXIT.badInput,
+  "geometry-mismatch": EXIT.badInput,
+  "geometry-invalid": EXIT.badInput,
+  "modality-missing": EXIT.badInput,
+  "intensity-invalid": EXIT.badInput,
+  "label-unknown": EXIT.badInput,
+  "label-convention-unknown": EXIT.badInput,
+  "dataset-empty": EXIT.badInput,
+  "dataset-too-small": EXIT.badInput,
+  "dataset-invalid": EXIT.badInput,
+
+  // graphs and training
+  "onnx-corrupt": EXIT.badInput,
+  "onnx-unsupported": EXIT.badInput,
+  "graph-invalid": EXIT.badInput,
+  "operator-unsupported": EXIT.badInput,
+  "gradient-unsupported": EXIT.badInput,
+  "shape-mismatch": EXIT.badInput,
+  "tensors-corrupt": EXIT.badInput,
+  "tensor-missing": EXIT.badInput,
+  "training-diverged": EXIT.failed,
+  "out-of-memory": EXIT.failed,
+  "verification-failed": EXIT.failed,
+
+  // studies
+  "study-invalid": EXIT.badInput,
+  "study-unknown": EXIT.badInput,
+  "study-not-approved": EXIT.refused,
+  "study-refused": EXIT.refused,
+  "patch-too-large": EXIT.badInput,
+
+  // aggregation
+  "update-shape": EXIT.badInput,
+  "update-not-finite": EXIT.badInput,
+  "update-wrong-round": EXIT.refused,
+  "aggregation-overflow": EXIT.refused,
+
+  // identity, protocol and transfer
+  "invitation-invalid": EXIT.refused,
+  "invitation-expired": EXIT.refused,
+  "invitation-used": EXIT.refused,
+  "certificate-untrusted": EXIT.refused,
+  "certificate-expired": EXIT.refused,
+  "site-unknown": EXIT.refused,
+  "signature-invalid": EXIT.refused,
+  "message-replayed": EXIT.refused,
+  "message-invalid": EXIT.badInput,
+  "protocol-version": EXIT.refused,
+  "roster-mismatch": EXIT.refused,
+  "object-missing": EXIT.badInput,
+  "object-corrupt": EXIT.badInput,
+  "limit-exceeded": EXIT.refused,
+  "quorum-not-reached": EXIT.failed,
+  "home-invalid": EXIT.badInput,
+  "home-locked": EXIT.failed,
+  "journal-corrupt": EXIT.badInput,
+  unreachable: EXIT.unreachable,
+} as const satisfies Record<string, number>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export function exitCodeOf(code: ErrorCode): number {
+  return ERROR_CODES[code];
+}

@@ -1,0 +1,7 @@
+export { type Json, canonicalJson } from "./canonical-json.ts";
+export { type Clock, systemClock } from "./clock.ts";
+export { ConsiliumError, type ErrorFields, invariant } from "./error.ts";
+export { ERROR_CODES, type ErrorCode, exitCodeOf } from "./error-codes.ts";
+export { isSha256, type Sha256, sha256 } from "./hash.ts";
+export { LIMITS } from "./limits.ts";
+export { createRandom, type Random, type SeedPath } from "./random.ts";

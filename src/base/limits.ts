@@ -1,0 +1,23 @@
+/**
+ * Every bound of the product under its name: sizes of messages, files and queues, and how long anything is waited
+ * for. A limit that is met is refused with `limit-exceeded` (or the code of its subject), never met in silence.
+ */
+export const LIMITS = {
+  /** A site's identifier: lower-case letters, digits and hyphens. */
+  siteIdChars: 63,
+  sitesPerFederation: 1024,
+  /** One protobuf message on the wire; tensors never travel in messages. */
+  messageBytes: 4 << 20,
+  /** One large object (weights, update, model file). */
+  objectBytes: 4 * 1024 ** 3,
+  /** One piece of a large object in transfer. */
+  chunkBytes: 4 << 20,
+  studyFileBytes: 1 << 20,
+  /** A NIfTI volume after decompression. */
+  volumeBytes: 2 * 1024 ** 3,
+  casesPerDataset: 100_000,
+  roundsPerStudy: 100_000,
+  invitationValidHours: 72,
+  certificateValidDays: 90,
+  requestTimeoutMs: 60_000,
+} as const;

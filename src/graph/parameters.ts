@@ -1,0 +1,161 @@
+/**
+ * A model's parameters: one contiguous Float32Array with named views, so that hashing, chunking, quantising and
+ * masking are one pass over memory. On disk they are safetensors (names sorted, float32, no metadata), whose
+ * SHA-256 is the model's identity.
+ */
+import { ConsiliumError, sha256 } from "../base/index.ts";
+
+export interface ParameterEntry {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** In elements, from the start of the data. */
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Entries sorted by name (UTF-16 code units), back to back from offset 0. */
+export interface ParameterLayout {
+  readonly entries: readonly ParameterEntry[];
+  /** Elements in all. */
+  readonly length: number;
+}
+
+export interface Parameters {
+  readonly layout: ParameterLayout;
+  /** Owned by this record; length `layout.length`. */
+  readonly data: Float32Array;
+}
+
+export function parameterLayout(shapes: ReadonlyMap<string, readonly number[]>): ParameterLayout {
+  let offset = 0;
+  const entries = [...shapes.keys()].sort().map((name) => {
+    const shape = shapes.get(name) ?? [];
+    const length = shape.reduce((product, dim) => product * dim, 1);
+    const entry: ParameterEntry = { name, shape, offset, length };
+    offset += length;
+    return entry;
+  });
+  return { entries, length: offset };
+}
+
+/** A view of one parameter; writing to it writes to the parameters. */
+export function parameterView(parameters: Parameters, entry: ParameterEntry): Float32Array {
+  return parameters.data.subarray(entry.offset, entry.offset + entry.length);
+}
+
+export function sameLayout(a: ParameterLayout, b: ParameterLayout): boolean {
+  if (a.entries.length !== b.entries.length) return false;
+  return a.entries.every((entry, i) => {
+    const other = b.entries[i];
+    return entry.name === other.name && entry.shape.join() === other.shape.join();
+  });
+}
+
+/** Little-endian safetensors bytes: 8-byte header length, JSON header padded with blanks to 8, then the data. */
+export function parametersToSafetensors(parameters: Parameters): Uint8Array {
+  const header: Record<string, { dtype: "F32"; shape: readonly number[]; data_offsets: [number, number] }> = {};
+  for (const { name, shape, offset, length } of parameters.layout.entries) {
+    header[name] = { dtype: "F32", shape, data_offsets: [4 * offset, 4 * (offset + length)] };
+  }
+  const json = JSON.stringify(header);
+  const text = Buffer.from(json + " ".repeat((8 - (Buffer.byteLength(json) % 8)) % 8));
+  const { data } = parameters;
+  const bytes = new Uint8Array(8 + text.length + data.byteLength);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+  bytes.set(text, 8);
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), 8 + text.length);
+  return bytes;
+}
+
+/** The SHA-256 of the safetensors bytes: `modelSha256` everywhere. */
+export function parametersSha256(parameters: Parameters): string {
+  return sha256(parametersToSafetensors(parameters));
+}
+
+export function parametersFromSafetensors(bytes: Uint8Array, subject: string): Parameters {
+  const tensors = readSafetensors(bytes, subject);
+  const shapes = new Map<string, readonly number[]>();
+  for (const [name, tensor] of tensors) {
+    if (tensor.dtype !== "F32") throw corrupt(subject, "float32 tensors", `${name} of ${tensor.dtype}`);
+    shapes.set(name, tensor.shape);
+  }
+  const layout = parameterLayout(shapes);
+  const data = new Float32Array(layout.length);
+  for (const entry of layout.entries) {
+    const source = tensors.get(entry.name)?.bytes ?? new Uint8Array();
+    new Uint8Array(data.buffer, 4 * entry.offset, 4 * entry.length).set(source);
+  }
+  return { layout, data };
+}
+
+export interface StoredTensor {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** A view into the file's bytes. */
+  readonly bytes: Uint8Array;
+}
+
+const BYTES_PER_ELEMENT: Readonly<Record<string, number>> = {
+  F64: 8,
+  I64: 8,
+  U64: 8,
+  F32: 4,
+  I32: 4,
+  U32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+};
+
+/**
+ * Reads any safetensors file (https://huggingface.co/docs/safetensors, "Format").
+ * @throws ConsiliumError `tensors-corrupt` for a header that does not fit the file.
+ */
+export function readSafetensors(bytes: Uint8Array, subject: string): Map<string, StoredTensor> {
+  if (bytes.length < 8) throw corrupt(subject, "at least 8 bytes", `${bytes.length} bytes`);
+  const headerBytes = Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true));
+  if (headerBytes > bytes.length - 8) throw corrupt(subject, "a header within the file", `one of ${headerBytes} bytes`);
+  let header: unknown;
+  try {
+    header = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset + 8, headerBytes).toString("utf8"));
+  } catch {
+    throw corrupt(subject, "a JSON header", "something else");
+  }
+  if (typeof header !== "object" || header === null) throw corrupt(subject, "a JSON object", typeof header);
+  const body = bytes.subarray(8 + headerBytes);
+  const tensors = new Map<string, StoredTensor>();
+  for (const [name, value] of Object.entries(header)) {
+    if (name !== "__metadata__") tensors.set(name, storedTensor(name, value, body, subject));
+  }
+  return tensors;
+}
+
+function storedTensor(name: string, value: unknown, body: Uint8Array, subject: string): StoredTensor {
+  const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
+  const whole = (n: unknown): n is number => Number.isSafeInteger(n) && (n as number) >= 0;
+  if (typeof dtype !== "string" || !Array.isArray(shape) || !shape.every(whole)) {
+    throw corrupt(subject, `a dtype and a shape for ${name}`, JSON.stringify(value)?.slice(0, 80) ?? "nothing");
+  }
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(whole)) {
+    throw corrupt(subject, `two offsets for ${name}`, JSON.stringify(offsets) ?? "nothing");
+  }
+  const [start, end] = offsets as [number, number];
+  const size = (BYTES_PER_ELEMENT[dtype] ?? Number.NaN) * shape.reduce((product, dim) => product * dim, 1);
+  if (end - start !== size || end > body.length) {
+    throw corrupt(subject, `${size} bytes for ${name}`, `offsets ${start} to ${end} of ${body.length}`);
+  }
+  return { dtype, shape, bytes: body.subarray(start, end) };
+}
+
+function corrupt(subject: string, expected: string, actual: string): ConsiliumError {
+  return new ConsiliumError("tensors-corrupt", {
+    subject,
+    expected,
+    actual,
+    hint: "The file is damaged or not safetensors: fetch or export it again.",
+  });
+}

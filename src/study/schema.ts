@@ -1,0 +1,148 @@
+/**
+ * The study file: everything a federation does, declared as data. A site reads, approves and signs exactly this;
+ * nothing outside it changes what runs there. Unknown keys are refused, because a key that is not understood may
+ * be the one that mattered.
+ */
+import { z } from "zod";
+
+const positive = z.number().positive();
+const count = z.number().int().min(1);
+const triple = z.tuple([count, count, count]);
+
+export const MODALITIES = ["t1", "t1ce", "t2", "flair"] as const;
+export type Modality = (typeof MODALITIES)[number];
+
+const task = z.strictObject({
+  /** Regions as unions of classes, in the order that reports show them. */
+  regions: z.record(z.string(), z.array(count).min(1)).default({ WT: [1, 2, 3], TC: [1, 3], ET: [3] }),
+  /** Class names in the order of the network's output channels; class 0 is background. */
+  labels: z
+    .array(z.string())
+    .min(2)
+    .default(["background", "necroticCore", "oedema", "enhancingTumour"]),
+  channels: z.array(z.enum(MODALITIES)).min(1).default([...MODALITIES]),
+  /** Isotropic working resolution. */
+  spacingMm: positive.default(1),
+});
+
+const network = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("unet3d"),
+    /** Resolution levels, the full one included. */
+    levels: z.number().int().min(2).max(7).default(4),
+    /** Features at full resolution; they double with each level. */
+    baseFeatures: count.default(16),
+    maxFeatures: count.default(320),
+  }),
+  z.strictObject({
+    kind: z.literal("onnx"),
+    /** Path of the model file, relative to the study file; the study carries its hash once submitted. */
+    file: z.string(),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/).optional(),
+  }),
+]);
+
+const optimiser = z.discriminatedUnion("kind", [
+  z.strictObject({
+    kind: z.literal("sgd"),
+    learningRate: positive,
+    momentum: z.number().min(0).lt(1).default(0.9),
+    nesterov: z.boolean().default(true),
+    weightDecay: z.number().min(0).default(0),
+  }),
+  z.strictObject({
+    kind: z.literal("adamw"),
+    learningRate: positive,
+    beta1: z.number().min(0).lt(1).default(0.9),
+    beta2: z.number().min(0).lt(1).default(0.999),
+    epsilon: positive.default(1e-8),
+    weightDecay: z.number().min(0).default(0.01),
+  }),
+]);
+
+const augmentation = z.strictObject({
+  /** Probability of mirroring, for each axis. */
+  flip: z.number().min(0).max(1).default(0.5),
+  /** Probability of a turn by a multiple of 90 degrees in a plane whose patch sides are equal. */
+  rotate90: z.number().min(0).max(1).default(0.25),
+  /** Each channel is multiplied by a factor from [1 - x, 1 + x]. */
+  intensityScale: z.number().min(0).lt(1).default(0.1),
+  /** Each channel is shifted by a summand from [-x, x], in standard deviations. */
+  intensityShift: z.number().min(0).default(0.1),
+  /** Exponent from [1 - x, 1 + x] on the channel brought to [0, 1]. */
+  gamma: z.number().min(0).lt(1).default(0.15),
+  /** Standard deviation up to x of added Gaussian noise. */
+  noise: z.number().min(0).default(0.05),
+});
+
+const training = z.strictObject({
+  loss: z
+    .strictObject({ kind: z.literal("crossEntropyAndDice") })
+    .default({ kind: "crossEntropyAndDice" }),
+  optimiser,
+  /** Learning rate over the whole study: constant, or (1 - progress)^power. */
+  schedule: z
+    .discriminatedUnion("kind", [
+      z.strictObject({ kind: z.literal("constant") }),
+      z.strictObject({ kind: z.literal("polynomial"), power: positive.default(0.9) }),
+    ])
+    .default({ kind: "polynomial", power: 0.9 }),
+  /** Optimiser moments between rounds: kept at the site, or started anew. They never travel. */
+  optimiserState: z.enum(["keep", "reset"]).default("keep"),
+  /** Voxels along x, y, z at the working resolution; each divisible by the network's total stride. */
+  patch: triple,
+  batch: count.default(1),
+  /** Probability that a patch is centred on tumour. */
+  tumourPatches: z.number().min(0).max(1).default(0.67),
+  /** Gradient steps of a site in a round: a number, or patches for each training case (steps rounded up). */
+  stepsPerRound: z.union([count, z.strictObject({ patchesPerCase: positive })]),
+  augmentation: augmentation.default(augmentation.parse({})),
+  /** Threads of one site's engine; explicit, because the bits depend on it. */
+  threads: z.number().int().min(1).max(256).default(1),
+  seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+});
+
+const rounds = z.strictObject({
+  count,
+  /** Sites whose updates close a round: `all`, or a number with the deadline. */
+  quorum: z.union([z.literal("all"), count]).default("all"),
+  /** Seconds after which a round closes with the updates at hand if the quorum is reached, and fails if not. */
+  deadlineS: positive.default(86_400),
+  /** The global model is evaluated at the sites after every n-th round, and after the last. */
+  evaluateEvery: count.default(1),
+});
+
+export const studySchema = z.strictObject({
+  schema: z.literal("consilium.study/1"),
+  name: z.string().min(1).max(200),
+  task: task.default(task.parse({})),
+  network,
+  training,
+  rounds,
+  aggregation: z
+    .strictObject({
+      algorithm: z.literal("fedavg").default("fedavg"),
+      weightBy: z.enum(["cases", "equal"]).default("cases"),
+      /** Bits of one coordinate of an update, sign included. */
+      precisionBits: z.number().int().min(8).max(32).default(24),
+    })
+    .default({ algorithm: "fedavg", weightBy: "cases", precisionBits: 24 }),
+  privacy: z.strictObject({}).default({}),
+  /** Whether a site's own figures travel to the coordinator. */
+  metrics: z.enum(["perSite", "summed"]).default("perSite"),
+  /** A site with fewer validation cases reports no figures of its own. */
+  minCasesPerMetric: count.default(1),
+  /** Large objects kept by the coordinator: every update, the last N rounds' or none after their round. */
+  retain: z
+    .union([z.enum(["none", "all"]), z.string().regex(/^last:[1-9][0-9]*$/)])
+    .default("last:2"),
+  /** Weights to start from (safetensors), instead of seeded random ones. */
+  initial: z
+    .strictObject({ file: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/).optional() })
+    .optional(),
+});
+
+export type Study = z.infer<typeof studySchema>;
+export type NetworkSpec = Study["network"];
+export type OptimiserSpec = Study["training"]["optimiser"];
+export type AugmentationSpec = Study["training"]["augmentation"];
