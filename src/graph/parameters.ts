@@ -126,7 +126,7 @@ export function readSafetensors(bytes: Uint8Array, subject: string): Map<string,
     throw corrupt(subject, "a JSON header", "something else");
   }
   if (typeof header !== "object" || header === null) throw corrupt(subject, "a JSON object", typeof header);
-  const body = bytes.subarray(8 + headerBytes);
+  const body = new Uint8Array(bytes.buffer, bytes.byteOffset + 8 + headerBytes, bytes.length - 8 - headerBytes);
   const tensors = new Map<string, StoredTensor>();
   for (const [name, value] of Object.entries(header)) {
     if (name !== "__metadata__") tensors.set(name, storedTensor(name, value, body, subject));

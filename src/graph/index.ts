@@ -1,0 +1,48 @@
+export { createGraphBuilder, type GraphBuilder, liveNodes } from "./builder.ts";
+export { checkGraph } from "./check-graph.ts";
+export { decodeOnnx, encodeOnnx } from "./codec.ts";
+export {
+  type Attribute,
+  type Attributes,
+  attr,
+  describeNode,
+  type Dim,
+  floatAttribute,
+  type Graph,
+  type GraphNode,
+  intAttribute,
+  intsAttribute,
+  stringAttribute,
+  type ValueInfo,
+} from "./graph.ts";
+export { isOpType, OP_TYPES, type OpType } from "./op-types.ts";
+export {
+  type ParameterEntry,
+  type ParameterLayout,
+  type Parameters,
+  parameterLayout,
+  parametersFromSafetensors,
+  parametersSha256,
+  parametersToSafetensors,
+  parameterView,
+  readSafetensors,
+  sameLayout,
+  type StoredTensor,
+} from "./parameters.ts";
+export {
+  axisOf,
+  type Fact,
+  flattenAxis,
+  need,
+  padsByAxis,
+  permutationOf,
+  reducedAxes,
+  shapeError,
+  sliceRanges,
+  splitSizes,
+  transposedWindowOf,
+  type Window,
+  windowOf,
+} from "./shape-rules.ts";
+export { separateMergedInitializers, specialise } from "./specialise.ts";
+export { type DataType, elementCount, float32Tensor, int64Tensor, type Tensor, tensorOf, tensorValues } from "./tensor.ts";

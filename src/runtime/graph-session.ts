@@ -1,0 +1,94 @@
+/**
+ * Runs a graph on ONNX Runtime. Everything that the bits depend on is explicit: threads, optimisation level, order of
+ * execution; threads do not spin, so that several processes can share the cores.
+ *
+ * `run` occupies the calling thread until it is done (the binding is synchronous): long work belongs in a worker.
+ */
+import { createRequire } from "node:module";
+import { arch, cpus, platform } from "node:os";
+import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
+import { ConsiliumError, type Json } from "../base/index.ts";
+import { encodeOnnx, type Graph } from "../graph/index.ts";
+
+export interface SessionOptions {
+  readonly threads: number;
+}
+
+export interface FeedTensor {
+  readonly dtype: "float32" | "uint8";
+  readonly shape: readonly number[];
+  /** Read during the run only. */
+  readonly data: Float32Array | Uint8Array;
+}
+
+export interface GraphSession {
+  /** Float outputs by name; the arrays belong to the caller. */
+  run(feeds: Readonly<Record<string, FeedTensor>>): Promise<Record<string, Float32Array>>;
+  close(): Promise<void>;
+}
+
+const GRAPH_OPTIMISATION = "all";
+
+/** @throws ConsiliumError `graph-invalid` where the runtime refuses the graph, `out-of-memory`. */
+export async function openGraphSession(graph: Graph, options: SessionOptions): Promise<GraphSession> {
+  return openModelSession(encodeOnnx(graph), graph.name, options);
+}
+
+/** The same from ONNX bytes. */
+export async function openModelSession(bytes: Uint8Array, subject: string, options: SessionOptions): Promise<GraphSession> {
+  let session: InferenceSession;
+  try {
+    session = await InferenceSession.create(bytes, {
+      executionProviders: ["cpu"],
+      intraOpNumThreads: options.threads,
+      interOpNumThreads: 1,
+      executionMode: "sequential",
+      graphOptimizationLevel: GRAPH_OPTIMISATION,
+      logSeverityLevel: 3,
+      extra: { session: { intra_op: { allow_spinning: "0" } } },
+    });
+  } catch (cause) {
+    throw runtimeError(cause, subject, "a graph that ONNX Runtime accepts");
+  }
+  return {
+    async run(feeds) {
+      const tensors: Record<string, OrtTensor> = {};
+      for (const [name, { dtype, shape, data }] of Object.entries(feeds)) {
+        tensors[name] = new OrtTensor(dtype, data as Float32Array, shape as number[]);
+      }
+      try {
+        const results = await session.run(tensors);
+        return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, tensor.data as Float32Array]));
+      } catch (cause) {
+        throw runtimeError(cause, subject, "a run to its end");
+      }
+    },
+    close: () => session.release(),
+  };
+}
+
+function runtimeError(cause: unknown, subject: string, expected: string): ConsiliumError {
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const memory = /alloc|memory/i.test(text);
+  return new ConsiliumError(memory ? "out-of-memory" : "graph-invalid", {
+    subject,
+    expected,
+    actual: text.split("\n")[0].slice(0, 300),
+    hint: memory ? "Take a smaller patch or batch, or a machine with more memory." : "Please report the network that shows it.",
+    cause,
+  });
+}
+
+/** What the bits of a result depend on beside its inputs (docs/ARCHITECTURE.md, "What makes bits equal"). */
+export function runRecord(threads: number): { readonly [key: string]: Json } {
+  const require = createRequire(import.meta.url);
+  const { version } = require("onnxruntime-node/package.json") as { version: string };
+  return {
+    runtime: `onnxruntime-node ${version}`,
+    provider: "cpu",
+    graphOptimisation: GRAPH_OPTIMISATION,
+    threads,
+    platform: `${platform()}-${arch()}`,
+    cpu: cpus()[0]?.model.trim() ?? "unknown",
+  };
+}

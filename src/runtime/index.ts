@@ -1,0 +1,3 @@
+export { type FeedTensor, type GraphSession, openGraphSession, openModelSession, runRecord, type SessionOptions } from "./graph-session.ts";
+export { type Batch, openTrainingSession, type StepResult, type TrainingSession, type TrainingSessionOptions } from "./training-session.ts";
+export { type VectorLosses, type Verification, verifyModel } from "./verify-model.ts";

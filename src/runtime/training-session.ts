@@ -1,0 +1,92 @@
+/**
+ * A training step that is ready to run, with the parameters and optimiser state that it moves. One session is one
+ * network at one patch and batch; its memory is the runtime's arena plus three copies of the parameters.
+ */
+import { ConsiliumError } from "../base/index.ts";
+import type { Graph, ParameterLayout } from "../graph/index.ts";
+import type { OptimiserSpec } from "../study/index.ts";
+import { buildTrainingStep, STEP, stepScalars } from "../training/index.ts";
+import { openGraphSession } from "./graph-session.ts";
+
+export interface Batch {
+  /** [N, C, ...]; read during the step only. */
+  readonly image: Float32Array;
+  /** Classes, [N, ...]. */
+  readonly labels: Uint8Array;
+}
+
+export interface StepResult {
+  readonly loss: number;
+  /** [P], where the session was opened with its gradient. */
+  readonly gradient?: Float32Array;
+  readonly logits?: Float32Array;
+}
+
+export interface TrainingSession {
+  readonly layout: ParameterLayout;
+  /** Length of the optimiser's state. */
+  readonly stateLength: number;
+  /** Sets where to go on from; the arrays are copied. `stepsTaken` is the age of the optimiser's state. */
+  load(parameters: Float32Array, state: Float32Array | null, stepsTaken: number): void;
+  /** @throws ConsiliumError `training-diverged` for a loss that is no number. */
+  step(batch: Batch, learningRate: number): Promise<StepResult>;
+  /** Views of the current values, valid until the next step. */
+  parameters(): Float32Array;
+  state(): Float32Array;
+  close(): Promise<void>;
+}
+
+export interface TrainingSessionOptions {
+  readonly inputShape: readonly number[];
+  readonly optimiser: OptimiserSpec;
+  readonly threads: number;
+  readonly withGradient?: boolean;
+}
+
+export async function openTrainingSession(network: Graph, options: TrainingSessionOptions): Promise<TrainingSession> {
+  const { graph, layout, stateLength, logitsShape } = buildTrainingStep(network, options);
+  const session = await openGraphSession(graph, options);
+  const labelsShape = [logitsShape[0], ...logitsShape.slice(2)];
+  let parameters: Float32Array = new Float32Array(layout.length);
+  let state: Float32Array = new Float32Array(stateLength);
+  let steps = 0;
+  return {
+    layout,
+    stateLength,
+    load(nextParameters, nextState, stepsTaken) {
+      parameters = nextParameters.slice();
+      state = nextState === null ? new Float32Array(stateLength) : nextState.slice();
+      steps = stepsTaken;
+    },
+    async step(batch, learningRate) {
+      const scalars = stepScalars(options.optimiser, steps + 1, learningRate);
+      const results = await session.run({
+        [STEP.image]: { dtype: "float32", shape: options.inputShape, data: batch.image },
+        [STEP.labels]: { dtype: "uint8", shape: labelsShape, data: batch.labels },
+        [STEP.parameters]: { dtype: "float32", shape: [layout.length], data: parameters },
+        [STEP.state]: { dtype: "float32", shape: [stateLength], data: state },
+        [STEP.scalars]: { dtype: "float32", shape: [scalars.length], data: scalars },
+      });
+      const loss = results[STEP.loss][0];
+      if (!Number.isFinite(loss)) throw diverged(loss, steps + 1);
+      parameters = results[STEP.nextParameters];
+      state = results[STEP.nextState];
+      steps++;
+      const gradient = results[STEP.gradient];
+      const logits = results[STEP.logits];
+      return { loss, ...(gradient && { gradient }), ...(logits && { logits }) };
+    },
+    parameters: () => parameters,
+    state: () => state,
+    close: () => session.close(),
+  };
+}
+
+function diverged(loss: number, step: number): ConsiliumError {
+  return new ConsiliumError("training-diverged", {
+    subject: `step ${step}`,
+    expected: "a finite loss",
+    actual: String(loss),
+    hint: "Lower the learning rate, and look for intensities out of range in the batch's cases.",
+  });
+}

@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { describeStudy, gradientStepsPerRound, parseStudy, type Study, studyDifference, studyHash } from "./index.ts";
+
+const study: Study = parseStudy({
+  schema: "consilium.study/1",
+  name: "Brain tumour",
+  network: { kind: "unet3d" },
+  training: {
+    optimiser: { kind: "sgd", learningRate: 0.01 },
+    patch: [32, 32, 32],
+    stepsPerRound: { patchesPerCase: 1.5 },
+    batch: 2,
+  },
+  rounds: { count: 20, deadlineS: 5400 },
+});
+
+describe("describeStudy", () => {
+  it("tells a reviewer what runs, what leaves and what is not protected", () => {
+    const text = describeStudy(study);
+    for (const said of [
+      "A 3D U-Net of 4 levels",
+      "No code from outside runs",
+      "T1, T1 with contrast, T2, FLAIR",
+      "WT (necroticCore, oedema, enhancingTumour)",
+      "one number of 24 bits for each weight",
+      "The coordinator sees this site's own update",
+      "20 round(s); each closes when all sites have answered, after at most 90 minutes",
+      "the updates of the last 2 round(s)",
+    ]) {
+      expect(text).toContain(said);
+    }
+  });
+
+  it("says something else where the study says something else", () => {
+    const other = describeStudy(
+      parseStudy({
+        ...study,
+        network: { kind: "onnx", file: "net.onnx", sha256: "a".repeat(64) },
+        aggregation: { ...study.aggregation, weightBy: "equal" },
+        retain: "none",
+        rounds: { ...study.rounds, quorum: 2, evaluateEvery: 5 },
+      }),
+    );
+    expect(other).toContain('ONNX model "net.onnx" (SHA-256 aaaa');
+    expect(other).toContain("plain mean");
+    expect(other).toContain("at least 2 site(s)");
+    expect(other).toContain("After every 5 rounds and the last");
+    expect(other).toContain("no site's update once its round is closed");
+  });
+});
+
+describe("gradientStepsPerRound", () => {
+  it("rounds patches for each case up to whole batches", () => {
+    expect(gradientStepsPerRound(study, 3)).toBe(3);
+    expect(gradientStepsPerRound(study, 1)).toBe(1);
+    const fixed = { ...study, training: { ...study.training, stepsPerRound: 7 } };
+    expect(gradientStepsPerRound(fixed, 100)).toBe(7);
+  });
+});
+
+describe("studyDifference", () => {
+  it("names the keys that changed", () => {
+    const next = { ...study, minCasesPerMetric: 3, initial: { file: "w.safetensors" } };
+    expect(studyDifference(study, next)).toEqual([
+      { path: "initial.file", after: '"w.safetensors"' },
+      { path: "minCasesPerMetric", before: "1", after: "3" },
+    ]);
+  });
+
+  it("is empty exactly where the hashes are equal", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 }), (a, b) => {
+        const [before, after] = [a, b].map((count) => ({ ...study, rounds: { ...study.rounds, count } }));
+        expect(studyDifference(before, after).length === 0).toBe(studyHash(before) === studyHash(after));
+      }),
+    );
+  });
+});

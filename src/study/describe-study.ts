@@ -1,0 +1,115 @@
+/**
+ * The study in plain words, for the person at a hospital who approves or refuses it: what will run, on which data,
+ * what leaves, what never leaves, and what this study does not protect against. Every sentence is worked out from
+ * the study itself.
+ */
+import type { Study } from "./schema.ts";
+
+const MODALITY_NAMES = { t1: "T1", t1ce: "T1 with contrast", t2: "T2", flair: "FLAIR" } as const;
+
+/** Gradient steps of one site in one round. */
+export function gradientStepsPerRound(study: Study, trainingCases: number): number {
+  const { stepsPerRound, batch } = study.training;
+  if (typeof stepsPerRound === "number") return stepsPerRound;
+  return Math.max(1, Math.ceil((stepsPerRound.patchesPerCase * trainingCases) / batch));
+}
+
+/** Several lines of text, in sections; no line is longer than it needs to be for a terminal to wrap it. */
+export function describeStudy(study: Study): string {
+  const sections: readonly (readonly [string, readonly string[]])[] = [
+    ["What runs here", whatRuns(study)],
+    ["On which data", onWhichData(study)],
+    ["What leaves this site", whatLeaves(study)],
+    ["What never leaves", ["Scans, label maps, the names of cases and patients, the optimiser's state."]],
+    ["What this study does not protect against", whatIsNotProtected()],
+    ["Limits", limits(study)],
+  ];
+  const body = sections.map(([title, lines]) => [title, ...lines.map((line) => `  - ${line}`)].join("\n"));
+  return [`Study "${study.name}"`, ...body].join("\n\n");
+}
+
+function whatRuns(study: Study): string[] {
+  const { network, training } = study;
+  const { optimiser, schedule, patch, batch } = training;
+  const weight =
+    study.aggregation.weightBy === "cases"
+      ? "The model is the mean of the sites' updates weighted by training cases."
+      : "The model is the plain mean of the sites' updates.";
+  const model =
+    network.kind === "unet3d"
+      ? `A 3D U-Net of ${network.levels} levels, ${network.baseFeatures} features at full resolution (at most ${network.maxFeatures}).`
+      : `A network given as the ONNX model "${network.file}" (SHA-256 ${network.sha256 ?? "not yet fixed"}).`;
+  const steps =
+    typeof training.stepsPerRound === "number"
+      ? `${training.stepsPerRound} gradient steps a round`
+      : `${training.stepsPerRound.patchesPerCase} patches for each training case a round`;
+  return [
+    model,
+    `Training by ${optimiser.kind === "sgd" ? "gradient descent with momentum" : "AdamW"}, learning rate ` +
+      `${optimiser.learningRate}${schedule.kind === "constant" ? "" : ", falling over the study"}; ${steps}.`,
+    `Patches of ${patch.join(" x ")} voxels, ${batch} at a time, on ${training.threads} processor thread(s).`,
+    study.initial === undefined
+      ? "It starts from random weights, the same at every site."
+      : `It starts from the weights "${study.initial.file}" (SHA-256 ${study.initial.sha256 ?? "not yet fixed"}).`,
+    weight,
+    "Everything is declared as data. No code from outside runs at this site.",
+  ];
+}
+
+function onWhichData(study: Study): string[] {
+  const { channels, regions, labels, spacingMm } = study.task;
+  const names = channels.map((channel) => MODALITY_NAMES[channel]).join(", ");
+  const unions = Object.entries(regions).map(
+    ([region, classes]) => `${region} (${classes.map((each) => labels[each]).join(", ")})`,
+  );
+  return [
+    `The cases that this site registered: ${names}, and their label maps, at ${spacingMm} mm.`,
+    "Training uses the site's training cases; its validation cases are only evaluated.",
+    `Regions of interest: ${unions.join("; ")}.`,
+  ];
+}
+
+function whatLeaves(study: Study): string[] {
+  const { rounds, aggregation, metrics, minCasesPerMetric } = study;
+  const figures =
+    metrics === "perSite"
+      ? "sums of Dice and HD95 by region over this site's validation cases, visible to the coordinator"
+      : "sums of Dice and HD95 by region, visible only as totals over all sites";
+  return [
+    `Each round, the model update: one number of ${aggregation.precisionBits} bits for each weight of the network.`,
+    "With it: the numbers of training cases and gradient steps, the mean loss, and a record of engine and processor.",
+    `After every ${rounds.evaluateEvery === 1 ? "round" : `${rounds.evaluateEvery} rounds`} and the last: ${figures}; ` +
+      `none with fewer than ${minCasesPerMetric} validation case(s).`,
+    "Signs of life: what the site is doing and how far it is.",
+    "Every message and object is listed, with size and digest, in this site's own log.",
+  ];
+}
+
+function whatIsNotProtected(): string[] {
+  return [
+    "The coordinator sees this site's own update: there is no secure aggregation in this study.",
+    "No noise is added: traces of single patients in the model are not bounded by differential privacy.",
+  ];
+}
+
+function limits(study: Study): string[] {
+  const { count, quorum, deadlineS } = study.rounds;
+  return [
+    `${count} round(s); each closes when ${quorum === "all" ? "all sites have" : `at least ${quorum} site(s) have`} answered, ` +
+      `after at most ${duration(deadlineS)}.`,
+    `The coordinator keeps ${retained(study.retain)}.`,
+    "The approval covers exactly this study and this list of sites; a change of either asks for a new one.",
+  ];
+}
+
+function retained(retain: Study["retain"]): string {
+  if (retain === "none") return "no site's update once its round is closed";
+  if (retain === "all") return "every site's updates";
+  return `the updates of the last ${retain.slice("last:".length)} round(s)`;
+}
+
+function duration(seconds: number): string {
+  if (seconds >= 7200) return `${Number((seconds / 3600).toFixed(1))} hours`;
+  if (seconds >= 120) return `${Number((seconds / 60).toFixed(1))} minutes`;
+  return `${seconds} seconds`;
+}

@@ -1,0 +1,14 @@
+export { describeStudy, gradientStepsPerRound } from "./describe-study.ts";
+export { type LoadedStudy, loadStudyFile } from "./load-study.ts";
+export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";
+export {
+  type AugmentationSpec,
+  MODALITIES,
+  type Modality,
+  type NetworkSpec,
+  type OptimiserSpec,
+  type Study,
+  studySchema,
+} from "./schema.ts";
+export { checkPatchFits, checkStudyConsistency, type NetworkFacts, networkStride } from "./study-consistency.ts";
+export { type StudyChange, studyDifference } from "./study-difference.ts";

@@ -1,0 +1,170 @@
+/**
+ * What the schema cannot say of one key alone: keys that must agree with each other, with the network's own shape,
+ * with the roster, or with a site's volumes. Everything is refused before anything runs.
+ */
+import { ConsiliumError } from "../base/index.ts";
+import type { NetworkSpec, Study } from "./schema.ts";
+import { type StudyProblem, studyError } from "./study-problems.ts";
+
+/** Classes of the product's label maps: 0 background, 1 necrotic core, 2 oedema, 3 enhancing tumour. */
+const LABEL_MAP_CLASSES = 4;
+
+/** What is known beside the study file itself; what is absent is not checked. */
+export interface NetworkFacts {
+  /** Of an ONNX model: channels of its input and of its output, and the factor by which sides must divide. */
+  readonly network?: { readonly inputChannels: number; readonly outputChannels: number; readonly stride: number };
+  /** Sites of the federation. */
+  readonly sites?: number;
+}
+
+/** The factor by which each side of a patch must divide, where the study alone tells it. */
+export function networkStride(network: NetworkSpec): number | undefined {
+  return network.kind === "unet3d" ? 2 ** (network.levels - 1) : undefined;
+}
+
+/** @throws ConsiliumError `study-invalid` naming every disagreement. */
+export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, subject = "study"): void {
+  const problems = [
+    ...taskProblems(study),
+    ...networkProblems(study, facts),
+    ...patchProblems(study, facts),
+    ...roundProblems(study, facts),
+  ];
+  if (problems.length > 0) throw studyError(subject, problems);
+}
+
+/**
+ * @param dims voxels of a prepared volume along x, y, z, at the study's working resolution
+ * @throws ConsiliumError `patch-too-large`
+ */
+export function checkPatchFits(study: Study, dims: readonly [number, number, number], subject = "study"): void {
+  const { patch } = study.training;
+  if (patch.every((side, axis) => side <= dims[axis])) return;
+  throw new ConsiliumError("patch-too-large", {
+    subject: `${subject}, training.patch`,
+    expected: `at most ${dims.join(" x ")} voxels at ${study.task.spacingMm} mm`,
+    actual: patch.join(" x "),
+    hint: "Choose a smaller patch or a finer task.spacingMm.",
+  });
+}
+
+function taskProblems(study: Study): StudyProblem[] {
+  const { channels, labels, regions } = study.task;
+  const problems: StudyProblem[] = [];
+  const repeatedChannels = repeated(channels);
+  if (repeatedChannels.length > 0) {
+    problems.push({
+      path: "task.channels",
+      expected: "each modality once",
+      actual: `${repeatedChannels.join(", ")} more than once`,
+      hint: "Name each modality once, in the order of the network's input channels.",
+    });
+  }
+  if (labels.length !== LABEL_MAP_CLASSES || repeated(labels).length > 0) {
+    problems.push({
+      path: "task.labels",
+      expected: `${LABEL_MAP_CLASSES} different class names, background first`,
+      actual: labels.join(", "),
+      hint: "Label maps hold background, necrotic core, oedema and enhancing tumour, in this order.",
+    });
+  }
+  if (Object.keys(regions).length === 0) {
+    problems.push({ path: "task.regions", expected: "at least one region", actual: "none", hint: "Name one." });
+  }
+  for (const [region, classes] of Object.entries(regions)) {
+    const outside = classes.filter((each) => each >= labels.length);
+    if (outside.length > 0) {
+      problems.push({
+        path: `task.regions.${region}`,
+        expected: `classes from 1 to ${labels.length - 1}, as task.labels has them`,
+        actual: outside.join(", "),
+        hint: "A region is a union of classes that task.labels names.",
+      });
+    }
+    if (repeated(classes).length > 0) {
+      problems.push({
+        path: `task.regions.${region}`,
+        expected: "each class once",
+        actual: classes.join(", "),
+        hint: "Name each class of the region once.",
+      });
+    }
+  }
+  return problems;
+}
+
+function networkProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
+  const { network, task } = study;
+  const problems: StudyProblem[] = [];
+  if (network.kind === "unet3d" && network.baseFeatures > network.maxFeatures) {
+    problems.push({
+      path: "network.baseFeatures",
+      expected: `at most network.maxFeatures (${network.maxFeatures})`,
+      actual: String(network.baseFeatures),
+      hint: "Raise maxFeatures or lower baseFeatures.",
+    });
+  }
+  if (facts.network === undefined) return problems;
+  const { inputChannels, outputChannels } = facts.network;
+  if (inputChannels !== task.channels.length) {
+    problems.push({
+      path: "task.channels",
+      expected: `${inputChannels} channels, as the network's input has`,
+      actual: `${task.channels.length} (${task.channels.join(", ")})`,
+      hint: "Declare the modalities that the network was made for, or use another network.",
+    });
+  }
+  if (outputChannels !== task.labels.length) {
+    problems.push({
+      path: "task.labels",
+      expected: `${outputChannels} classes, as the network's output has`,
+      actual: `${task.labels.length} (${task.labels.join(", ")})`,
+      hint: "Declare a class for each output channel, or use another network.",
+    });
+  }
+  return problems;
+}
+
+function patchProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
+  const { patch } = study.training;
+  const stride = facts.network?.stride ?? networkStride(study.network);
+  if (stride === undefined) return [];
+  if (patch.some((side) => side % stride !== 0)) {
+    return [
+      {
+        path: "training.patch",
+        expected: `sides divisible by ${stride}, the network's total stride`,
+        actual: patch.join(" x "),
+        hint: `Choose ${patch.map((side) => Math.max(1, Math.round(side / stride)) * stride).join(" x ")}.`,
+      },
+    ];
+  }
+  if (patch.every((side) => side === stride)) {
+    return [
+      {
+        path: "training.patch",
+        expected: "more than one voxel at the network's coarsest level",
+        actual: `${patch.join(" x ")}, which is one voxel there`,
+        hint: "Choose a larger patch or fewer network.levels: the norm of a single voxel is always zero.",
+      },
+    ];
+  }
+  return [];
+}
+
+function roundProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
+  const { quorum } = study.rounds;
+  if (facts.sites === undefined || quorum === "all" || quorum <= facts.sites) return [];
+  return [
+    {
+      path: "rounds.quorum",
+      expected: `"all" or at most ${facts.sites}, the sites of the federation`,
+      actual: String(quorum),
+      hint: "A quorum above the number of sites is never reached: lower it or invite more sites.",
+    },
+  ];
+}
+
+function repeated<T>(items: readonly T[]): T[] {
+  return [...new Set(items.filter((item, i) => items.indexOf(item) !== i))];
+}

@@ -1,0 +1,219 @@
+/**
+ * Gradients of convolutions, lowered to inference operators in the way that suits each shape.
+ *
+ * With y[o, v] = sum over i, t of w[o, i, t] x[i, s v + d t - p] (stride s, dilation d, pad p):
+ *   by x, stride 1:  a convolution of dy with the kernel flipped and its channel axes swapped, which runs at forward speed;
+ *   by x, stride s:  one convolution for all s^3 phases of the input grid, then the phases interleaved;
+ *   by w, stride 1:  dy shifted along depth as rows, x shifted in the plane as columns, one product for each plane, summed;
+ *   by w, stride s:  a product of dy with strided windows of x as columns;
+ *   otherwise:       ConvTranspose (by x), a convolution with batch and channel swapped (by w).
+ */
+import { attr, elementCount, type GraphBuilder, type Window } from "../graph/index.ts";
+import { concat, padZeros, reduce, reshape, slice, spatialAxes, transpose } from "./gradient-context.ts";
+
+export interface ConvolutionShape {
+  /** [N, C, ...] of the convolution's input. */
+  readonly input: readonly number[];
+  /** [O, C / group, ...]. */
+  readonly weight: readonly number[];
+  /** [N, O, ...] of the convolution's output. */
+  readonly output: readonly number[];
+  readonly window: Window;
+  readonly group: number;
+}
+
+const all = (values: readonly number[], value: number): boolean => values.every((v) => v === value);
+
+/** The gradient by the convolution's input, [N, C, ...]. */
+export function convInputGradient(b: GraphBuilder, dy: string, w: string, shape: ConvolutionShape): string {
+  const { window } = shape;
+  const reach = window.kernel.map((k, i) => window.dilations[i] * (k - 1));
+  const padFits = window.padsBegin.every((p, i) => p <= reach[i]);
+  if (all(window.strides, 1) && padFits && window.padsEnd.every((p, i) => p <= reach[i])) {
+    const flipped = flipKernel(b, w, shape);
+    const pads = [...reach.map((r, i) => r - window.padsBegin[i]), ...reach.map((r, i) => r - window.padsEnd[i])];
+    const dilations = attr.ints(window.dilations);
+    return b.emit("Conv", [dy, flipped], { pads: attr.ints(pads), dilations, group: attr.int(shape.group) });
+  }
+  if (shape.group === 1 && all(window.dilations, 1)) return phaseInputGradient(b, dy, w, shape);
+  const spatial = shape.input.slice(2);
+  const outputPadding = spatial.map((size, i) => {
+    const covered = (shape.output[i + 2] - 1) * window.strides[i] + reach[i] + 1;
+    return size + window.padsBegin[i] + window.padsEnd[i] - covered;
+  });
+  return b.emit("ConvTranspose", [dy, w], {
+    strides: attr.ints(window.strides),
+    dilations: attr.ints(window.dilations),
+    pads: attr.ints([...window.padsBegin, ...window.padsEnd]),
+    output_padding: attr.ints(outputPadding),
+    group: attr.int(shape.group),
+  });
+}
+
+/** [O, C/g, k] to [C, O/g, k], reversed along every kernel axis. */
+function flipKernel(b: GraphBuilder, w: string, { weight, group }: ConvolutionShape): string {
+  const [outputs, inputs, ...kernel] = weight;
+  const axes = spatialAxes(weight.length);
+  const turned = axes.filter((axis) => weight[axis] > 1);
+  const back = turned.map(() => -1);
+  const far = turned.map(() => -(2 ** 31));
+  const flipped = turned.length === 0 ? w : slice(b, w, turned, back, far, back);
+  if (group === 1) return transpose(b, flipped, [1, 0, ...axes]);
+  const grouped = reshape(b, flipped, [group, outputs / group, inputs, ...kernel]);
+  const swapped = transpose(b, grouped, [0, 2, 1, ...axes.map((axis) => axis + 1)]);
+  return reshape(b, swapped, [group * inputs, outputs / group, ...kernel]);
+}
+
+/**
+ * Stride s without dilation or groups. Input index i belongs to phase a = (i + p) mod s and is reached by the taps
+ * a, a + s, ...: dx[s q + a - p] = sum over m of w[a + s m] dy[q - m]. The taps of every phase, padded to the same
+ * length, make one kernel with s^3 C outputs; the interleaving moves each phase axis behind its spatial axis.
+ */
+function phaseInputGradient(b: GraphBuilder, dy: string, w: string, shape: ConvolutionShape): string {
+  const { window } = shape;
+  const rank = window.kernel.length;
+  const [outputs, channels] = shape.weight;
+  const axes = spatialAxes(rank + 2);
+  const taps = window.kernel.map((k, i) => Math.ceil(k / window.strides[i]));
+  const padded = padZeros(b, w, [0, 0, ...taps.map(() => 0)], [0, 0, ...taps.map((t, i) => t * window.strides[i] - window.kernel[i])]);
+  // [O, C, m0, a0, m1, a1, ...], taps reversed for a correlation, to [C, a0, a1, ..., O, m0, m1, ...]
+  const split = reshape(b, padded, [outputs, channels, ...taps.flatMap((t, i) => [t, window.strides[i]])]);
+  const tapAxes = taps.map((_, i) => 2 + 2 * i);
+  const turned = tapAxes.filter((_, i) => taps[i] > 1);
+  const reversed =
+    turned.length === 0 ? split : slice(b, split, turned, turned.map(() => -1), turned.map(() => -(2 ** 31)), turned.map(() => -1));
+  const ordered = transpose(b, reversed, [1, ...tapAxes.map((axis) => axis + 1), 0, ...tapAxes]);
+  const phases = elementCount(window.strides);
+  const kernel = reshape(b, ordered, [channels * phases, outputs, ...taps]);
+  // q runs from 0 so far that s q + s - 1 - p reaches the input's last index
+  const spatial = shape.input.slice(2);
+  const counts = spatial.map((size, i) => Math.ceil((size + window.padsBegin[i]) / window.strides[i]));
+  const begin = taps.map((t) => t - 1);
+  const end = counts.map((count, i) => count - shape.output[i + 2]);
+  const cut = end.some((n) => n < 0) ? slice(b, dy, axes, axes.map(() => 0), counts) : dy;
+  const pads = attr.ints([...begin, ...end.map((n) => Math.max(0, n))]);
+  const blocks = b.emit("Conv", [cut, kernel], { pads });
+  const whole = interleave(b, blocks, [shape.input[0], channels, ...counts], window.strides);
+  const starts = window.padsBegin;
+  const ends = spatial.map((size, i) => starts[i] + size);
+  const exact = all(starts, 0) && counts.every((count, i) => count * window.strides[i] === spatial[i]);
+  return exact ? whole : slice(b, whole, axes, starts, ends);
+}
+
+/**
+ * [N, C * s0 * s1 * s2, q0, q1, q2] (channel slowest, last phase fastest) to [N, C, s0 q0, s1 q1, s2 q2].
+ * The innermost phase axis is moved alone, so that the other moves copy whole rows.
+ */
+export function interleave(b: GraphBuilder, blocks: string, coarse: readonly number[], strides: readonly number[]): string {
+  const [batch, channels, ...counts] = coarse;
+  const rank = counts.length;
+  const outer = strides.slice(0, -1);
+  const last = strides[rank - 1];
+  const inner = counts[rank - 1];
+  const volume = elementCount(counts);
+  const rows = batch * channels * elementCount(outer);
+  const lastMoved = last === 1 ? blocks : transpose(b, reshape(b, blocks, [rows, last, volume]), [0, 2, 1]);
+  if (all(outer, 1)) return reshape(b, lastMoved, [batch, channels, ...counts.map((count, i) => count * strides[i])]);
+  const split = reshape(b, lastMoved, [batch * channels, ...outer, ...counts.slice(0, -1), inner * last]);
+  const perm = [0, ...outer.flatMap((_, i) => [1 + outer.length + i, 1 + i]), 1 + 2 * outer.length];
+  return reshape(b, transpose(b, split, perm), [batch, channels, ...counts.map((count, i) => count * strides[i])]);
+}
+
+/** The gradient by the convolution's weight, [O, C / group, ...]. */
+export function convWeightGradient(b: GraphBuilder, x: string, dy: string, shape: ConvolutionShape): string {
+  const { group, weight, input, output, window } = shape;
+  if (group > 1) {
+    const parts = Array.from({ length: group }, (_, g) => {
+      const part: ConvolutionShape = {
+        ...shape,
+        group: 1,
+        weight: weight.with(0, weight[0] / group),
+        input: input.with(1, input[1] / group),
+        output: output.with(1, output[1] / group),
+      };
+      const channels = (value: string, size: number): string => slice(b, value, [1], [g * size], [(g + 1) * size]);
+      return convWeightGradient(b, channels(x, part.input[1]), channels(dy, part.output[1]), part);
+    });
+    return concat(b, parts, 0);
+  }
+  if (all(window.dilations, 1) && window.kernel.length === 3 && all(window.strides, 1) && elementCount(window.kernel) > 1) {
+    return planeWeightGradient(b, x, dy, shape);
+  }
+  if (all(window.dilations, 1)) return columnWeightGradient(b, x, dy, shape);
+  return swappedWeightGradient(b, x, dy, shape);
+}
+
+/**
+ * Three dimensions, stride 1. For every plane z of the padded input, dy of the kd planes that it meets are rows and
+ * the kh kw shifts of x in the plane are columns: one [kd O, H W] x [H W, kh kw C] product for each plane, summed.
+ */
+function planeWeightGradient(b: GraphBuilder, x: string, dy: string, { input, weight, output, window }: ConvolutionShape): string {
+  const [batch, channels, depth] = input;
+  const outputs = weight[0];
+  const [kd, kh, kw] = window.kernel;
+  const [, , od, oh, ow] = output;
+  // planes of x that any output plane meets: all od + kd - 1 of the padded input; those outside the volume are zero
+  const planes = depth;
+  const byPlane = transpose(b, x, [0, 2, 1, 3, 4]);
+  const [, ph, pw] = window.padsBegin;
+  const [, qh, qw] = window.padsEnd;
+  const framed = padZeros(b, byPlane, [0, 0, 0, ph, pw], [0, 0, 0, qh, qw]);
+  const shifts = Array.from({ length: kh * kw }, (_, t) => {
+    const [top, left] = [Math.floor(t / kw), t % kw];
+    return slice(b, framed, [3, 4], [top, left], [top + oh, left + ow]);
+  });
+  const columns = reshape(b, concat(b, shifts, 2), [batch * planes, kh * kw * channels, oh * ow]);
+  // output plane v meets input plane z = v + a - pd, so the row block of tap a at z is dy at z - a + pd
+  const rowsByPlane = reshape(b, transpose(b, dy, [0, 2, 1, 3, 4]), [batch, od, outputs, oh * ow]);
+  const pd = window.padsBegin[0];
+  const before = Math.max(0, kd - 1 - pd);
+  const after = Math.max(0, planes + pd - od);
+  const framedRows = padZeros(b, rowsByPlane, [0, before, 0, 0], [0, after, 0, 0]);
+  const rowBlocks = Array.from({ length: kd }, (_, a) => {
+    const start = before - a + pd;
+    return slice(b, framedRows, [1], [start], [start + planes]);
+  });
+  const rows = reshape(b, concat(b, rowBlocks, 2), [batch * planes, kd * outputs, oh * ow]);
+  const products = b.emit("MatMul", [rows, transpose(b, columns, [0, 2, 1])]);
+  const summed = reduce(b, "ReduceSum", products, [0]);
+  const split = reshape(b, summed, [kd, outputs, kh * kw, channels]);
+  return reshape(b, transpose(b, split, [1, 3, 0, 2]), weight);
+}
+
+/** Any stride without dilation: the windows of x as columns, one product with dy for each case of the batch. */
+function columnWeightGradient(b: GraphBuilder, x: string, dy: string, { input, weight, output, window }: ConvolutionShape): string {
+  const [batch, channels] = input;
+  const [outputs] = weight;
+  const rank = window.kernel.length;
+  const axes = spatialAxes(rank + 2);
+  const framed = padZeros(b, x, [0, 0, ...window.padsBegin], [0, 0, ...window.padsEnd]);
+  const taps = elementCount(window.kernel);
+  const counts = output.slice(2);
+  const columns = Array.from({ length: taps }, (_, t) => {
+    const start = window.kernel.map((k, i) => Math.floor(t / elementCount(window.kernel.slice(i + 1))) % k);
+    const end = start.map((s, i) => s + (counts[i] - 1) * window.strides[i] + 1);
+    const whole = taps === 1 && all(window.strides, 1) && start.every((s, i) => s === 0 && end[i] === b.shape(framed)[i + 2]);
+    return whole ? framed : slice(b, framed, axes, start, end, all(window.strides, 1) ? undefined : window.strides);
+  });
+  const volume = elementCount(counts);
+  const stacked = reshape(b, concat(b, columns, 1), [batch, taps * channels, volume]);
+  const products = b.emit("MatMul", [reshape(b, dy, [batch, outputs, volume]), transpose(b, stacked, [0, 2, 1])]);
+  const summed = batch === 1 ? products : reduce(b, "ReduceSum", products, [0]);
+  const split = reshape(b, summed, [outputs, taps, channels]);
+  return reshape(b, transpose(b, split, [0, 2, 1]), weight);
+}
+
+/** Any stride and dilation: x and dy with batch and channel swapped, dy as a kernel dilated by the stride. */
+function swappedWeightGradient(b: GraphBuilder, x: string, dy: string, { weight, window }: ConvolutionShape): string {
+  const rank = window.kernel.length;
+  const swap = [1, 0, ...spatialAxes(rank + 2)];
+  const result = b.emit("Conv", [transpose(b, x, swap), transpose(b, dy, swap)], {
+    strides: attr.ints(window.dilations),
+    dilations: attr.ints(window.strides),
+    pads: attr.ints([...window.padsBegin, ...window.padsEnd]),
+  });
+  const axes = spatialAxes(rank + 2);
+  const exact = axes.every((axis) => b.shape(result)[axis] === weight[axis]);
+  const cut = exact ? result : slice(b, result, axes, axes.map(() => 0), weight.slice(2));
+  return transpose(b, cut, swap);
+}

@@ -1,0 +1,122 @@
+/** Gradients of normalisations, softmax and reductions. */
+import { attr, axisOf, elementCount, floatAttribute, type GraphBuilder, intAttribute, reducedAxes } from "../graph/index.ts";
+import { type GradientContext, onlyGradient, reduce, reshape, spatialAxes, spatialSize, unsupportedGradient, withScalar } from "./gradient-context.ts";
+
+/**
+ * y = g (x - m) r + b with m and r = 1 / sqrt(var + eps) over each case's channel of V voxels (Ulyanov et al. 2016).
+ * dx = g r (dy - mean(dy) - xh mean(dy xh)) with xh = (x - m) r.
+ */
+export function instanceNormalization(c: GradientContext): readonly (string | undefined)[] {
+  const b = c.builder;
+  const [x, scale, bias] = c.node.inputs;
+  const dy = onlyGradient(c);
+  const shape = b.shape(x);
+  const axes = spatialAxes(shape.length);
+  const voxels = spatialSize(shape);
+  const perChannel = [1, shape[1], ...axes.map(() => 1)];
+  const centred = b.emit("Sub", [x, reduce(b, "ReduceMean", x, axes)]);
+  const variance = withScalar(b, "Mul", channelDot(b, centred, centred), 1 / voxels);
+  const epsilon = floatAttribute(c.node, "epsilon", 1e-5);
+  const root = b.emit("Reciprocal", [b.emit("Sqrt", [withScalar(b, "Add", variance, epsilon)])]);
+  const sum = reduce(b, "ReduceSum", dy, axes);
+  const product = b.emit("Mul", [channelDot(b, dy, centred), root]);
+  const gain = b.emit("Mul", [reshape(b, scale, perChannel), root]);
+  const back = (): string => {
+    const slope = b.emit("Mul", [b.emit("Mul", [product, root]), b.scalar(-1 / voxels)]);
+    const tilted = b.emit("Add", [dy, b.emit("Mul", [centred, slope])]);
+    return b.emit("Mul", [b.emit("Sub", [tilted, withScalar(b, "Mul", sum, 1 / voxels)]), gain]);
+  };
+  const overBatch = (value: string, name: string): string => reshape(b, reduce(b, "ReduceSum", value, [0]), b.shape(name));
+  return [
+    c.needs(0) ? back() : undefined,
+    c.needs(1) ? overBatch(product, scale) : undefined,
+    c.needs(2) ? overBatch(sum, bias) : undefined,
+  ];
+}
+
+/** Sum over voxels of a * b for each case and channel, [N, C, 1, ...], without writing the product. */
+function channelDot(b: GraphBuilder, left: string, right: string): string {
+  const shape = b.shape(left);
+  const [rows, voxels] = [shape[0] * shape[1], spatialSize(shape)];
+  const dot = b.emit("MatMul", [reshape(b, left, [rows, 1, voxels]), reshape(b, right, [rows, voxels, 1])]);
+  return reshape(b, dot, [shape[0], shape[1], ...spatialAxes(shape.length).map(() => 1)]);
+}
+
+/** Frozen statistics: y = g (x - m) / sqrt(v + eps) + b is affine in x. */
+export function batchNormalization(c: GradientContext): readonly (string | undefined)[] {
+  if (intAttribute(c.node, "training_mode", 0) === 1) {
+    throw unsupportedGradient(c.node, "BatchNormalization with frozen statistics", "training mode");
+  }
+  const b = c.builder;
+  const [x, scale, bias, mean, variance] = c.node.inputs;
+  const dy = onlyGradient(c);
+  const shape = b.shape(x);
+  const axes = [0, ...spatialAxes(shape.length)];
+  const perChannel = (name: string): string => reshape(b, name, [1, shape[1], ...spatialAxes(shape.length).map(() => 1)]);
+  const epsilon = floatAttribute(c.node, "epsilon", 1e-5);
+  const root = b.emit("Reciprocal", [b.emit("Sqrt", [withScalar(b, "Add", perChannel(variance), epsilon)])]);
+  const overVoxels = (value: string, name: string): string => reshape(b, reduce(b, "ReduceSum", value, axes), b.shape(name));
+  const normal = (): string => b.emit("Mul", [b.emit("Sub", [x, perChannel(mean)]), root]);
+  return [
+    c.needs(0) ? b.emit("Mul", [dy, b.emit("Mul", [perChannel(scale), root])]) : undefined,
+    c.needs(1) ? overVoxels(b.emit("Mul", [dy, normal()]), scale) : undefined,
+    c.needs(2) ? overVoxels(dy, bias) : undefined,
+  ];
+}
+
+function softmaxAxis(c: GradientContext): number {
+  return axisOf(c.node, intAttribute(c.node, "axis", -1), c.builder.shape(c.node.inputs[0]).length);
+}
+
+/** dx = y (dy - sum(y dy)). */
+export function softmax(c: GradientContext): readonly string[] {
+  const b = c.builder;
+  const [y, dy] = [c.node.outputs[0], onlyGradient(c)];
+  const weighted = b.emit("Mul", [y, dy]);
+  const sum = reduce(b, "ReduceSum", weighted, [softmaxAxis(c)]);
+  return [b.emit("Sub", [weighted, b.emit("Mul", [y, sum])])];
+}
+
+/** dx = dy - exp(y) sum(dy). */
+export function logSoftmax(c: GradientContext): readonly string[] {
+  const b = c.builder;
+  const [y, dy] = [c.node.outputs[0], onlyGradient(c)];
+  const sum = reduce(b, "ReduceSum", dy, [softmaxAxis(c)]);
+  return [b.emit("Sub", [dy, b.emit("Mul", [b.emit("Exp", [y]), sum])])];
+}
+
+export function reduceSum(c: GradientContext): readonly string[] {
+  return [spread(c, onlyGradient(c))];
+}
+
+export function reduceMean(c: GradientContext): readonly string[] {
+  const b = c.builder;
+  const count = elementCount(b.shape(c.node.inputs[0])) / elementCount(b.shape(c.node.outputs[0]));
+  return [spread(c, withScalar(b, "Mul", onlyGradient(c), 1 / count))];
+}
+
+/** The elements that reach the maximum share its gradient equally. */
+export function reduceMax(c: GradientContext): readonly string[] {
+  const b = c.builder;
+  const [x, y] = [c.node.inputs[0], c.node.outputs[0]];
+  const axes = axesOf(c);
+  const kept = b.shape(x).map((size, axis) => (axes.includes(axis) ? 1 : size));
+  const hits = b.emit("Cast", [b.emit("Equal", [x, reshape(b, y, kept)])], { to: attr.int(1) });
+  const share = b.emit("Div", [reshape(b, onlyGradient(c), kept), reduce(b, "ReduceSum", hits, axes)]);
+  return [b.emit("Mul", [hits, share])];
+}
+
+function axesOf(c: GradientContext): number[] {
+  const { builder, node } = c;
+  const facts = node.inputs.map((name) => (name === "" ? undefined : builder.fact(name)));
+  return reducedAxes(node, facts, builder.shape(node.inputs[0]).length);
+}
+
+/** A reduced gradient repeated along the axes that were reduced. */
+function spread(c: GradientContext, gradient: string): string {
+  const b = c.builder;
+  const shape = b.shape(c.node.inputs[0]);
+  const axes = axesOf(c);
+  const kept = reshape(b, gradient, shape.map((size, axis) => (axes.includes(axis) ? 1 : size)));
+  return b.emit("Expand", [kept, b.ints(shape)]);
+}

@@ -1,0 +1,173 @@
+/**
+ * The training step of a network as one graph: forward, loss, gradients and optimiser, all in operators that any ONNX
+ * runtime has. Parameters and optimiser state go in and come out as one vector each.
+ */
+import { ConsiliumError } from "../base/index.ts";
+import {
+  checkGraph,
+  createGraphBuilder,
+  type Graph,
+  type GraphBuilder,
+  type ParameterLayout,
+  type Parameters,
+  parameterLayout,
+  parameterView,
+  separateMergedInitializers,
+} from "../graph/index.ts";
+import type { OptimiserSpec } from "../study/index.ts";
+import { differentiate } from "./differentiate.ts";
+import { concat, reshape, zeros } from "./gradient-context.ts";
+import { crossEntropyAndDice } from "./losses.ts";
+import { applyOptimiser, STEP_SCALARS, statePerParameter } from "./optimisers.ts";
+
+/** Names of the step graph's inputs and outputs. */
+export const STEP = {
+  image: "image",
+  labels: "labels",
+  parameters: "parameters",
+  state: "optimiserState",
+  scalars: "stepScalars",
+  loss: "loss",
+  nextParameters: "nextParameters",
+  nextState: "nextOptimiserState",
+  gradient: "gradient",
+  logits: "logits",
+} as const;
+
+export interface TrainingStepOptions {
+  /** [N, C, ...] of the network's input. */
+  readonly inputShape: readonly number[];
+  readonly optimiser: OptimiserSpec;
+  /** Also hand out the gradient [P] and the logits. */
+  readonly withGradient?: boolean;
+}
+
+export interface TrainingStep {
+  readonly graph: Graph;
+  readonly layout: ParameterLayout;
+  /** Length of the optimiser state. */
+  readonly stateLength: number;
+  /** [N, K, ...]. */
+  readonly logitsShape: readonly number[];
+}
+
+/** A network's trainable parameters, named as in its file. */
+export function networkParameters(network: Graph): Parameters {
+  const separated = separateMergedInitializers(network);
+  const names = trainableInitializers(separated);
+  const tensors = new Map(names.map((name) => [name, separated.initializers.get(name)]));
+  const layout = parameterLayout(new Map(names.map((name) => [name, tensors.get(name)?.shape ?? []])));
+  const parameters: Parameters = { layout, data: new Float32Array(layout.length) };
+  for (const entry of layout.entries) {
+    parameterView(parameters, entry).set((tensors.get(entry.name)?.data ?? []) as Float32Array);
+  }
+  return parameters;
+}
+
+/** The network with other parameters in it. @throws ConsiliumError `tensor-missing` where one has no initializer. */
+export function withParameters(network: Graph, parameters: Parameters): Graph {
+  const separated = separateMergedInitializers(network);
+  const initializers = new Map(separated.initializers);
+  for (const entry of parameters.layout.entries) {
+    const old = initializers.get(entry.name);
+    if (old === undefined || old.shape.join() !== entry.shape.join()) {
+      throw new ConsiliumError("tensor-missing", {
+        subject: `parameter ${entry.name} of [${entry.shape.join(", ")}]`,
+        expected: "an initializer of that name and shape in the network",
+        actual: old === undefined ? "none" : `[${old.shape.join(", ")}]`,
+        hint: "The weights belong to another network.",
+      });
+    }
+    initializers.set(entry.name, { dtype: "float32", shape: entry.shape, data: parameterView(parameters, entry) });
+  }
+  return { ...separated, initializers };
+}
+
+/**
+ * @throws ConsiliumError `gradient-unsupported`, `shape-mismatch` or `graph-invalid`, before anything runs.
+ */
+export function buildTrainingStep(network: Graph, options: TrainingStepOptions): TrainingStep {
+  const separated = separateMergedInitializers(network);
+  const { layout } = networkParameters(network);
+  const b = createGraphBuilder(network.opset, "step.");
+  const logits = layForward(b, separated, layout, options.inputShape);
+  const [batch, classes, ...spatial] = b.shape(logits);
+  const labels = b.input(STEP.labels, "uint8", [batch, ...spatial]);
+  const loss = crossEntropyAndDice(b, logits, labels);
+  const gradients = differentiate(b, loss, layout.entries.map(({ name }) => name));
+  const flat = layout.entries.map(({ name, shape, length }) =>
+    reshape(b, gradients.get(name) ?? zeros(b, shape), [length]),
+  );
+  const gradient = concat(b, flat, 0);
+  const stateLength = statePerParameter(options.optimiser) * layout.length;
+  const state = b.input(STEP.state, "float32", [stateLength]);
+  const scalars = b.input(STEP.scalars, "float32", [STEP_SCALARS]);
+  const next = applyOptimiser(b, options.optimiser, { parameters: STEP.parameters, gradient, state, scalars });
+  const named = (source: string, name: string): string => {
+    b.append({ opType: "Identity", name, inputs: [source], outputs: [name], attributes: {} });
+    return name;
+  };
+  const outputs = [named(loss, STEP.loss), named(next.parameters, STEP.nextParameters), named(next.state, STEP.nextState)];
+  if (options.withGradient) outputs.push(named(gradient, STEP.gradient));
+  if (options.withGradient) outputs.push(logits === STEP.logits ? logits : named(logits, STEP.logits));
+  return { graph: checkGraph(b.build("training step", outputs)), layout, stateLength, logitsShape: [batch, classes, ...spatial] };
+}
+
+/** The forward graph with its parameters cut from one vector; returns the name of its only output. */
+function layForward(b: GraphBuilder, network: Graph, layout: ParameterLayout, inputShape: readonly number[]): string {
+  const [image] = network.inputs;
+  if (network.inputs.length !== 1 || network.outputs.length !== 1 || image.shape.length !== inputShape.length) {
+    throw new ConsiliumError("onnx-unsupported", {
+      subject: `network ${network.name}`,
+      expected: `one input of rank ${inputShape.length} and one output`,
+      actual: `${network.inputs.length} inputs (${network.inputs.map((i) => `[${i.shape.join(", ")}]`).join(", ")}) and ${network.outputs.length} outputs`,
+      hint: "Export the network with its logits as the only output.",
+    });
+  }
+  const fits = image.shape.every((dim, i) => typeof dim === "string" || dim === inputShape[i]);
+  if (!fits) {
+    throw new ConsiliumError("shape-mismatch", {
+      subject: `input ${image.name}`,
+      expected: `[${image.shape.join(", ")}]`,
+      actual: `[${inputShape.join(", ")}]`,
+      hint: "Give the study the network's own patch, batch and channels, or export it with dynamic axes.",
+    });
+  }
+  b.input(STEP.image, "float32", inputShape);
+  b.append({ opType: "Identity", name: "", inputs: [STEP.image], outputs: [image.name === STEP.image ? "step.image" : image.name], attributes: {} });
+  b.input(STEP.parameters, "float32", [layout.length]);
+  const cut = b.emitMany("Split", [STEP.parameters, b.ints(layout.entries.map(({ length }) => length))], layout.entries.length, {});
+  layout.entries.forEach(({ name, shape }, i) => {
+    b.append({ opType: "Reshape", name, inputs: [cut[i], b.ints(shape)], outputs: [name], attributes: {} });
+  });
+  const parameters = new Set(layout.entries.map(({ name }) => name));
+  for (const [name, tensor] of network.initializers) if (!parameters.has(name)) b.weight(name, tensor);
+  const rename = (name: string): string => (name === STEP.image && image.name === STEP.image ? "step.image" : name);
+  for (const node of network.nodes) b.append({ ...node, inputs: node.inputs.map(rename) });
+  return network.outputs[0].name;
+}
+
+/** Inputs that configure an operator and are never trained, by operator. */
+const FIXED_INPUTS: Readonly<Record<string, readonly number[]>> = {
+  BatchNormalization: [3, 4],
+  Clip: [1, 2],
+  Dropout: [1, 2],
+  Pad: [1, 2, 3],
+  Resize: [1, 2, 3],
+};
+
+/**
+ * Float initializers that reach the output through an operand that can be trained. Exporters write constants as
+ * Constant nodes, or as initializers whose names begin with "/": those are not parameters.
+ */
+function trainableInitializers(network: Graph): string[] {
+  const used = new Set<string>();
+  for (const node of network.nodes) {
+    node.inputs.forEach((name, i) => {
+      if (!FIXED_INPUTS[node.opType]?.includes(i)) used.add(name);
+    });
+  }
+  return [...network.initializers].flatMap(([name, tensor]) =>
+    tensor.dtype === "float32" && tensor.shape.length > 0 && used.has(name) && !name.startsWith("/") ? [name] : [],
+  );
+}
