@@ -19,12 +19,12 @@ export function instanceNormalization(c: GradientContext): readonly (string | un
   const epsilon = floatAttribute(c.node, "epsilon", 1e-5);
   const root = b.emit("Reciprocal", [b.emit("Sqrt", [withScalar(b, "Add", variance, epsilon)])]);
   const sum = reduce(b, "ReduceSum", dy, axes);
-  const product = b.emit("Mul", [channelDot(b, dy, centred), root]);
+  const dyCentred = b.emit("Sub", [dy, withScalar(b, "Mul", sum, 1 / voxels)]);
+  const product = b.emit("Mul", [channelDot(b, dyCentred, centred), root]);
   const gain = b.emit("Mul", [reshape(b, scale, perChannel), root]);
   const back = (): string => {
     const slope = b.emit("Mul", [b.emit("Mul", [product, root]), b.scalar(-1 / voxels)]);
-    const tilted = b.emit("Add", [dy, b.emit("Mul", [centred, slope])]);
-    return b.emit("Mul", [b.emit("Sub", [tilted, withScalar(b, "Mul", sum, 1 / voxels)]), gain]);
+    return b.emit("Mul", [b.emit("Add", [dyCentred, b.emit("Mul", [centred, slope])]), gain]);
   };
   const overBatch = (value: string, name: string): string => reshape(b, reduce(b, "ReduceSum", value, [0]), b.shape(name));
   return [
@@ -34,12 +34,9 @@ export function instanceNormalization(c: GradientContext): readonly (string | un
   ];
 }
 
-/** Sum over voxels of a * b for each case and channel, [N, C, 1, ...], without writing the product. */
+/** Sum over voxels of a * b for each case and channel, [N, C, 1, ...]. */
 function channelDot(b: GraphBuilder, left: string, right: string): string {
-  const shape = b.shape(left);
-  const [rows, voxels] = [shape[0] * shape[1], spatialSize(shape)];
-  const dot = b.emit("MatMul", [reshape(b, left, [rows, 1, voxels]), reshape(b, right, [rows, voxels, 1])]);
-  return reshape(b, dot, [shape[0], shape[1], ...spatialAxes(shape.length).map(() => 1)]);
+  return reduce(b, "ReduceSum", b.emit("Mul", [left, right]), spatialAxes(b.shape(left).length));
 }
 
 /** Frozen statistics: y = g (x - m) / sqrt(v + eps) + b is affine in x. */

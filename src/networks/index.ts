@@ -1,0 +1,1 @@
+export { type UNet3DOptions, unet3d, unet3dStride } from "./unet3d.ts";
