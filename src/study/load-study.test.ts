@@ -1,9 +1,17 @@
-import { mkdtemp, rm, writeFile, mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ConsiliumError, sha256 } from "../base/index.ts";
-import { checkPatchFits, checkStudyConsistency, loadStudyFile, parseStudy, studyFromBytes, studyHash, studyToBytes } from "./index.ts";
+import {
+  checkPatchFits,
+  checkStudyConsistency,
+  loadStudyFile,
+  parseStudy,
+  studyFromBytes,
+  studyHash,
+  studyToBytes,
+} from "./index.ts";
 
 const GOOD = `schema: consilium.study/1
 name: Brain tumour
@@ -62,7 +70,9 @@ describe("a study file", () => {
 
   it("lists every problem, not only the first", async () => {
     const error = await refused(
-      GOOD.replace("count: 5", "count: ten").replace("stepsPerRound: 4", "stepsPerRound: {patchesPerCas: 2}").replace("levels: 3", "levels: 9"),
+      GOOD.replace("count: 5", "count: ten")
+        .replace("stepsPerRound: 4", "stepsPerRound: {patchesPerCas: 2}")
+        .replace("levels: 3", "levels: 9"),
     );
     expect(error.subject).toBe("study.yaml (4 problems)");
     expect(error.expected).toContain("rounds.count: a whole number of at least 1");
@@ -81,13 +91,31 @@ describe("a study file", () => {
     ["a fraction of a round", GOOD.replace("count: 5", "count: 1.5"), "rounds.count", "a whole number", "1.5"],
     ["an infinite rate", GOOD.replace("0.01", ".inf"), "training.optimiser.learningRate", "above 0", "Infinity"],
     ["a wrong retain", `${GOOD}retain: last\n`, "retain", 'one of "none", "all" or last:N', '"last"'],
-    ["a wrong quorum", GOOD.replace("count: 5", "count: 5, quorum: some"), "rounds.quorum", '"all" or a whole number', '"some"'],
+    [
+      "a wrong quorum",
+      GOOD.replace("count: 5", "count: 5, quorum: some"),
+      "rounds.quorum",
+      '"all" or a whole number',
+      '"some"',
+    ],
     ["another schema", GOOD.replace("study/1", "study/9"), "schema", '"consilium.study/1"', '"consilium.study/9"'],
     ["stride", GOOD.replace("[32, 32, 32]", "[30, 32, 32]"), "training.patch", "sides divisible by 4", "30 x 32 x 32"],
     ["one voxel left", GOOD.replace("[32, 32, 32]", "[4, 4, 4]"), "training.patch", "more than one voxel", "4 x 4 x 4"],
-    ["repeated channels", `${GOOD}task: {channels: [t1, t1]}\n`, "task.channels", "each modality once", "t1 more than once"],
+    [
+      "repeated channels",
+      `${GOOD}task: {channels: [t1, t1]}\n`,
+      "task.channels",
+      "each modality once",
+      "t1 more than once",
+    ],
     ["a region outside", `${GOOD}task: {regions: {WT: [1, 4]}}\n`, "task.regions.WT", "classes from 1 to 3", "4"],
-    ["labels", `${GOOD}task: {labels: [background, tumour], regions: {WT: [1]}}\n`, "task.labels", "4 different", "background, tumour"],
+    [
+      "labels",
+      `${GOOD}task: {labels: [background, tumour], regions: {WT: [1]}}\n`,
+      "task.labels",
+      "4 different",
+      "background, tumour",
+    ],
     ["features", GOOD.replace("baseFeatures: 8", "baseFeatures: 400"), "network.baseFeatures", "at most", "400"],
   ])("refuses %s", async (_name, text, path, expected, actual) => {
     const error = await refused(text);
@@ -160,7 +188,9 @@ describe("checks against what lies outside the file", () => {
     const { study } = await load(GOOD);
     const facts = { network: { inputChannels: 3, outputChannels: 2, stride: 64 } };
     expect(() => checkStudyConsistency(study, facts)).toThrow(/3 channels.*2 classes.*divisible by 64/);
-    expect(() => checkStudyConsistency(study, { network: { inputChannels: 4, outputChannels: 4, stride: 8 } })).not.toThrow();
+    expect(() =>
+      checkStudyConsistency(study, { network: { inputChannels: 4, outputChannels: 4, stride: 8 } }),
+    ).not.toThrow();
   });
 
   it("refuses a quorum above the number of sites", async () => {

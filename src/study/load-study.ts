@@ -6,10 +6,11 @@
  * hashed into the study. Of their paths only the base name stays: the hash says which file is meant, and a study
  * goes to other institutions, which should not learn the folders of the author's machine.
  */
+
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { basename, dirname, resolve } from "node:path";
-import { createHash } from "node:crypto";
 import { parseDocument } from "yaml";
 import { ConsiliumError, LIMITS, type Sha256 } from "../base/index.ts";
 import { parseStudy } from "./parse-study.ts";
@@ -49,7 +50,13 @@ export async function loadStudyFile(path: string, facts: NetworkFacts = {}): Pro
 
 /** Parses the text of a study file to plain data. @throws ConsiliumError `study-invalid` */
 export function parseYaml(text: string, subject: string): unknown {
-  const document = parseDocument(text, { version: "1.2", schema: "core", uniqueKeys: true, strict: true, merge: false });
+  const document = parseDocument(text, {
+    version: "1.2",
+    schema: "core",
+    uniqueKeys: true,
+    strict: true,
+    merge: false,
+  });
   const faults = [...document.errors, ...document.warnings];
   if (faults.length > 0) {
     throw studyError(
@@ -66,7 +73,12 @@ export function parseYaml(text: string, subject: string): unknown {
     return document.toJS({ maxAliasCount: 0 });
   } catch {
     throw studyError(subject, [
-      { path: "", expected: "YAML without aliases", actual: "an alias (*name)", hint: "Write the value out where it is used." },
+      {
+        path: "",
+        expected: "YAML without aliases",
+        actual: "an alias (*name)",
+        hint: "Write the value out where it is used.",
+      },
     ]);
   }
 }

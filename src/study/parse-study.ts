@@ -2,9 +2,9 @@
  * From a value of unknown origin to a study that holds together, by one road for files and for what a coordinator
  * sends: the schema first, then the checks across keys.
  */
-import { canonicalJson, ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
+import { ConsiliumError, canonicalJson, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import { type Study, studySchema } from "./schema.ts";
-import { type NetworkFacts, checkStudyConsistency } from "./study-consistency.ts";
+import { checkStudyConsistency, type NetworkFacts } from "./study-consistency.ts";
 import { problemsOf, studyError } from "./study-problems.ts";
 
 /** @throws ConsiliumError `study-invalid` naming every key that is wrong, or every pair of keys that disagree. */

@@ -16,11 +16,11 @@ const task = z.strictObject({
   /** Regions as unions of classes, in the order that reports show them. */
   regions: z.record(z.string(), z.array(count).min(1)).default({ WT: [1, 2, 3], TC: [1, 3], ET: [3] }),
   /** Class names in the order of the network's output channels; class 0 is background. */
-  labels: z
-    .array(z.string())
-    .min(2)
-    .default(["background", "necroticCore", "oedema", "enhancingTumour"]),
-  channels: z.array(z.enum(MODALITIES)).min(1).default([...MODALITIES]),
+  labels: z.array(z.string()).min(2).default(["background", "necroticCore", "oedema", "enhancingTumour"]),
+  channels: z
+    .array(z.enum(MODALITIES))
+    .min(1)
+    .default([...MODALITIES]),
   /** Isotropic working resolution. */
   spacingMm: positive.default(1),
 });
@@ -38,7 +38,10 @@ const network = z.discriminatedUnion("kind", [
     kind: z.literal("onnx"),
     /** Path of the model file, relative to the study file; the study carries its hash once submitted. */
     file: z.string(),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/).optional(),
+    sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .optional(),
   }),
 ]);
 
@@ -76,9 +79,7 @@ const augmentation = z.strictObject({
 });
 
 const training = z.strictObject({
-  loss: z
-    .strictObject({ kind: z.literal("crossEntropyAndDice") })
-    .default({ kind: "crossEntropyAndDice" }),
+  loss: z.strictObject({ kind: z.literal("crossEntropyAndDice") }).default({ kind: "crossEntropyAndDice" }),
   optimiser,
   /** Learning rate over the whole study: constant, or (1 - progress)^power. */
   schedule: z
@@ -133,12 +134,16 @@ export const studySchema = z.strictObject({
   /** A site with fewer validation cases reports no figures of its own. */
   minCasesPerMetric: count.default(1),
   /** Large objects kept by the coordinator: every update, the last N rounds' or none after their round. */
-  retain: z
-    .union([z.enum(["none", "all"]), z.string().regex(/^last:[1-9][0-9]*$/)])
-    .default("last:2"),
+  retain: z.union([z.enum(["none", "all"]), z.string().regex(/^last:[1-9][0-9]*$/)]).default("last:2"),
   /** Weights to start from (safetensors), instead of seeded random ones. */
   initial: z
-    .strictObject({ file: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/).optional() })
+    .strictObject({
+      file: z.string(),
+      sha256: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .optional(),
+    })
     .optional(),
 });
 

@@ -50,7 +50,8 @@ export function problemsOf(issues: readonly z.core.$ZodIssue[], value: unknown):
 /** One `study-invalid` error for all problems. */
 export function studyError(subject: string, problems: readonly StudyProblem[]): ConsiliumError {
   const [first] = problems;
-  const named = (problem: StudyProblem, text: string): string => (problem.path === "" ? text : `${problem.path}: ${text}`);
+  const named = (problem: StudyProblem, text: string): string =>
+    problem.path === "" ? text : `${problem.path}: ${text}`;
   if (problems.length === 1) {
     return new ConsiliumError("study-invalid", {
       subject: first.path === "" ? subject : `${subject}, ${first.path}`,
@@ -95,7 +96,7 @@ function takes(node: SchemaNode | undefined, value: unknown): boolean {
 }
 
 function unknownKey(path: readonly Key[], key: string, root: unknown): StudyProblem {
-  const known = Object.keys(schemaAt(path, root).properties ?? {});
+  const known = Object.keys(objectBranch(schemaAt(path, root)).properties ?? {});
   const near = nearest(key, known);
   return {
     path: showPath([...path, key]),
@@ -118,7 +119,8 @@ function schemaAt(path: readonly Key[], root: unknown): SchemaNode {
   return node;
 }
 
-function childSchema(node: SchemaNode, key: Key): SchemaNode {
+function childSchema(parent: SchemaNode, key: Key): SchemaNode {
+  const node = objectBranch(parent);
   if (typeof key === "number") return node.prefixItems?.[key] ?? (node.items === false ? {} : (node.items ?? {}));
   const own = node.properties?.[key];
   if (own !== undefined) return own;
@@ -133,6 +135,11 @@ function childSchema(node: SchemaNode, key: Key): SchemaNode {
 function choose(node: SchemaNode, value: unknown): SchemaNode {
   if (node.oneOf === undefined || !isRecord(value)) return node;
   return node.oneOf.find((option) => option.properties?.kind?.const === value.kind) ?? node;
+}
+
+/** Of a union of a plain value and a section, the section. */
+function objectBranch(node: SchemaNode): SchemaNode {
+  return node.anyOf?.find((option) => option.type === "object") ?? node;
 }
 
 function expectation(node: SchemaNode): string {
@@ -172,11 +179,14 @@ function stringExpectation(node: SchemaNode): string {
   if (node.pattern === "^[0-9a-f]{64}$") return "a SHA-256 of 64 lower-case hexadecimal digits";
   if (node.pattern === "^last:[1-9][0-9]*$") return "last:N with N at least 1";
   const { minLength, maxLength } = node;
-  return minLength !== undefined && maxLength !== undefined ? `a text of ${minLength} to ${maxLength} characters` : "a text";
+  return minLength !== undefined && maxLength !== undefined
+    ? `a text of ${minLength} to ${maxLength} characters`
+    : "a text";
 }
 
 function arrayExpectation(node: SchemaNode): string {
-  if (node.prefixItems !== undefined) return `a list of ${node.prefixItems.length}, each ${expectation(node.prefixItems[0] ?? {})}`;
+  if (node.prefixItems !== undefined)
+    return `a list of ${node.prefixItems.length}, each ${expectation(node.prefixItems[0] ?? {})}`;
   const item = node.items === undefined || node.items === false ? {} : node.items;
   return `a list of at least ${node.minItems ?? 0}, each ${expectation(item)}`;
 }
