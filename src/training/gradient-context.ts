@@ -100,3 +100,8 @@ export function spatialAxes(rank: number): number[] {
 export function spatialSize(shape: readonly number[]): number {
   return elementCount(shape.slice(2));
 }
+
+/** Sum over voxels, [N, C, 1, ...]: axis by axis, so that rounding grows with the sides of the volume and not with its voxels. */
+export function voxelSum(b: GraphBuilder, value: string): string {
+  return spatialAxes(b.shape(value).length).reduceRight((sum, axis) => reduce(b, "ReduceSum", sum, [axis]), value);
+}

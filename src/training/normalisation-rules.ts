@@ -1,6 +1,6 @@
 /** Gradients of normalisations, softmax and reductions. */
 import { attr, axisOf, elementCount, floatAttribute, type GraphBuilder, intAttribute, reducedAxes } from "../graph/index.ts";
-import { type GradientContext, onlyGradient, reduce, reshape, spatialAxes, spatialSize, unsupportedGradient, withScalar } from "./gradient-context.ts";
+import { type GradientContext, onlyGradient, reduce, reshape, spatialAxes, spatialSize, voxelSum, unsupportedGradient, withScalar } from "./gradient-context.ts";
 
 /**
  * y = g (x - m) r + b with m and r = 1 / sqrt(var + eps) over each case's channel of V voxels (Ulyanov et al. 2016).
@@ -18,7 +18,7 @@ export function instanceNormalization(c: GradientContext): readonly (string | un
   const variance = withScalar(b, "Mul", channelDot(b, centred, centred), 1 / voxels);
   const epsilon = floatAttribute(c.node, "epsilon", 1e-5);
   const root = b.emit("Reciprocal", [b.emit("Sqrt", [withScalar(b, "Add", variance, epsilon)])]);
-  const sum = reduce(b, "ReduceSum", dy, axes);
+  const sum = voxelSum(b, dy);
   const dyCentred = b.emit("Sub", [dy, withScalar(b, "Mul", sum, 1 / voxels)]);
   const product = b.emit("Mul", [channelDot(b, dyCentred, centred), root]);
   const gain = b.emit("Mul", [reshape(b, scale, perChannel), root]);
@@ -36,7 +36,7 @@ export function instanceNormalization(c: GradientContext): readonly (string | un
 
 /** Sum over voxels of a * b for each case and channel, [N, C, 1, ...]. */
 function channelDot(b: GraphBuilder, left: string, right: string): string {
-  return reduce(b, "ReduceSum", b.emit("Mul", [left, right]), spatialAxes(b.shape(left).length));
+  return voxelSum(b, b.emit("Mul", [left, right]));
 }
 
 /** Frozen statistics: y = g (x - m) / sqrt(v + eps) + b is affine in x. */

@@ -1,7 +1,7 @@
 /** Gradients of convolutions, pooling and resizing. */
 import { attr, elementCount, float32Tensor, type GraphBuilder, intAttribute, intsAttribute, tensorValues, transposedWindowOf, type Window, windowOf } from "../graph/index.ts";
 import { convInputGradient, type ConvolutionShape, convWeightGradient } from "./convolution-gradients.ts";
-import { type GradientContext, onlyGradient, reduce, reshape, spatialAxes, spatialSize, unsupportedGradient, withScalar, zeros } from "./gradient-context.ts";
+import { type GradientContext, onlyGradient, reduce, reshape, spatialAxes, spatialSize, unsupportedGradient, voxelSum, withScalar, zeros } from "./gradient-context.ts";
 import { resizeMatrix } from "./resize-matrix.ts";
 
 export function conv(c: GradientContext): readonly (string | undefined)[] {
@@ -45,7 +45,7 @@ export function convTranspose(c: GradientContext): readonly (string | undefined)
 
 function biasGradient(b: GraphBuilder, dy: string): string {
   const shape = b.shape(dy);
-  return reshape(b, reduce(b, "ReduceSum", dy, [0, ...spatialAxes(shape.length)]), [shape[1]]);
+  return reshape(b, reduce(b, "ReduceSum", voxelSum(b, dy), [0]), [shape[1]]);
 }
 
 export function globalAveragePool(c: GradientContext): readonly string[] {
