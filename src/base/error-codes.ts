@@ -70,6 +70,7 @@ export const ERROR_CODES = {
   "roster-mismatch": EXIT.refused,
   "object-missing": EXIT.badInput,
   "object-corrupt": EXIT.badInput,
+  "object-refused": EXIT.refused,
   "limit-exceeded": EXIT.refused,
   "quorum-not-reached": EXIT.failed,
   "home-invalid": EXIT.badInput,

@@ -1,0 +1,254 @@
+/**
+ * The federation's certificates (RFC 5280), all on P-256: its authority, the coordinator's, each site's.
+ *
+ * Making them is @peculiar/x509's work, reading and checking them node:crypto's; both stay behind this file.
+ *
+ * Invariants: the authority signs only certificates that cannot sign others; a site's certificate serves for clients
+ * only and carries the site's name; the name "coordinator" is issued to the coordinator alone.
+ */
+import "reflect-metadata";
+import { createPrivateKey, generateKeyPairSync, type KeyObject, webcrypto, X509Certificate } from "node:crypto";
+import { isIP } from "node:net";
+import {
+  BasicConstraintsExtension,
+  cryptoProvider,
+  ExtendedKeyUsage,
+  ExtendedKeyUsageExtension,
+  KeyUsageFlags,
+  KeyUsagesExtension,
+  PemConverter,
+  Pkcs10CertificateRequest,
+  Pkcs10CertificateRequestGenerator,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+} from "@peculiar/x509";
+import { ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
+import { COORDINATOR_NAME, checkSiteId } from "./names.ts";
+
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** Certificates begin an hour early, for sites whose clocks run behind. */
+const BACKDATED_MS = HOUR_MS;
+const AUTHORITY_DAYS = 3650;
+const COORDINATOR_DAYS = 397;
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+
+cryptoProvider.set(webcrypto);
+
+/** A certificate and the private key to it, both PEM; the key PKCS #8, not encrypted. */
+export interface Credentials {
+  readonly certificatePem: string;
+  readonly keyPem: string;
+}
+
+export interface CertificateFacts {
+  /** Common name: a site's identifier, "coordinator", or the federation's name. */
+  readonly name: string;
+  readonly publicKey: KeyObject;
+  /** SHA-256 of the SubjectPublicKeyInfo (DER). */
+  readonly keySha256: Sha256;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly der: Uint8Array;
+}
+
+/** A new authority, valid for ten years. */
+export async function createAuthority(federationName: string, nowMs: number): Promise<Credentials> {
+  const keyPem = createPrivateKeyPem();
+  const certificate = await X509CertificateGenerator.createSelfSigned({
+    name: [{ CN: [federationName] }],
+    keys: await keyPairOf(keyPem),
+    signingAlgorithm: ALGORITHM,
+    ...validity(nowMs, AUTHORITY_DAYS),
+    extensions: [
+      new BasicConstraintsExtension(true, 0, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+    ],
+  });
+  return { certificatePem: certificate.toString("pem"), keyPem };
+}
+
+/** A key and certificate for the coordinator, good for the names and addresses that sites dial. */
+export async function issueCoordinatorCertificate(
+  authority: Credentials,
+  hosts: readonly string[],
+  nowMs: number,
+): Promise<Credentials> {
+  const keyPem = createPrivateKeyPem();
+  const { publicKey } = await keyPairOf(keyPem);
+  const names = hosts.map((host) => ({ type: isIP(host) ? ("ip" as const) : ("dns" as const), value: host }));
+  const certificatePem = await issue(authority, COORDINATOR_NAME, publicKey, validity(nowMs, COORDINATOR_DAYS), [
+    new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
+    new SubjectAlternativeNameExtension(names),
+  ]);
+  return { certificatePem, keyPem };
+}
+
+/**
+ * A site's certificate for the key of its request.
+ * @throws ConsiliumError `certificate-untrusted` for a request that is not a P-256 request signed by its own key.
+ */
+export async function issueSiteCertificate(
+  authority: Credentials,
+  site: { readonly siteId: string; readonly csrDer: Uint8Array },
+  nowMs: number,
+): Promise<string> {
+  checkSiteId(site.siteId);
+  const request = await readSigningRequest(site.csrDer);
+  const publicKey = await request.publicKey.export(ALGORITHM, ["verify"], webcrypto);
+  return issue(authority, site.siteId, publicKey, validity(nowMs, LIMITS.certificateValidDays), [
+    new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth]),
+  ]);
+}
+
+export function createPrivateKeyPem(): string {
+  const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+}
+
+/** PKCS #10 request for the key, under the site's name. */
+export async function createSigningRequest(siteId: string, keyPem: string): Promise<Uint8Array> {
+  const request = await Pkcs10CertificateRequestGenerator.create({
+    name: [{ CN: [checkSiteId(siteId)] }],
+    keys: await keyPairOf(keyPem),
+    signingAlgorithm: ALGORITHM,
+  });
+  return new Uint8Array(request.rawData);
+}
+
+/** @throws ConsiliumError `certificate-untrusted` for anything but one certificate. */
+export function readCertificate(certificate: string | Uint8Array): CertificateFacts {
+  const parsed = parseCertificate(certificate);
+  return {
+    name: /^CN=(.*)$/m.exec(parsed.subject)?.[1] ?? "",
+    publicKey: parsed.publicKey,
+    keySha256: publicKeySha256(parsed.publicKey),
+    notBeforeMs: Date.parse(parsed.validFrom),
+    notAfterMs: Date.parse(parsed.validTo),
+    der: new Uint8Array(parsed.raw),
+  };
+}
+
+/**
+ * Checks that a certificate was issued by this authority and is valid now.
+ * @throws ConsiliumError `certificate-untrusted` or `certificate-expired`.
+ */
+export function verifyCertificate(
+  certificate: string | Uint8Array,
+  authorityPem: string,
+  nowMs: number,
+): CertificateFacts {
+  const authority = parseCertificate(authorityPem);
+  const parsed = parseCertificate(certificate);
+  const facts = readCertificate(certificate);
+  const own = authority.fingerprint256 === parsed.fingerprint256;
+  if (own || !parsed.checkIssued(authority) || !parsed.verify(authority.publicKey)) {
+    throw new ConsiliumError("certificate-untrusted", {
+      subject: `certificate of ${facts.name}`,
+      expected: "one issued by this federation's authority",
+      actual: `one issued by ${/^CN=(.*)$/m.exec(parsed.issuer)?.[1] ?? "another authority"} under another key`,
+      hint: "It belongs to another federation: join this one with an invitation of its own.",
+    });
+  }
+  if (nowMs < facts.notBeforeMs || nowMs > facts.notAfterMs) {
+    throw new ConsiliumError("certificate-expired", {
+      subject: `certificate of ${facts.name}`,
+      expected: `a time between ${iso(facts.notBeforeMs)} and ${iso(facts.notAfterMs)}`,
+      actual: iso(nowMs),
+      hint: "Check this machine's clock; if it is right, join the federation anew with a new invitation.",
+    });
+  }
+  return facts;
+}
+
+/** SHA-256 of the certificate (DER), as `openssl x509 -fingerprint -sha256` shows it, in lower case without colons. */
+export function certificateFingerprint(certificate: string | Uint8Array): Sha256 {
+  return sha256(parseCertificate(certificate).raw);
+}
+
+export function publicKeySha256(publicKey: KeyObject): Sha256 {
+  return sha256(publicKey.export({ type: "spki", format: "der" }));
+}
+
+export function certificateToPem(der: Uint8Array): string {
+  return PemConverter.encode(ownBuffer(der), PemConverter.CertificateTag);
+}
+
+export function certificateToDer(pem: string): Uint8Array {
+  return new Uint8Array(parseCertificate(pem).raw);
+}
+
+async function issue(
+  authority: Credentials,
+  name: string,
+  publicKey: webcrypto.CryptoKey,
+  valid: { readonly notBefore: Date; readonly notAfter: Date },
+  extensions: readonly (ExtendedKeyUsageExtension | SubjectAlternativeNameExtension)[],
+): Promise<string> {
+  const issuer = parseCertificate(authority.certificatePem);
+  const { privateKey } = await keyPairOf(authority.keyPem);
+  const certificate = await X509CertificateGenerator.create({
+    subject: [{ CN: [name] }],
+    issuer: [{ CN: [/^CN=(.*)$/m.exec(issuer.subject)?.[1] ?? ""] }],
+    publicKey,
+    signingKey: privateKey,
+    signingAlgorithm: ALGORITHM,
+    ...valid,
+    extensions: [
+      new BasicConstraintsExtension(false, undefined, true),
+      new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+      ...extensions,
+    ],
+  });
+  return certificate.toString("pem");
+}
+
+async function readSigningRequest(der: Uint8Array): Promise<Pkcs10CertificateRequest> {
+  try {
+    const request = new Pkcs10CertificateRequest(ownBuffer(der));
+    if (await request.verify(webcrypto)) return request;
+  } catch {
+    // Told below, in the same words: whatever it was, it is no request that its own key signed.
+  }
+  throw new ConsiliumError("certificate-untrusted", {
+    subject: "certificate request",
+    expected: "a PKCS #10 request signed by its own P-256 key",
+    actual: `${der.length} bytes that are not`,
+    hint: "Run `consilium site join` again with a new invitation.",
+  });
+}
+
+function parseCertificate(certificate: string | Uint8Array): X509Certificate {
+  try {
+    return new X509Certificate(certificate);
+  } catch (cause) {
+    throw new ConsiliumError("certificate-untrusted", {
+      subject: "certificate",
+      expected: "an X.509 certificate",
+      actual: `${certificate.length} bytes that are not`,
+      hint: "The file or message is damaged: fetch it again.",
+      cause,
+    });
+  }
+}
+
+async function keyPairOf(keyPem: string): Promise<webcrypto.CryptoKeyPair> {
+  const privateDer = createPrivateKey(keyPem).export({ type: "pkcs8", format: "der" });
+  const privateKey = await webcrypto.subtle.importKey("pkcs8", privateDer, ALGORITHM, true, ["sign"]);
+  const { kty, crv, x, y } = await webcrypto.subtle.exportKey("jwk", privateKey);
+  const publicJwk = { kty: kty ?? "", crv: crv ?? "", x: x ?? "", y: y ?? "" };
+  const publicKey = await webcrypto.subtle.importKey("jwk", publicJwk, ALGORITHM, true, ["verify"]);
+  return { privateKey, publicKey };
+}
+
+function validity(nowMs: number, days: number): { notBefore: Date; notAfter: Date } {
+  return { notBefore: new Date(nowMs - BACKDATED_MS), notAfter: new Date(nowMs + days * DAY_MS) };
+}
+
+function iso(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
+
+function ownBuffer(bytes: Uint8Array): ArrayBuffer {
+  return new Uint8Array(bytes).buffer;
+}
