@@ -5,3 +5,4 @@ export { ERROR_CODES, type ErrorCode, exitCodeOf } from "./error-codes.ts";
 export { isSha256, type Sha256, sha256 } from "./hash.ts";
 export { LIMITS } from "./limits.ts";
 export { createRandom, type Random, type SeedPath } from "./random.ts";
+export { startWorkerThread } from "./worker-thread.ts";

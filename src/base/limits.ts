@@ -16,6 +16,8 @@ export const LIMITS = {
   /** A NIfTI volume after decompression. */
   volumeBytes: 2 * 1024 ** 3,
   casesPerDataset: 100_000,
+  /** Prepared cases that one engine keeps in memory. */
+  caseCacheBytes: 1024 ** 3,
   roundsPerStudy: 100_000,
   invitationValidHours: 72,
   certificateValidDays: 90,

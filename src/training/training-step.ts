@@ -113,6 +113,16 @@ export function buildTrainingStep(network: Graph, options: TrainingStepOptions):
   return { graph: checkGraph(b.build("training step", outputs)), layout, stateLength, logitsShape: [batch, classes, ...spatial] };
 }
 
+/** The forward graph alone, with its parameters as an input: one session predicts with any weights. */
+export function buildForwardStep(network: Graph, inputShape: readonly number[]): TrainingStep {
+  const separated = separateMergedInitializers(network);
+  const { layout } = networkParameters(network);
+  const b = createGraphBuilder(network.opset, "step.");
+  const logits = layForward(b, separated, layout, inputShape);
+  const graph = checkGraph(b.build("forward step", [logits]));
+  return { graph, layout, stateLength: 0, logitsShape: b.shape(logits) };
+}
+
 /** The forward graph with its parameters cut from one vector; returns the name of its only output. */
 function layForward(b: GraphBuilder, network: Graph, layout: ParameterLayout, inputShape: readonly number[]): string {
   const [image] = network.inputs;

@@ -1,0 +1,99 @@
+/**
+ * Variations of a training patch: mirrored, turned by right angles, and with other intensities, as scanners differ.
+ * Voxels of value zero are outside the brain and stay zero.
+ */
+import type { Random } from "../base/index.ts";
+import type { Triple } from "../imaging/index.ts";
+import type { AugmentationSpec } from "../study/index.ts";
+
+/** Changes the patch in place: `image` [C, d, h, w], `labels` [d, h, w], `patch` in x, y, z. */
+export function augmentPatch(
+  patch: Triple,
+  channels: number,
+  spec: AugmentationSpec,
+  random: Random,
+  image: Float32Array,
+  labels: Uint8Array,
+): void {
+  const flips = [0, 1, 2].map(() => random.chance(spec.flip));
+  const turns = planes(patch).map(() => (random.chance(spec.rotate90) ? 1 + random.integer(3) : 0));
+  const volume = patch[0] * patch[1] * patch[2];
+  const move = rearrangement(patch, flips, turns);
+  if (move !== undefined) {
+    labels.set(labels.slice().map((_, i, old) => old[move[i]]));
+    const scratch = new Float32Array(volume);
+    for (let c = 0; c < channels; c++) {
+      const channel = image.subarray(c * volume, (c + 1) * volume);
+      for (let i = 0; i < volume; i++) scratch[i] = channel[move[i]];
+      channel.set(scratch);
+    }
+  }
+  for (let c = 0; c < channels; c++) varyIntensity(image.subarray(c * volume, (c + 1) * volume), spec, random);
+}
+
+/** Pairs of axes whose sides are equal, in which a turn by 90 degrees keeps the patch's shape. */
+function planes(patch: Triple): (readonly [number, number])[] {
+  const pairs = [
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ] as const;
+  return pairs.filter(([a, b]) => patch[a] === patch[b]);
+}
+
+/** For each voxel of the result, the voxel that it comes from; undefined where nothing moves. */
+function rearrangement(patch: Triple, flips: readonly boolean[], turns: readonly number[]): Uint32Array | undefined {
+  if (!flips.includes(true) && turns.every((turn) => turn === 0)) return undefined;
+  const strides = [1, patch[0], patch[0] * patch[1]];
+  // A signed permutation of the axes: result coordinate a reads source axis source[a], reversed where told.
+  const source = [0, 1, 2];
+  const reversed = [...flips];
+  planes(patch).forEach(([a, b], i) => {
+    for (let turn = 0; turn < turns[i]; turn++) {
+      [source[a], source[b]] = [source[b], source[a]];
+      [reversed[a], reversed[b]] = [!reversed[b], reversed[a]];
+    }
+  });
+  const step = source.map((axis, a) => (reversed[a] ? -strides[axis] : strides[axis]));
+  const start = source.reduce((sum, axis, a) => sum + (reversed[a] ? strides[axis] * (patch[axis] - 1) : 0), 0);
+  const move = new Uint32Array(patch[0] * patch[1] * patch[2]);
+  let i = 0;
+  for (let z = 0; z < patch[2]; z++) {
+    for (let y = 0; y < patch[1]; y++) {
+      let from = start + z * step[2] + y * step[1];
+      for (let x = 0; x < patch[0]; x++) {
+        move[i++] = from;
+        from += step[0];
+      }
+    }
+  }
+  return move;
+}
+
+/** Gamma on the channel brought to [0, 1], then scale, shift and noise. */
+function varyIntensity(channel: Float32Array, spec: AugmentationSpec, random: Random): void {
+  const gamma = random.between(1 - spec.gamma, 1 + spec.gamma);
+  const scale = random.between(1 - spec.intensityScale, 1 + spec.intensityScale);
+  const shift = random.between(-spec.intensityShift, spec.intensityShift);
+  const noise = random.between(0, spec.noise);
+  if (spec.gamma > 0) applyGamma(channel, gamma);
+  for (let i = 0; i < channel.length; i++) {
+    if (channel[i] === 0) continue;
+    channel[i] = channel[i] * scale + shift + (noise > 0 ? noise * random.normal() : 0);
+  }
+}
+
+function applyGamma(channel: Float32Array, gamma: number): void {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of channel) {
+    if (value === 0) continue;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  const range = high - low;
+  if (!(range > 0)) return;
+  for (let i = 0; i < channel.length; i++) {
+    if (channel[i] !== 0) channel[i] = low + range * ((channel[i] - low) / range) ** gamma;
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Engines in worker threads, so that the network's long steps never hold up the process that talks to the world.
+ * A hospital's site has a pool of one; a simulation shares a few among all of its sites. Jobs wait in the order in
+ * which they came; a site's own jobs never overlap, because a site asks for one thing at a time.
+ */
+import type { Worker } from "node:worker_threads";
+import { ConsiliumError, startWorkerThread } from "../base/index.ts";
+import { encodeOnnx, type Graph } from "../graph/index.ts";
+import type { Study } from "../study/index.ts";
+import type { EngineJob, EngineReply, EngineSetup } from "./engine-protocol.ts";
+import type { CaseScores, LocalWork, SiteData, TrainResult, WorkProgress } from "./local-work.ts";
+
+export interface EnginePool {
+  /** The engine as one site sees it; closing it leaves the pool open. */
+  forSite(site: SiteData): LocalWork;
+  close(): Promise<void>;
+}
+
+export interface EnginePoolOptions {
+  readonly study: Study;
+  readonly network: Graph;
+  /** Threads of work side by side; each uses `training.threads` of the study. */
+  readonly workers: number;
+  readonly cacheDir?: string;
+}
+
+interface Pending {
+  readonly job: EngineJob;
+  readonly onProgress: (progress: WorkProgress) => void;
+  readonly resolve: (result: TrainResult | readonly CaseScores[]) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+interface Slot {
+  readonly worker: Worker;
+  current: Pending | undefined;
+}
+
+export function openEnginePool({ study, network, workers, cacheDir }: EnginePoolOptions): EnginePool {
+  const setup: EngineSetup = { study, networkBytes: encodeOnnx(network), ...(cacheDir !== undefined && { cacheDir }) };
+  const waiting: Pending[] = [];
+  const slots: Slot[] = [];
+  let nextId = 0;
+  let closed = false;
+
+  function startSlot(): Slot {
+    const worker = startWorkerThread(import.meta.url, "segmentation", "engine.worker", { workerData: setup });
+    const slot: Slot = { worker, current: undefined };
+    worker.on("message", (reply: EngineReply) => settle(slot, reply));
+    worker.on("error", (cause) => fail(slot, cause));
+    worker.on("exit", () => fail(slot, new Error("the engine's thread ended")));
+    return slot;
+  }
+  function dispatch(): void {
+    while (waiting.length > 0) {
+      let slot = slots.find(({ current }) => current === undefined);
+      if (slot === undefined) {
+        if (slots.length >= workers) return;
+        slot = startSlot();
+        slots.push(slot);
+      }
+      slot.current = waiting.shift();
+      slot.worker.postMessage(slot.current?.job);
+    }
+  }
+  function settle(slot: Slot, reply: EngineReply): void {
+    const pending = slot.current;
+    if (pending === undefined || reply.id !== pending.job.id) return;
+    if (reply.kind === "progress") {
+      pending.onProgress(reply.progress);
+      return;
+    }
+    slot.current = undefined;
+    if (reply.kind === "failed") pending.reject(new ConsiliumError(reply.error.code, reply.error));
+    else pending.resolve(reply.result);
+    dispatch();
+  }
+  function fail(slot: Slot, cause: unknown): void {
+    const index = slots.indexOf(slot);
+    if (index >= 0) slots.splice(index, 1);
+    slot.current?.reject(
+      new ConsiliumError(closed ? "interrupted" : "internal", {
+        subject: "engine",
+        expected: "work to its end",
+        actual: cause instanceof Error ? cause.message : String(cause),
+        hint: closed ? "Start again: work goes on from its last saved state." : "If memory ran out, take a smaller patch or batch.",
+        cause,
+      }),
+    );
+    slot.current = undefined;
+    if (!closed) dispatch();
+  }
+  function submit(make: (id: number) => EngineJob, onProgress?: (progress: WorkProgress) => void): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      waiting.push({ job: make(nextId++), onProgress: onProgress ?? (() => undefined), resolve, reject });
+      dispatch();
+    });
+  }
+  return {
+    forSite: (site: SiteData): LocalWork => ({
+      train: (request, onProgress) =>
+        submit((id) => ({ kind: "train", id, site, request }), onProgress) as Promise<TrainResult>,
+      evaluate: (request, onProgress) =>
+        submit((id) => ({ kind: "evaluate", id, site, request }), onProgress) as Promise<readonly CaseScores[]>,
+      close: () => Promise.resolve(),
+    }),
+    async close() {
+      closed = true;
+      await Promise.all(slots.map(({ worker }) => worker.terminate()));
+    },
+  };
+}

@@ -1,0 +1,21 @@
+/** Messages between the engine pool and its worker threads. Arrays are transferred, not copied. */
+import type { ConsiliumError } from "../base/index.ts";
+import type { Study } from "../study/index.ts";
+import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
+
+export interface EngineSetup {
+  readonly study: Study;
+  /** The network as an ONNX file. */
+  readonly networkBytes: Uint8Array;
+  readonly cacheDir?: string;
+}
+
+export type EngineJob =
+  | { readonly kind: "train"; readonly id: number; readonly site: SiteData; readonly request: TrainRequest }
+  | { readonly kind: "evaluate"; readonly id: number; readonly site: SiteData; readonly request: EvaluateRequest };
+
+export type EngineReply =
+  | { readonly kind: "progress"; readonly id: number; readonly progress: WorkProgress }
+  | { readonly kind: "trained"; readonly id: number; readonly result: TrainResult }
+  | { readonly kind: "evaluated"; readonly id: number; readonly result: readonly CaseScores[] }
+  | { readonly kind: "failed"; readonly id: number; readonly error: ReturnType<ConsiliumError["toJSON"]> };

@@ -1,0 +1,43 @@
+/** The worker thread of an engine pool: answers jobs one after another. */
+import { parentPort, workerData } from "node:worker_threads";
+import { ConsiliumError, invariant } from "../base/index.ts";
+import { decodeOnnx } from "../graph/index.ts";
+import type { EngineJob, EngineReply, EngineSetup } from "./engine-protocol.ts";
+import { createSiteEngine } from "./site-engine.ts";
+
+const port = parentPort;
+invariant(port !== null, "the engine to run in a worker thread");
+const { study, networkBytes, cacheDir } = workerData as EngineSetup;
+const network = decodeOnnx(networkBytes, "the study's network");
+const engine = createSiteEngine({ study, network, ...(cacheDir !== undefined && { cacheDir }) });
+const reply = (message: EngineReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
+
+let queue = Promise.resolve();
+port.on("message", (job: EngineJob) => {
+  queue = queue.then(() => answer(job));
+});
+
+async function answer(job: EngineJob): Promise<void> {
+  const { id } = job;
+  const onProgress = (progress: { done: number; total: number; loss?: number }): void => reply({ kind: "progress", id, progress });
+  try {
+    if (job.kind === "train") {
+      const result = await engine.train(job.site, job.request, onProgress);
+      reply({ kind: "trained", id, result }, [result.parameters.buffer, result.optimiserState.buffer] as ArrayBuffer[]);
+    } else {
+      reply({ kind: "evaluated", id, result: await engine.evaluate(job.site, job.request, onProgress) });
+    }
+  } catch (cause) {
+    reply({ kind: "failed", id, error: asConsiliumError(cause).toJSON() });
+  }
+}
+
+function asConsiliumError(cause: unknown): ConsiliumError {
+  if (cause instanceof ConsiliumError) return cause;
+  return new ConsiliumError("internal", {
+    subject: "engine",
+    expected: "work to its end",
+    actual: cause instanceof Error ? (cause.stack ?? cause.message) : String(cause),
+    hint: "This is a defect: please report it with the command that shows it.",
+  });
+}

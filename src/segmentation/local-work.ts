@@ -1,0 +1,68 @@
+/**
+ * What a site does with its data: trains the global model on its training cases, and evaluates a model on its
+ * validation cases. The messages here pass between a site and the engine that runs in a worker thread.
+ */
+import type { Json } from "../base/index.ts";
+import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
+import type { RegionScores } from "./metrics.ts";
+
+export interface TrainRequest {
+  /** The global model, [P] in the layout's order. */
+  readonly parameters: Float32Array;
+  /** The optimiser's state after this site's last round; null to start anew. */
+  readonly optimiserState: Float32Array | null;
+  /** Gradient steps that made the optimiser's state; 0 where it is null. */
+  readonly stepsTaken: number;
+  /** Counted from 1. */
+  readonly round: number;
+  /** Gradient steps to take now. */
+  readonly steps: number;
+  /** Part of the seed of every patch, so that sites and runs draw their own. */
+  readonly siteId: string;
+}
+
+export interface TrainResult {
+  readonly parameters: Float32Array;
+  readonly optimiserState: Float32Array;
+  readonly stepsTaken: number;
+  /** Mean over the steps. */
+  readonly meanLoss: number;
+  readonly steps: number;
+  readonly runRecord: Json;
+}
+
+export interface EvaluateRequest {
+  readonly parameters: Float32Array;
+  /** The working grid is quicker; the case's own grid is what a reader of figures expects. */
+  readonly grid: "working" | "original";
+  /** Share of a window that the next one covers again. */
+  readonly overlap: number;
+}
+
+export interface CaseScores {
+  readonly caseId: string;
+  readonly regions: Readonly<Record<string, RegionScores>>;
+}
+
+export interface WorkProgress {
+  readonly done: number;
+  readonly total: number;
+  /** Loss of the last step, in training. */
+  readonly loss?: number;
+}
+
+export interface SiteData {
+  readonly siteId: string;
+  readonly trainingCases: readonly CaseFiles[];
+  readonly validationCases: readonly CaseFiles[];
+  readonly convention: LabelConvention;
+}
+
+/** One site's engine. Requests are answered one after another, in their order. */
+export interface LocalWork {
+  /** The same request gives the same bits under the same run record, whatever ran before. */
+  train(request: TrainRequest, onProgress?: (progress: WorkProgress) => void): Promise<TrainResult>;
+  /** Scores of the validation cases, in their order. */
+  evaluate(request: EvaluateRequest, onProgress?: (progress: WorkProgress) => void): Promise<readonly CaseScores[]>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,140 @@
+/**
+ * The engine that serves sites' requests in one thread: a training session and a forward session for the study's
+ * network and patch, and the cases of whichever site asks. It holds no state of a site between requests but its
+ * prepared cases, so requests of several sites may come in any order.
+ */
+import { createRandom, type Json } from "../base/index.ts";
+import { type Graph } from "../graph/index.ts";
+import type { Triple } from "../imaging/index.ts";
+import { type ForwardSession, openForwardSession, openTrainingSession, runRecord, type TrainingSession } from "../runtime/index.ts";
+import type { Study } from "../study/index.ts";
+import { createCaseStore } from "./case-store.ts";
+import { evaluateOnOwnGrid } from "./evaluate-case.ts";
+import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
+import { evaluateLabelMaps } from "./metrics.ts";
+import { drawPatch, type PatchSettings } from "./patches.ts";
+import { mostProbable, predictVolume } from "./sliding-window.ts";
+
+export interface SiteEngineOptions {
+  readonly study: Study;
+  readonly network: Graph;
+  readonly cacheDir?: string;
+}
+
+type OnProgress = (progress: WorkProgress) => void;
+
+export interface SiteEngine {
+  train(site: SiteData, request: TrainRequest, onProgress: OnProgress): Promise<TrainResult>;
+  evaluate(site: SiteData, request: EvaluateRequest, onProgress: OnProgress): Promise<readonly CaseScores[]>;
+  close(): Promise<void>;
+}
+
+export function createSiteEngine({ study, network, cacheDir }: SiteEngineOptions): SiteEngine {
+  const { task, training } = study;
+  const [pw, ph, pd] = training.patch;
+  const channels = task.channels.length;
+  const shape = (batch: number): number[] => [batch, channels, pd, ph, pw];
+  const store = createCaseStore({
+    spacingMm: task.spacingMm,
+    channels: task.channels,
+    classes: task.labels.length,
+    ...(cacheDir !== undefined && { cacheDir }),
+  });
+  const { threads, optimiser } = training;
+  let trainer: Promise<TrainingSession> | undefined;
+  let predictor: Promise<ForwardSession> | undefined;
+  const openTrainer = (): Promise<TrainingSession> => {
+    trainer ??= openTrainingSession(network, { inputShape: shape(training.batch), optimiser, threads });
+    return trainer;
+  };
+  const openPredictor = (): Promise<ForwardSession> => {
+    predictor ??= openForwardSession(network, shape(1), { threads });
+    return predictor;
+  };
+  return {
+    async train(site, request, onProgress) {
+      const session = await openTrainer();
+      session.load(request.parameters, request.optimiserState, request.stepsTaken);
+      let lossSum = 0;
+      const patchVoxels = pw * ph * pd;
+      const image = new Float32Array(training.batch * channels * patchVoxels);
+      const labels = new Uint8Array(training.batch * patchVoxels);
+      for (let step = 0; step < request.steps; step++) {
+        for (let item = 0; item < training.batch; item++) {
+          const files = caseOfItem(site, study, request, step * training.batch + item);
+          const source = await store.training(files, site.convention);
+          drawPatch(
+            source,
+            patchSettings(study),
+            [training.seed, "patch", request.siteId, request.round, step, item],
+            image.subarray(item * channels * patchVoxels, (item + 1) * channels * patchVoxels),
+            labels.subarray(item * patchVoxels, (item + 1) * patchVoxels),
+          );
+        }
+        const { loss } = await session.step({ image, labels }, learningRateAt(study, request.round, step / request.steps));
+        lossSum += loss;
+        onProgress({ done: step + 1, total: request.steps, loss });
+      }
+      return {
+        parameters: session.parameters().slice(),
+        optimiserState: session.state().slice(),
+        stepsTaken: request.stepsTaken + request.steps,
+        meanLoss: lossSum / request.steps,
+        steps: request.steps,
+        runRecord: runRecord(threads) as Json,
+      };
+    },
+    async evaluate(site, { parameters, grid, overlap }, onProgress) {
+      const session = await openPredictor();
+      const window = { patch: training.patch as Triple, classes: session.classes, overlap };
+      const predict = (image: Float32Array): Promise<Float32Array> => session.run(image, parameters);
+      const scores: CaseScores[] = [];
+      for (const files of site.validationCases) {
+        if (grid === "original") {
+          const regions = await evaluateOnOwnGrid(files, site.convention, study.task, window, predict);
+          scores.push({ caseId: files.id, regions });
+        } else {
+          const { dims, image, labels } = await store.training(files, site.convention);
+          const probabilities = await predictVolume(image, dims, channels, window, predict);
+          const predicted = mostProbable(probabilities, session.classes);
+          const spacing: Triple = [task.spacingMm, task.spacingMm, task.spacingMm];
+          scores.push({ caseId: files.id, regions: evaluateLabelMaps(predicted, labels, dims, spacing, task.regions) });
+        }
+        onProgress({ done: scores.length, total: site.validationCases.length });
+      }
+      return scores;
+    },
+    async close() {
+      await (await trainer)?.close();
+      await (await predictor)?.close();
+    },
+  };
+}
+
+function patchSettings({ task, training }: Study): PatchSettings {
+  const { patch, tumourPatches, augmentation } = training;
+  return { patch: patch as Triple, channels: task.channels.length, tumourPatches, augmentation };
+}
+
+/** Items run through all cases in a new order each time, across rounds. */
+function caseOfItem({ trainingCases }: SiteData, study: Study, request: TrainRequest, item: number): SiteData["trainingCases"][number] {
+  const count = trainingCases.length;
+  const before = (request.round - 1) * request.steps * study.training.batch;
+  const epoch = Math.floor((before + item) / count);
+  const order = createRandom(study.training.seed, "order", request.siteId, epoch).shuffled(trainingCases);
+  return order[(before + item) % count];
+}
+
+/** Progress runs over the whole study: through its rounds, and through a round's steps. */
+export function learningRateAt({ training, rounds }: Study, round: number, shareOfRound: number): number {
+  const { learningRate } = training.optimiser;
+  if (training.schedule.kind === "constant") return learningRate;
+  const progress = (round - 1 + shareOfRound) / rounds.count;
+  return learningRate * Math.max(0, 1 - progress) ** training.schedule.power;
+}
+
+/** Gradient steps of a site with so many training cases in a round. */
+export function stepsOfRound({ training }: Study, trainingCases: number): number {
+  if (typeof training.stepsPerRound === "number") return training.stepsPerRound;
+  return Math.max(1, Math.ceil((training.stepsPerRound.patchesPerCase * trainingCases) / training.batch));
+}
