@@ -22,4 +22,15 @@ export const LIMITS = {
   invitationValidHours: 72,
   certificateValidDays: 90,
   requestTimeoutMs: 60_000,
+  /** Sequence numbers that a site makes durable at once. */
+  sequenceBlock: 1000,
+  /** Between two signs of life of a site at work. */
+  siteHeartbeatMs: 5_000,
+  /** The longest pause of an idle site between two questions, whatever the coordinator asks for. */
+  sitePauseMs: 60_000,
+  /** Between two tries to reach the coordinator, doubling from the first to the last. Tries go on until stopped. */
+  siteBackoffMinMs: 500,
+  siteBackoffMaxMs: 60_000,
+  /** Failures of local work that a site reports for one order before it waits for another. */
+  siteFailuresPerOrder: 3,
 } as const;
