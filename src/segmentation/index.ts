@@ -1,0 +1,23 @@
+export { type EnginePool, type EnginePoolOptions, openEnginePool } from "./engine-pool.ts";
+export type {
+  CaseScores,
+  EvaluateRequest,
+  LocalWork,
+  SiteData,
+  TrainRequest,
+  TrainResult,
+  WorkProgress,
+} from "./local-work.ts";
+export { evaluateLabelMaps, type Regions, type RegionScores } from "./metrics.ts";
+export {
+  type CaseRegionScores,
+  type RegionMeans,
+  type RegionSums,
+  type ScoreSummary,
+  summariseScores,
+  summariseSums,
+  sumScores,
+} from "./metrics-summary.ts";
+export { type Model, type ModelDescription, type NewModel, readModelFolder, writeModelFolder } from "./model-folder.ts";
+export { openSegmenter, type Segmentation, type Segmenter } from "./segment-case.ts";
+export { stepsOfRound } from "./site-engine.ts";

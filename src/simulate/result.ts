@@ -1,0 +1,66 @@
+/** What a simulated or demonstrated federation ends with: the document of `--json`, and the material of the report. */
+import type { CaseScores, RegionMeans, ScoreSummary } from "../segmentation/index.ts";
+import { summariseScores } from "../segmentation/index.ts";
+
+export interface ModelFigures {
+  readonly dice: RegionMeans;
+  /** Millimetres. */
+  readonly hd95: RegionMeans;
+  /** Cases without a Dice, by region; only regions that have any. */
+  readonly undefined: Readonly<Record<string, number>>;
+  readonly modelSha256: string;
+}
+
+export interface SiteFigures {
+  readonly id: string;
+  readonly cases: { readonly train: number; readonly validation: number };
+  /** The federated model on the site's own validation cases; null where these are too few. */
+  readonly dice: RegionMeans | null;
+  readonly hd95: RegionMeans | null;
+}
+
+export interface AloneFigures {
+  readonly mean: { readonly dice: RegionMeans; readonly hd95: RegionMeans };
+  readonly bySite: readonly { readonly id: string; readonly dice: RegionMeans; readonly hd95: RegionMeans }[];
+}
+
+export interface FederationResult {
+  readonly sites: readonly SiteFigures[];
+  readonly evaluatedOn: { readonly kind: "heldOut" | "validation"; readonly cases: number };
+  readonly federated: ModelFigures;
+  readonly pooled: ModelFigures | null;
+  readonly alone: AloneFigures | null;
+  /** Federated mean Dice over pooled; null without a pooled baseline. */
+  readonly ratio: number | null;
+  readonly rounds: number;
+  /** Of all sites together. */
+  readonly gradientSteps: number;
+  readonly seconds: number;
+  /** Largest resident set of any process that took part. */
+  readonly peakRssBytes: number;
+}
+
+export function modelFigures(scores: readonly CaseScores[], regions: readonly string[], modelSha256: string): ModelFigures {
+  const summary = summariseScores(scores.map((score) => score.regions), regions);
+  return { dice: summary.dice, hd95: summary.hd95, undefined: undefinedOf(summary), modelSha256 };
+}
+
+function undefinedOf(summary: ScoreSummary): Record<string, number> {
+  return Object.fromEntries(Object.entries(summary.undefined).filter(([, count]) => count > 0));
+}
+
+/** Mean over sites of each region's mean, over the sites that have one. */
+export function meanOfMeans(means: readonly RegionMeans[]): RegionMeans {
+  const keys = Object.keys(means[0] ?? {});
+  return Object.fromEntries(
+    keys.map((key) => {
+      const values = means.flatMap((mean) => (mean[key] === null ? [] : [mean[key]]));
+      return [key, values.length === 0 ? null : values.reduce((a, b) => a + b, 0) / values.length];
+    }),
+  );
+}
+
+export function ratioOf(federated: RegionMeans, pooled: RegionMeans | undefined): number | null {
+  const [ours, theirs] = [federated.mean, pooled?.mean];
+  return ours === null || theirs === null || theirs === undefined || theirs === 0 ? null : ours / theirs;
+}
