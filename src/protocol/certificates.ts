@@ -21,6 +21,7 @@ import {
   Pkcs10CertificateRequestGenerator,
   SubjectAlternativeNameExtension,
   X509CertificateGenerator,
+  X509Certificate as X509CertificateReader,
 } from "@peculiar/x509";
 import { ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import { COORDINATOR_NAME, checkSiteId } from "./names.ts";
@@ -120,7 +121,7 @@ export async function createSigningRequest(siteId: string, keyPem: string): Prom
 export function readCertificate(certificate: string | Uint8Array): CertificateFacts {
   const parsed = parseCertificate(certificate);
   return {
-    name: /^CN=(.*)$/m.exec(parsed.subject)?.[1] ?? "",
+    name: commonName(parsed.raw, "subject"),
     publicKey: parsed.publicKey,
     keySha256: publicKeySha256(parsed.publicKey),
     notBeforeMs: Date.parse(parsed.validFrom),
@@ -146,7 +147,7 @@ export function verifyCertificate(
     throw new ConsiliumError("certificate-untrusted", {
       subject: `certificate of ${facts.name}`,
       expected: "one issued by this federation's authority",
-      actual: `one issued by ${/^CN=(.*)$/m.exec(parsed.issuer)?.[1] ?? "another authority"} under another key`,
+      actual: `one issued by ${commonName(parsed.raw, "issuer") || "another authority"} under another key`,
       hint: "It belongs to another federation: join this one with an invitation of its own.",
     });
   }
@@ -185,11 +186,10 @@ async function issue(
   valid: { readonly notBefore: Date; readonly notAfter: Date },
   extensions: readonly (ExtendedKeyUsageExtension | SubjectAlternativeNameExtension)[],
 ): Promise<string> {
-  const issuer = parseCertificate(authority.certificatePem);
   const { privateKey } = await keyPairOf(authority.keyPem);
   const certificate = await X509CertificateGenerator.create({
     subject: [{ CN: [name] }],
-    issuer: [{ CN: [/^CN=(.*)$/m.exec(issuer.subject)?.[1] ?? ""] }],
+    issuer: [{ CN: [readCertificate(authority.certificatePem).name] }],
     publicKey,
     signingKey: privateKey,
     signingAlgorithm: ALGORITHM,
@@ -216,6 +216,13 @@ async function readSigningRequest(der: Uint8Array): Promise<Pkcs10CertificateReq
     actual: `${der.length} bytes that are not`,
     hint: "Run `consilium site join` again with a new invitation.",
   });
+}
+
+/** Read from the DER: node's text form escapes, and a line break in a name could forge a second one there. */
+function commonName(der: Uint8Array, of: "subject" | "issuer"): string {
+  const certificate = new X509CertificateReader(ownBuffer(der));
+  const name = of === "subject" ? certificate.subjectName : certificate.issuerName;
+  return name.getField("CN")[0] ?? "";
 }
 
 function parseCertificate(certificate: string | Uint8Array): X509Certificate {

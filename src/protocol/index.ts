@@ -11,6 +11,7 @@ export {
   readCertificate,
   verifyCertificate,
 } from "./certificates.ts";
+export { type ConnectLinkOptions, connectLink, enrol } from "./connect-link.ts";
 export {
   createSiteKey,
   type EnrolChannel,
@@ -29,8 +30,24 @@ export {
   readHeader,
   sealEnvelope,
 } from "./envelope.ts";
+export { type FederationServer, type FederationServerOptions, startFederationServer } from "./federation-server.ts";
+export { systemCode, writeError } from "./file-errors.ts";
 export * from "./gen/consilium/v1/federation_pb.ts";
 export { formatInvitation, type Invitation, parseInvitation } from "./invitation.ts";
 export type { CoordinatorLink, FetchObject, SendObject } from "./link.ts";
+export { enrolInMemory, memoryLink } from "./memory-link.ts";
+export {
+  type AnswerToSeal,
+  type OpenedAnswer,
+  openAnswer,
+  readPrivateKey,
+  readSiteMessage,
+  type SiteMessageToSeal,
+  sealAnswer,
+  sealSiteMessage,
+} from "./messages.ts";
 export { COORDINATOR_NAME, checkSiteId, isSiteId, PROTOCOL_VERSION } from "./names.ts";
+export { syncFolder, writeAll } from "./object-transfer.ts";
+export { type ErrorRecord, errorFromRecord, errorRecord } from "./refusal.ts";
 export type { FederationService, ObjectChunk, ObjectRange, Peer } from "./service.ts";
+export { splitAddress } from "./tls.ts";

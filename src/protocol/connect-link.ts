@@ -1,0 +1,90 @@
+/**
+ * A site's line over the network: messages by Connect over HTTP/2, objects by plain HTTP/2, mutual TLS on both, one
+ * host and port. The site dials; nothing listens here.
+ */
+import { type Client, createClient } from "@connectrpc/connect";
+import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { LIMITS } from "../base/index.ts";
+import { type Enrolment, type EnrolOptions, enrolThrough } from "./enrolment.ts";
+import { Federation } from "./gen/consilium/v1/federation_pb.ts";
+import { http2Channel } from "./http2-channel.ts";
+import type { CoordinatorLink } from "./link.ts";
+import { fetchThrough, sendThrough } from "./object-transfer.ts";
+import { fromConnectError } from "./refusal.ts";
+import { type ClientTls, clientTls, fetchPinnedAuthority } from "./tls.ts";
+
+const PING_INTERVAL_MS = 15_000;
+
+export interface ConnectLinkOptions {
+  /** host:port of the coordinator. */
+  readonly address: string;
+  /** The federation's authority, the only one believed. */
+  readonly authorityPem: string;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  /** How long one exchange may take; LIMITS.requestTimeoutMs unless given. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export function connectLink(options: ConnectLinkOptions): CoordinatorLink {
+  const { address, timeoutMs } = options;
+  const tls = clientTls(options.authorityPem, options);
+  const rpc = rpcClient(address, tls, timeoutMs);
+  const objects = http2Channel(address, tls);
+  return {
+    async exchange(envelope) {
+      try {
+        return await rpc.client.exchange(envelope);
+      } catch (error) {
+        throw fromConnectError(error, address);
+      }
+    },
+    fetchObject: (request) => fetchThrough(objects, request),
+    sendObject: (request) => sendThrough(objects, request),
+    async close() {
+      rpc.close();
+      objects.close();
+    },
+  };
+}
+
+/**
+ * Joins a federation over the network: the authority is pinned by the invitation before anything is sent.
+ * @throws ConsiliumError `unreachable`, `certificate-untrusted`, and what the coordinator answers.
+ */
+export async function enrol(options: EnrolOptions): Promise<Enrolment> {
+  const { address, caFingerprint } = options.invitation;
+  const authorityPem = await fetchPinnedAuthority(address, caFingerprint);
+  const rpc = rpcClient(address, clientTls(authorityPem));
+  try {
+    return await enrolThrough(async (request) => {
+      try {
+        return await rpc.client.enrol(request);
+      } catch (error) {
+        throw fromConnectError(error, address);
+      }
+    }, options);
+  } finally {
+    rpc.close();
+  }
+}
+
+interface RpcClient {
+  readonly client: Client<typeof Federation>;
+  close(): void;
+}
+
+function rpcClient(address: string, tls: ClientTls, timeoutMs: number = LIMITS.requestTimeoutMs): RpcClient {
+  const baseUrl = `https://${address}`;
+  const sessionManager = new Http2SessionManager(baseUrl, { pingIntervalMs: PING_INTERVAL_MS }, { ...tls });
+  const transport = createConnectTransport({
+    baseUrl,
+    httpVersion: "2",
+    sessionManager,
+    useBinaryFormat: true,
+    acceptCompression: [],
+    readMaxBytes: LIMITS.messageBytes,
+    defaultTimeoutMs: timeoutMs,
+  });
+  return { client: createClient(Federation, transport), close: () => sessionManager.abort() };
+}

@@ -1,0 +1,139 @@
+/**
+ * The coordinator's one port: HTTP/2 over TLS 1.3, messages by Connect and objects by plain GET, HEAD and PUT.
+ *
+ * Invariants: only `Enrol` is answered without a client certificate; for everything else the caller is whom the
+ * federation's authority certified, and the service is told who that is. A caller without one gets the reason in words
+ * (so a certificate is asked for, and judged here, not by the TLS library, whose refusal is a bare alert). One caller's
+ * error is one answer: nothing that a client sends ends the process.
+ */
+import { X509Certificate } from "node:crypto";
+import { createSecureServer, type Http2Session, type ServerHttp2Session } from "node:http2";
+import type { AddressInfo } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { type Clock, ConsiliumError, LIMITS } from "../base/index.ts";
+import { verifyCertificate } from "./certificates.ts";
+import { answerObjectRequest } from "./object-routes.ts";
+import { federationRoutes } from "./routes.ts";
+import type { FederationService, Peer } from "./service.ts";
+import { splitAddress } from "./tls.ts";
+import { WINDOW_BYTES } from "./wire.ts";
+
+const HANDSHAKE_TIMEOUT_MS = 20_000;
+const IDLE_SESSION_MS = 10 * 60_000;
+const CONNECTIONS_PER_SITE = 4;
+const CLOSE_GRACE_MS = 2_000;
+
+export interface FederationServerOptions {
+  readonly service: FederationService;
+  /** host:port to listen on; port 0 takes a free one. */
+  readonly listen: string;
+  readonly certificatePem: string;
+  readonly keyPem: string;
+  readonly authorityPem: string;
+  readonly clock: Clock;
+}
+
+export interface FederationServer {
+  /** host:port that is listened on. */
+  readonly address: string;
+  /** Stops listening, lets running answers end, then closes what is left. */
+  close(): Promise<void>;
+}
+
+/** @throws ConsiliumError `usage` where the address cannot be listened on. */
+export async function startFederationServer(options: FederationServerOptions): Promise<FederationServer> {
+  const { service, authorityPem, clock } = options;
+  const server = createSecureServer({
+    cert: `${options.certificatePem}\n${authorityPem}`,
+    key: options.keyPem,
+    ca: authorityPem,
+    requestCert: true,
+    rejectUnauthorized: false,
+    minVersion: "TLSv1.3",
+    allowHTTP1: false,
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: 16, enablePush: false },
+  });
+  server.maxConnections = CONNECTIONS_PER_SITE * LIMITS.sitesPerFederation;
+  const sessions = new Set<ServerHttp2Session>();
+  const peerOf = (session: Http2Session | undefined): Peer => peerOfSession(session, authorityPem, clock);
+
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.setLocalWindowSize(WINDOW_BYTES);
+    session.setTimeout(IDLE_SESSION_MS, () => session.close());
+    session.on("error", () => undefined);
+    session.on("close", () => sessions.delete(session));
+  });
+  // What strangers do on an open port (scanners, plain HTTP, broken handshakes) concerns nobody else.
+  server.on("sessionError", () => undefined);
+  server.on("tlsClientError", () => undefined);
+
+  const callerKey = createContextKey<Http2Session | undefined>(undefined);
+  const rpc = connectNodeAdapter({
+    routes: federationRoutes(service, (context: HandlerContext) => peerOf(context.values.get(callerKey))),
+    contextValues: (request) =>
+      createContextValues().set(callerKey, "stream" in request ? request.stream.session : undefined),
+    readMaxBytes: LIMITS.messageBytes,
+    acceptCompression: [],
+    grpc: false,
+    grpcWeb: false,
+  });
+  server.on("request", (request, response) => {
+    request.setTimeout(LIMITS.requestTimeoutMs, () => request.stream.close());
+    if (!request.url.startsWith("/objects/")) return rpc(request, response);
+    answerObjectRequest(service, () => peerOf(request.stream.session), request, response).catch(() =>
+      response.stream.destroy(),
+    );
+  });
+
+  const { host, port } = splitAddress(options.listen);
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (cause) => reject(cannotListen(options.listen, cause)));
+    server.listen(port, host, resolve);
+  });
+  const bound = (server.address() as AddressInfo).port;
+  return {
+    address: host.includes(":") ? `[${host}]:${bound}` : `${host}:${bound}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const session of sessions) session.close();
+        setTimeout(() => {
+          for (const session of sessions) session.destroy();
+        }, CLOSE_GRACE_MS).unref();
+      }),
+  };
+}
+
+/** @throws ConsiliumError `certificate-untrusted`, `certificate-expired` */
+function peerOfSession(session: Http2Session | undefined, authorityPem: string, clock: Clock): Peer {
+  const socket = session?.socket as TLSSocket | undefined;
+  const certificate = socket?.getPeerX509Certificate?.();
+  if (!(certificate instanceof X509Certificate)) {
+    throw new ConsiliumError("certificate-untrusted", {
+      subject: "caller",
+      expected: "a certificate of this federation",
+      actual: "none",
+      hint: "Join the federation first, with an invitation: `consilium site join`.",
+    });
+  }
+  const { name, keySha256 } = verifyCertificate(new Uint8Array(certificate.raw), authorityPem, clock.nowMs());
+  return { siteId: name, keySha256 };
+}
+
+function cannotListen(address: string, cause: unknown): ConsiliumError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : String(cause);
+  return new ConsiliumError("usage", {
+    subject: `address ${address}`,
+    expected: "a free port that this user may listen on",
+    actual: code,
+    hint:
+      code === "EADDRINUSE"
+        ? "Another program listens there: stop it, or choose another port."
+        : "Choose an address of this machine and a port above 1023.",
+    cause,
+  });
+}
