@@ -1,7 +1,10 @@
 /**
- * Starts a worker thread from wherever the product runs: from its bundle, where every `*.worker.ts` is an entry of
- * its own, or from the TypeScript sources in development and tests.
+ * Starts a worker thread from wherever the product runs: from its build, where every `*.worker.ts` is an entry of
+ * its own, or from the TypeScript sources in development and tests. In a build every file lies one folder below the
+ * root, shared chunks too (`scripts/build.mjs` holds to it), so the way to a worker is the same from all of them.
  */
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
 import { Worker, type WorkerOptions } from "node:worker_threads";
 
 /**
@@ -10,9 +13,9 @@ import { Worker, type WorkerOptions } from "node:worker_threads";
  * @param name file name without `.ts`, such as "engine.worker"; in sources it stands beside its caller.
  */
 export function startWorkerThread(from: string, folder: string, name: string, options: WorkerOptions): Worker {
-  if (from.endsWith(".ts")) {
-    return new Worker(new URL(`./${name}.ts`, from), { ...options, execArgv: ["--import", "tsx", ...(options.execArgv ?? [])] });
-  }
-  const bundle = from.slice(0, from.lastIndexOf("/dist/") + "/dist/".length);
-  return new Worker(new URL(`${folder}/${name}.js`, bundle), options);
+  if (!from.endsWith(".ts")) return new Worker(new URL(`../${folder}/${name}.js`, from), options);
+  // Resolved from here, not from the working directory, which may be anywhere.
+  const compiler = pathToFileURL(createRequire(from).resolve("tsx")).href;
+  const execArgv = ["--import", compiler, ...(options.execArgv ?? [])];
+  return new Worker(new URL(`./${name}.ts`, from), { ...options, execArgv });
 }

@@ -1,0 +1,106 @@
+/**
+ * Bundles the product into a folder: the command line and every worker thread's file as entries, shared code in
+ * chunks, packages left outside. Plain Node, because the launcher runs it in a fresh checkout.
+ *
+ * Invariant: every file lies one folder below the output folder, as the sources lie one folder below src/;
+ * `src/base/worker-thread.ts` relies on it to find a worker's file from any chunk.
+ *
+ * A build is named by the content that it was built from and comes into place by one rename, so any number of
+ * processes may build at once, and one that runs is never pulled from under its feet.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { join, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const KEEP_UNUSED_BUILDS_MS = 24 * 3600 * 1000;
+
+/** Paths of the sources relative to the root, tests aside, sorted. */
+function sourceFiles() {
+  return readdirSync(join(ROOT, "src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /[.](ts|json)$/.test(entry.name) && !/[.]test[.]ts$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length).split(sep).join("/"))
+    .sort();
+}
+
+/** Sixteen hexadecimal digits that change with any source, this script, or a locked package. */
+function stampOf(files) {
+  const hash = createHash("sha256");
+  for (const file of [...files, "scripts/build.mjs", "package.json", "package-lock.json"]) {
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(ROOT, file)))
+      .update("\0");
+  }
+  return hash.digest("hex").slice(0, 16);
+}
+
+/** Bundles into `outdir`, which must not exist yet. */
+export async function buildInto(outdir, files = sourceFiles()) {
+  const { build } = await import("esbuild");
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: ["src/cli/main.ts", ...files.filter((file) => file.endsWith(".worker.ts"))],
+    outdir,
+    outbase: "src",
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "node",
+    target: "node20.19",
+    packages: "external",
+    sourcemap: true,
+    chunkNames: "chunks/[name]-[hash]",
+    logLevel: "error",
+    metafile: true,
+  });
+  for (const output of Object.keys(metafile.outputs)) {
+    const depth = output.slice(output.lastIndexOf(outdir.split(sep).pop())).split("/").length;
+    if (depth !== 3) throw new Error(`${output} is not one folder below the build: move its entry up in src/`);
+  }
+}
+
+/** The folder of the build that fits the sources as they are, made where it is missing. */
+export async function currentBuild() {
+  const files = sourceFiles();
+  const folder = join(ROOT, "dist", stampOf(files));
+  if (existsSync(folder)) {
+    utimesSync(folder, new Date(), new Date());
+    return folder;
+  }
+  const temporary = join(ROOT, "dist", `tmp-${randomUUID()}`);
+  mkdirSync(join(ROOT, "dist"), { recursive: true });
+  try {
+    await buildInto(temporary, files);
+    renameSync(temporary, folder);
+  } catch (error) {
+    // Another process may have finished the same build first; then its folder is as good as this one.
+    if (!existsSync(folder)) throw error;
+  } finally {
+    rmSync(temporary, { recursive: true, force: true });
+  }
+  removeUnusedBuilds(folder);
+  return folder;
+}
+
+function removeUnusedBuilds(current) {
+  const oldest = Date.now() - KEEP_UNUSED_BUILDS_MS;
+  for (const name of readdirSync(join(ROOT, "dist"))) {
+    const folder = join(ROOT, "dist", name);
+    const unused =
+      folder !== current && name !== "package" && statSync(folder, { throwIfNoEntry: false })?.mtimeMs < oldest;
+    if (unused) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv[2] === "--package") {
+    const folder = join(ROOT, "dist", "package");
+    rmSync(folder, { recursive: true, force: true });
+    await buildInto(folder);
+    console.error(`built ${folder}`);
+  } else {
+    console.error(`built ${await currentBuild()}`);
+  }
+}
