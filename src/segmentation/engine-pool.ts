@@ -6,6 +6,7 @@
 import type { Worker } from "node:worker_threads";
 import { ConsiliumError, startWorkerThread } from "../base/index.ts";
 import { encodeOnnx, type Graph } from "../graph/index.ts";
+import { networkOfStudy } from "../networks/index.ts";
 import type { Study } from "../study/index.ts";
 import type { EngineJob, EngineReply, EngineSetup } from "./engine-protocol.ts";
 import type { CaseScores, LocalWork, SiteData, TrainResult, WorkProgress } from "./local-work.ts";
@@ -109,4 +110,19 @@ export function openEnginePool({ study, network, workers, cacheDir }: EnginePool
       await Promise.all(slots.map(({ worker }) => worker.terminate()));
     },
   };
+}
+
+export interface LocalWorkOptions {
+  readonly study: Study;
+  readonly data: SiteData;
+  /** The ONNX file of a study that declares one. */
+  readonly modelBytes?: Uint8Array;
+  readonly cacheDir?: string;
+}
+
+/** One site's engine in a worker thread of its own; closing it ends the thread. */
+export async function openLocalWork({ study, data, modelBytes, cacheDir }: LocalWorkOptions): Promise<LocalWork> {
+  const network = networkOfStudy(study, modelBytes);
+  const pool = openEnginePool({ study, network, workers: 1, ...(cacheDir !== undefined && { cacheDir }) });
+  return { ...pool.forSite(data), close: () => pool.close() };
 }

@@ -1,4 +1,5 @@
-export { type EnginePool, type EnginePoolOptions, openEnginePool } from "./engine-pool.ts";
+export { drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
+export { type EnginePool, type EnginePoolOptions, type LocalWorkOptions, openEnginePool, openLocalWork } from "./engine-pool.ts";
 export type {
   CaseScores,
   EvaluateRequest,
