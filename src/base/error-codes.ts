@@ -53,6 +53,7 @@ export const ERROR_CODES = {
   // aggregation
   "update-shape": EXIT.badInput,
   "update-not-finite": EXIT.badInput,
+  "update-out-of-range": EXIT.badInput,
   "update-wrong-round": EXIT.refused,
   "aggregation-overflow": EXIT.refused,
 

@@ -1,0 +1,102 @@
+/**
+ * Updates as streams of bytes from a store, read stretch by stretch into aligned integers.
+ *
+ * An update is never whole in memory: whoever needs it asks for the same stretch of every update in turn, so that
+ * memory does not grow with the number of sites. Chunks may be cut anywhere, also inside a coordinate.
+ *
+ * Invariant: bytes are hashed in the order in which they lie in the update, since stretches are read in ascending
+ * order and without gaps; `finish` compares the digest.
+ */
+import { createHash } from "node:crypto";
+import { ConsiliumError, invariant, type Sha256 } from "../base/index.ts";
+import { checkCoordinates } from "./exact-sum.ts";
+import { BYTES_PER_COORDINATE } from "./quantise-update.ts";
+import { coordinateLimit } from "./update-scales.ts";
+
+/** One site's update where it is stored. */
+export interface UpdateSource {
+  readonly siteId: string;
+  /** A positive integer: training cases, or 1 where all sites count equally. */
+  readonly weight: number;
+  /** Length of the stored object. */
+  readonly bytes: number;
+  /** Compared with what was read, where given. */
+  readonly sha256?: Sha256;
+  /** The bytes from `startByte` up to but without `endByte`, cut anywhere. Chunks belong to the store. */
+  chunks(startByte: number, endByte: number): AsyncIterable<Uint8Array>;
+}
+
+export interface UpdateReader {
+  /** Fills the target with the coordinates that follow those read last. */
+  read(target: Int32Array): Promise<void>;
+  /** @throws ConsiliumError `object-corrupt` where the digest is not the announced one. */
+  finish(): void;
+}
+
+/** @throws ConsiliumError `update-shape` where the object's length is not that of the layout. */
+export function createUpdateReader(source: UpdateSource, layoutLength: number): UpdateReader {
+  const wantedBytes = layoutLength * BYTES_PER_COORDINATE;
+  if (source.bytes !== wantedBytes) throw wrongLength(source, wantedBytes, source.bytes);
+  const hash = source.sha256 === undefined ? undefined : createHash("sha256");
+  let position = 0;
+  return {
+    async read(target) {
+      const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
+      let filled = 0;
+      for await (const chunk of source.chunks(position, position + bytes.length)) {
+        if (filled + chunk.length > bytes.length) throw wrongLength(source, bytes.length, filled + chunk.length);
+        bytes.set(chunk, filled);
+        filled += chunk.length;
+      }
+      if (filled !== bytes.length) throw wrongLength(source, bytes.length, filled);
+      hash?.update(bytes);
+      position += filled;
+    },
+    finish() {
+      invariant(position === wantedBytes, "an update read to its end");
+      const digest = hash?.digest("hex");
+      if (digest === source.sha256) return;
+      throw new ConsiliumError("object-corrupt", {
+        subject: `update of site ${source.siteId}`,
+        expected: `SHA-256 ${source.sha256}`,
+        actual: `${digest}`,
+        hint: "The stored update changed after it came in: have the site send it again, and check the disk.",
+      });
+    },
+  };
+}
+
+const CHECK_ELEMENTS = 1 << 18;
+
+/**
+ * Reads a whole update as it came in, so that a bad one is refused to its sender instead of failing the round later.
+ *
+ * @returns the coordinates that stand at the limit, most of which were clipped.
+ * @throws ConsiliumError `update-shape`, `update-out-of-range` or `object-corrupt`.
+ */
+export async function checkUpdate(
+  source: UpdateSource,
+  { layoutLength, precisionBits }: { layoutLength: number; precisionBits: number },
+): Promise<{ atLimit: number }> {
+  const limit = coordinateLimit(precisionBits);
+  const reader = createUpdateReader(source, layoutLength);
+  const buffer = new Int32Array(Math.min(CHECK_ELEMENTS, layoutLength));
+  let atLimit = 0;
+  for (let start = 0; start < layoutLength; start += buffer.length) {
+    const coordinates = buffer.subarray(0, Math.min(buffer.length, layoutLength - start));
+    await reader.read(coordinates);
+    checkCoordinates(coordinates, limit);
+    for (const coordinate of coordinates) if (Math.abs(coordinate) === limit) atLimit++;
+  }
+  reader.finish();
+  return { atLimit };
+}
+
+function wrongLength(source: UpdateSource, expected: number, actual: number): ConsiliumError {
+  return new ConsiliumError("update-shape", {
+    subject: `update of site ${source.siteId}`,
+    expected: `${expected} bytes`,
+    actual: `${actual}`,
+    hint: "Train from the model of this round and send one int32 for each of its elements.",
+  });
+}
