@@ -16,6 +16,7 @@ import {
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
+  Name,
   PemConverter,
   Pkcs10CertificateRequest,
   Pkcs10CertificateRequestGenerator,
@@ -57,7 +58,7 @@ export interface CertificateFacts {
 export async function createAuthority(federationName: string, nowMs: number): Promise<Credentials> {
   const keyPem = createPrivateKeyPem();
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: [{ CN: [federationName] }],
+    name: nameOf(federationName),
     keys: await keyPairOf(keyPem),
     signingAlgorithm: ALGORITHM,
     ...validity(nowMs, AUTHORITY_DAYS),
@@ -110,7 +111,7 @@ export function createPrivateKeyPem(): string {
 /** PKCS #10 request for the key, under the site's name. */
 export async function createSigningRequest(siteId: string, keyPem: string): Promise<Uint8Array> {
   const request = await Pkcs10CertificateRequestGenerator.create({
-    name: [{ CN: [checkSiteId(siteId)] }],
+    name: nameOf(checkSiteId(siteId)),
     keys: await keyPairOf(keyPem),
     signingAlgorithm: ALGORITHM,
   });
@@ -188,8 +189,8 @@ async function issue(
 ): Promise<string> {
   const { privateKey } = await keyPairOf(authority.keyPem);
   const certificate = await X509CertificateGenerator.create({
-    subject: [{ CN: [name] }],
-    issuer: [{ CN: [readCertificate(authority.certificatePem).name] }],
+    subject: nameOf(name),
+    issuer: nameOf(readCertificate(authority.certificatePem).name),
     publicKey,
     signingKey: privateKey,
     signingAlgorithm: ALGORITHM,
@@ -216,6 +217,11 @@ async function readSigningRequest(der: Uint8Array): Promise<Pkcs10CertificateReq
     actual: `${der.length} bytes that are not`,
     hint: "Run `consilium site join` again with a new invitation.",
   });
+}
+
+/** As a tagged string: a bare one would be parsed, quotation marks and all. */
+function nameOf(commonName: string): Name {
+  return new Name([{ CN: [{ utf8String: commonName }] }]);
 }
 
 /** Read from the DER: node's text form escapes, and a line break in a name could forge a second one there. */

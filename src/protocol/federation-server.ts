@@ -6,7 +6,6 @@
  * (so a certificate is asked for, and judged here, not by the TLS library, whose refusal is a bare alert). One caller's
  * error is one answer: nothing that a client sends ends the process.
  */
-import { X509Certificate } from "node:crypto";
 import { createSecureServer, type Http2Session, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -58,10 +57,12 @@ export async function startFederationServer(options: FederationServerOptions): P
   });
   server.maxConnections = CONNECTIONS_PER_SITE * LIMITS.sitesPerFederation;
   const sessions = new Set<ServerHttp2Session>();
-  const peerOf = (session: Http2Session | undefined): Peer => peerOfSession(session, authorityPem, clock);
+  const callers = new WeakMap<Http2Session, Caller>();
+  const peerOf = (session: Http2Session | undefined): Peer => peerIn(session && callers.get(session), clock.nowMs());
 
   server.on("session", (session) => {
     sessions.add(session);
+    callers.set(session, judgeCaller(session, authorityPem, clock.nowMs()));
     session.setLocalWindowSize(WINDOW_BYTES);
     session.setTimeout(IDLE_SESSION_MS, () => session.close());
     session.on("error", () => undefined);
@@ -108,20 +109,45 @@ export async function startFederationServer(options: FederationServerOptions): P
   };
 }
 
-/** @throws ConsiliumError `certificate-untrusted`, `certificate-expired` */
-function peerOfSession(session: Http2Session | undefined, authorityPem: string, clock: Clock): Peer {
-  const socket = session?.socket as TLSSocket | undefined;
-  const certificate = socket?.getPeerX509Certificate?.();
-  if (!(certificate instanceof X509Certificate)) {
-    throw new ConsiliumError("certificate-untrusted", {
-      subject: "caller",
-      expected: "a certificate of this federation",
-      actual: "none",
-      hint: "Join the federation first, with an invitation: `consilium site join`.",
-    });
+/** Who holds a session's other end, or why nobody is believed to. */
+type Caller = { readonly peer: Peer; readonly notAfterMs: number } | { readonly refusal: unknown };
+
+/**
+ * Judged when the session begins, before anything is read from it: OpenSSL leaves its own verdict on a certificate by
+ * an authority of the same name but another key in its error queue, where node takes it for a failure of the socket;
+ * node's verification here empties the queue, so that the caller gets the reason and not a reset.
+ */
+function judgeCaller(session: ServerHttp2Session, authorityPem: string, nowMs: number): Caller {
+  const certificate = (session.socket as TLSSocket).getPeerX509Certificate();
+  if (certificate === undefined) return { refusal: noCertificate() };
+  try {
+    const facts = verifyCertificate(new Uint8Array(certificate.raw), authorityPem, nowMs);
+    return { peer: { siteId: facts.name, keySha256: facts.keySha256 }, notAfterMs: facts.notAfterMs };
+  } catch (refusal) {
+    return { refusal };
   }
-  const { name, keySha256 } = verifyCertificate(new Uint8Array(certificate.raw), authorityPem, clock.nowMs());
-  return { siteId: name, keySha256 };
+}
+
+/** @throws ConsiliumError `certificate-untrusted`, `certificate-expired` */
+function peerIn(caller: Caller | undefined, nowMs: number): Peer {
+  if (caller === undefined) throw noCertificate();
+  if ("refusal" in caller) throw caller.refusal;
+  if (nowMs <= caller.notAfterMs) return caller.peer;
+  throw new ConsiliumError("certificate-expired", {
+    subject: `certificate of ${caller.peer.siteId}`,
+    expected: `use until ${new Date(caller.notAfterMs).toISOString()}`,
+    actual: new Date(nowMs).toISOString(),
+    hint: "Join the federation anew with a new invitation.",
+  });
+}
+
+function noCertificate(): ConsiliumError {
+  return new ConsiliumError("certificate-untrusted", {
+    subject: "caller",
+    expected: "a certificate of this federation",
+    actual: "none",
+    hint: "Join the federation first, with an invitation: `consilium site join`.",
+  });
 }
 
 function cannotListen(address: string, cause: unknown): ConsiliumError {
