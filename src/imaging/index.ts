@@ -1,0 +1,16 @@
+export { MODALITIES, type Modality } from "../study/index.ts";
+export { cornerDistanceMm } from "./affine.ts";
+export { writeFileAtomically } from "./atomic-file.ts";
+export { type CaseFileName, type CaseFileRole, parseCaseFileName, subjectOfCase } from "./case-names.ts";
+export { LABEL_CONVENTIONS, type LabelConvention, labelsToClasses } from "./label-convention.ts";
+export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
+export { encodeNifti, type NiftiImage, type NiftiOptions, parseNifti } from "./nifti-codec.ts";
+export { readNifti, writeNifti } from "./nifti-file.ts";
+export type { NiftiHeader } from "./nifti-header.ts";
+export type { NiftiType } from "./nifti-types.ts";
+export { type Orientation, orientationOf, reorient } from "./orientation.ts";
+export { type PreparedCase, type PrepareOptions, prepareCase } from "./prepare-case.ts";
+export type { PreparedGeometry } from "./prepared-geometry.ts";
+export { restoreLabelMap, restoreProbabilities, writeLabelMap } from "./restore-case.ts";
+export { type CaseFiles, type CaseProblem, type Dataset, type ScanOptions, scanDataset } from "./scan-dataset.ts";
+export { type Affine, spacingMmOf, type Triple, type Volume, type VoxelArray, voxelCount } from "./volume.ts";
