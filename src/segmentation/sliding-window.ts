@@ -83,7 +83,7 @@ function windowStarts(size: number, window: number, overlap: number): number[] {
 }
 
 function gaussianWindow(patch: Triple): Float32Array {
-  const axes = patch.map((size) =>
+  const axes = patch.map((size: number) =>
     Array.from({ length: size }, (_, i) => Math.exp(-0.5 * ((i - (size - 1) / 2) / (size * SIGMA_SHARE)) ** 2)),
   );
   const weights = new Float32Array(patch[0] * patch[1] * patch[2]);

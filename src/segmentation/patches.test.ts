@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { drawPatch, indexClasses, type PatchSettings, type TrainingCase } from "./patches.ts";
+
+const still = { flip: 0, rotate90: 0, intensityScale: 0, intensityShift: 0, gamma: 0, noise: 0 };
+
+/** A small tumour of class 3 in a corner, a larger one of class 2 elsewhere. */
+function smallCase(): TrainingCase {
+  const dims = [20, 18, 16] as const;
+  const volume = dims[0] * dims[1] * dims[2];
+  const labels = new Uint8Array(volume);
+  const at = (x: number, y: number, z: number): number => (z * dims[1] + y) * dims[0] + x;
+  labels[at(2, 2, 2)] = 3;
+  for (let z = 9; z < 14; z++) for (let y = 9; y < 14; y++) for (let x = 12; x < 17; x++) labels[at(x, y, z)] = 2;
+  const brain = new Uint8Array(volume).fill(1);
+  const image = Float32Array.from({ length: 2 * volume }, (_, i) => i + 1);
+  return { id: "case", dims, image, labels, brain, voxelsByClass: indexClasses(labels, brain, 4) };
+}
+
+const settings: PatchSettings = { patch: [8, 8, 8], channels: 2, tumourPatches: 1, augmentation: still };
+
+describe("drawPatch", () => {
+  it("finds small classes as easily as large ones", () => {
+    const source = smallCase();
+    const [image, labels] = [new Float32Array(2 * 512), new Uint8Array(512)];
+    const found = { small: 0, large: 0 };
+    for (let step = 0; step < 200; step++) {
+      drawPatch(source, settings, ["seed", step], image, labels);
+      if (labels.includes(3)) found.small++;
+      if (labels.includes(2)) found.large++;
+    }
+    expect(found.small).toBeGreaterThan(70);
+    expect(found.large).toBeGreaterThan(70);
+  });
+
+  it("cuts image and labels at the same place, whatever was drawn before", () => {
+    const source = smallCase();
+    const draw = (): [Float32Array, Uint8Array] => {
+      const patch: [Float32Array, Uint8Array] = [new Float32Array(2 * 512), new Uint8Array(512)];
+      drawPatch(source, settings, ["seed", 5], ...patch);
+      return patch;
+    };
+    const [image, labels] = draw();
+    expect(draw()).toEqual([image, labels]);
+    labels.forEach((label, i) => expect(source.labels[image[i] - 1]).toBe(label));
+    expect(image[512] - image[0]).toBe(source.labels.length);
+  });
+
+  it("frames a case that is smaller than the patch with background", () => {
+    const source = smallCase();
+    const wide: PatchSettings = { ...settings, patch: [24, 24, 24] };
+    const [image, labels] = [new Float32Array(2 * 24 ** 3), new Uint8Array(24 ** 3)];
+    drawPatch(source, wide, ["seed"], image, labels);
+    expect(labels.filter((label) => label === 2)).toHaveLength(125);
+    expect(image.filter((value) => value !== 0)).toHaveLength(source.image.length);
+  });
+});

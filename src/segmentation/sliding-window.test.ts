@@ -1,0 +1,42 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Triple } from "../imaging/index.ts";
+import { mostProbable, predictVolume } from "./sliding-window.ts";
+
+/** Two classes: logits are the image and its negative, so windows that agree must give the volume's own answer. */
+const pointwise = (window: Float32Array): Promise<Float32Array> => {
+  const logits = new Float32Array(2 * window.length);
+  logits.set(window);
+  logits.set(window.map((v) => -v), window.length);
+  return Promise.resolve(logits);
+};
+
+describe("predictVolume", () => {
+  it("of a pointwise network does not depend on how windows fall", async () => {
+    const side = fc.integer({ min: 3, max: 13 });
+    await fc.assert(
+      fc.asyncProperty(side, side, side, fc.constantFrom(0, 0.25, 0.5, 0.75), async (x, y, z, overlap) => {
+        const dims: Triple = [x, y, z];
+        const image = Float32Array.from({ length: x * y * z }, (_, i) => Math.sin(i * 1.7));
+        const probabilities = await predictVolume(image, dims, 1, { patch: [4, 6, 5], classes: 2, overlap }, pointwise);
+        image.forEach((v, i) => expect(probabilities[i]).toBeCloseTo(1 / (1 + Math.exp(-2 * v)), 5));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("covers every voxel with as few windows as the overlap allows, and says how far it is", async () => {
+    const seen: string[] = [];
+    await predictVolume(new Float32Array(8 * 4 * 4), [8, 4, 4], 1, { patch: [4, 4, 4], classes: 2, overlap: 0.5 }, pointwise, (done, total) =>
+      seen.push(`${done}/${total}`),
+    );
+    expect(seen).toEqual(["1/3", "2/3", "3/3"]);
+  });
+
+  it("probabilities sum to one and the most probable class wins", async () => {
+    const image = Float32Array.of(-1, 2, 0.5, -3, 1, -1, 1, 1);
+    const probabilities = await predictVolume(image, [2, 2, 2], 1, { patch: [4, 4, 4], classes: 2, overlap: 0.5 }, pointwise);
+    image.forEach((_, i) => expect(probabilities[i] + probabilities[8 + i]).toBeCloseTo(1, 6));
+    expect([...mostProbable(probabilities, 2)]).toEqual([1, 0, 0, 1, 0, 1, 0, 0]);
+  });
+});
