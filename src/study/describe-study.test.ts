@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { describeStudy, gradientStepsPerRound, parseStudy, type Study, studyDifference, studyHash } from "./index.ts";
+import { describeStudy, parseStudy, type Study, studyDifference, studyHash } from "./index.ts";
 
 const study: Study = parseStudy({
   schema: "consilium.study/1",
@@ -47,15 +47,6 @@ describe("describeStudy", () => {
     expect(other).toContain("at least 2 site(s)");
     expect(other).toContain("After every 5 rounds and the last");
     expect(other).toContain("no site's update once its round is closed");
-  });
-});
-
-describe("gradientStepsPerRound", () => {
-  it("rounds patches for each case up to whole batches", () => {
-    expect(gradientStepsPerRound(study, 3)).toBe(3);
-    expect(gradientStepsPerRound(study, 1)).toBe(1);
-    const fixed = { ...study, training: { ...study.training, stepsPerRound: 7 } };
-    expect(gradientStepsPerRound(fixed, 100)).toBe(7);
   });
 });
 

@@ -7,13 +7,6 @@ import type { Study } from "./schema.ts";
 
 const MODALITY_NAMES = { t1: "T1", t1ce: "T1 with contrast", t2: "T2", flair: "FLAIR" } as const;
 
-/** Gradient steps of one site in one round. */
-export function gradientStepsPerRound(study: Study, trainingCases: number): number {
-  const { stepsPerRound, batch } = study.training;
-  if (typeof stepsPerRound === "number") return stepsPerRound;
-  return Math.max(1, Math.ceil((stepsPerRound.patchesPerCase * trainingCases) / batch));
-}
-
 /** Several lines of text, in sections; no line is longer than it needs to be for a terminal to wrap it. */
 export function describeStudy(study: Study): string {
   const sections: readonly (readonly [string, readonly string[]])[] = [

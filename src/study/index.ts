@@ -1,4 +1,4 @@
-export { describeStudy, gradientStepsPerRound } from "./describe-study.ts";
+export { describeStudy } from "./describe-study.ts";
 export { type LoadedStudy, loadStudyFile } from "./load-study.ts";
 export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";
 export {

@@ -109,6 +109,7 @@ describe("a study file", () => {
       "t1 more than once",
     ],
     ["a region outside", `${GOOD}task: {regions: {WT: [1, 4]}}\n`, "task.regions.WT", "classes from 1 to 3", "4"],
+    ["a region called mean", `${GOOD}task: {regions: {mean: [1]}}\n`, "task.regions.mean", "any other name", "mean"],
     [
       "labels",
       `${GOOD}task: {labels: [background, tumour], regions: {WT: [1]}}\n`,

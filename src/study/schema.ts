@@ -76,6 +76,10 @@ const augmentation = z.strictObject({
   gamma: z.number().min(0).lt(1).default(0.15),
   /** Standard deviation up to x of added Gaussian noise. */
   noise: z.number().min(0).default(0.05),
+  /** Probability, for each channel, of thick slices: averaged over 2 to 5 voxels along one axis. */
+  lowResolution: z.number().min(0).max(1).default(0.1),
+  /** Probability, for each channel, of being blank, as if that scan were missing; one channel is always left. */
+  channelDropout: z.number().min(0).max(1).default(0.1),
 });
 
 const training = z.strictObject({

@@ -71,6 +71,14 @@ function taskProblems(study: Study): StudyProblem[] {
   if (Object.keys(regions).length === 0) {
     problems.push({ path: "task.regions", expected: "at least one region", actual: "none", hint: "Name one." });
   }
+  if (Object.hasOwn(regions, "mean")) {
+    problems.push({
+      path: "task.regions.mean",
+      expected: "a region under any other name",
+      actual: "mean",
+      hint: 'Rename it: reports use "mean" for the mean of all regions.',
+    });
+  }
   for (const [region, classes] of Object.entries(regions)) {
     const outside = classes.filter((each) => each >= labels.length);
     if (outside.length > 0) {

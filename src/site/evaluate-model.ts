@@ -1,0 +1,70 @@
+/** Evaluation of a global model on this site's validation cases: what leaves is sums, once the study allows them. */
+import type { Directive, EvaluateModel } from "../protocol/index.ts";
+import type { CaseScores } from "../segmentation/index.ts";
+import { toldFigures } from "./figures.ts";
+import type { Answer } from "./outgoing.ts";
+import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
+import { type Shift, say, type Worked, withSignsOfLife } from "./shift.ts";
+import { commitEvaluation, type MadeEvaluation, readEvaluation } from "./study-progress.ts";
+import { fetchModel } from "./train-round.ts";
+
+/** Sites measure on the grid that the case came in, with windows that overlap by a quarter. */
+const GRID = "original";
+const OVERLAP = 0.25;
+
+/** @throws ConsiliumError `study-not-approved`, and what the engine and the link throw. */
+export async function evaluateModel(shift: Shift, directive: Directive, order: EvaluateModel): Promise<Worked<Answer>> {
+  const prepared = await prepareOrder(shift, order.studyHash);
+  const made = await evaluationOf(shift, directive, order, prepared);
+  if (made.kind === "withdrawn") return made;
+  const { studyHash, round, attempt } = order;
+  const { modelSha256, cases, regions } = made.value;
+  const answer = await say(shift, {
+    what: "evaluation figures",
+    studyHash,
+    round,
+    attempt,
+    kind: { case: "evaluation", value: { round, attempt, modelSha256, cases, regions } },
+  });
+  await shift.emit({ kind: "evaluated", studyHash, round, cases, regions });
+  return { kind: "finished", value: answer };
+}
+
+async function evaluationOf(
+  shift: Shift,
+  directive: Directive,
+  order: EvaluateModel,
+  prepared: PreparedOrder,
+): Promise<Worked<MadeEvaluation>> {
+  const { studyHash, round, modelSha256 } = order;
+  const { store } = shift.site;
+  const kept = await readEvaluation(store, studyHash);
+  if (kept?.round === round && kept.modelSha256 === modelSha256) return { kind: "finished", value: kept };
+  const scored = await scoresOf(shift, directive, order, prepared);
+  if (scored.kind === "withdrawn") return scored;
+  const scores = scored.value;
+  const made = { round, modelSha256, cases: scores.length, regions: toldFigures(prepared.study, scores) };
+  await commitEvaluation(store, studyHash, made);
+  return { kind: "finished", value: made };
+}
+
+async function scoresOf(
+  shift: Shift,
+  directive: Directive,
+  order: EvaluateModel,
+  prepared: PreparedOrder,
+): Promise<Worked<readonly CaseScores[]>> {
+  if (prepared.data.validationCases.length === 0) return { kind: "finished", value: [] };
+  const { studyHash, round, modelSha256, modelBytes } = order;
+  const model = await fetchModel(shift, studyHash, round, modelSha256, Number(modelBytes));
+  const scored = await withSignsOfLife(shift, directive, "evaluating", async (report, signal) => {
+    const work = await openEngineFor(shift, studyHash, prepared);
+    signal.throwIfAborted();
+    return work.evaluate({ parameters: model.data, grid: GRID, overlap: OVERLAP }, ({ done, total }) => {
+      report(done, total);
+      void shift.emit({ kind: "progress", activity: "evaluating", round, done, total });
+    });
+  });
+  if (scored.kind === "withdrawn") await shift.engine.drop();
+  return scored;
+}

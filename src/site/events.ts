@@ -1,0 +1,60 @@
+/** What a site at work tells its operator. Events stay on the machine; what leaves is in the site's log. */
+import type { ConsiliumError, Sha256 } from "../base/index.ts";
+import type { MadeEvaluation } from "./study-progress.ts";
+
+export type SiteEvent =
+  | { readonly kind: "waiting"; readonly reason: string; readonly retryAfterMs: number }
+  /** The reviewer is asked; work begins after `approveStudy`. */
+  | { readonly kind: "review"; readonly studyHash: Sha256; readonly name: string }
+  | { readonly kind: "approval-sent"; readonly studyHash: Sha256; readonly approved: boolean }
+  | {
+      readonly kind: "training";
+      readonly studyHash: Sha256;
+      readonly round: number;
+      readonly attempt: number;
+      readonly steps: number;
+    }
+  /** A finished update of an earlier run is sent again. */
+  | { readonly kind: "resuming"; readonly studyHash: Sha256; readonly round: number }
+  | {
+      readonly kind: "progress";
+      readonly activity: "training" | "evaluating";
+      readonly round: number;
+      readonly done: number;
+      readonly total: number;
+      readonly loss?: number;
+    }
+  | {
+      readonly kind: "update-sent";
+      readonly studyHash: Sha256;
+      readonly round: number;
+      readonly bytes: number;
+      readonly sha256: Sha256;
+      readonly clippedCoordinates: number;
+      readonly meanLoss: number;
+    }
+  | {
+      readonly kind: "evaluated";
+      readonly studyHash: Sha256;
+      readonly round: number;
+      readonly cases: number;
+      readonly regions: MadeEvaluation["regions"];
+    }
+  | { readonly kind: "withdrawn"; readonly round: number }
+  /** The coordinator did not accept a message. */
+  | { readonly kind: "not-accepted"; readonly what: string; readonly outcome: string; readonly error: ConsiliumError }
+  | { readonly kind: "failure"; readonly round: number; readonly times: number; readonly error: ConsiliumError }
+  | {
+      readonly kind: "unreachable";
+      readonly attempt: number;
+      readonly retryInMs: number;
+      readonly error: ConsiliumError;
+    }
+  | {
+      readonly kind: "done";
+      readonly studyHash: Sha256;
+      readonly finalSha256: Sha256;
+      readonly bestSha256: Sha256;
+      readonly bestRound: number;
+    }
+  | { readonly kind: "failed"; readonly studyHash: Sha256; readonly reason: string };

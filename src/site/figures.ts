@@ -1,0 +1,23 @@
+/**
+ * What a site tells of an evaluation: sums over its validation cases by region, never a case by itself. A figure that
+ * is defined for fewer cases than the study's `minCasesPerMetric` stays here.
+ */
+import { type CaseScores, sumScores } from "../segmentation/index.ts";
+import type { Study } from "../study/index.ts";
+import type { MadeEvaluation } from "./study-progress.ts";
+
+type ToldRegion = MadeEvaluation["regions"][number];
+
+/** Regions in the study's order; sums in order of case id, so that the same scores give the same bits. */
+export function toldFigures(study: Study, scores: readonly CaseScores[]): ToldRegion[] {
+  const enough = study.minCasesPerMetric;
+  if (scores.length === 0 || scores.length < enough) return [];
+  const ordered = [...scores].sort((a, b) => (a.caseId < b.caseId ? -1 : 1)).map(({ regions }) => regions);
+  return sumScores(ordered, Object.keys(study.task.regions)).map(
+    ({ region, diceSum, diceCases, hd95Sum, hd95Cases }) => ({
+      region,
+      ...(diceCases >= enough ? { diceSum, diceCases } : { diceSum: 0, diceCases: 0 }),
+      ...(hd95Cases >= enough ? { hd95Sum, hd95Cases } : { hd95Sum: 0, hd95Cases: 0 }),
+    }),
+  );
+}

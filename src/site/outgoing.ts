@@ -1,0 +1,138 @@
+/**
+ * The only way out of a site. Every message and every object passes here: it is numbered, signed, recorded in the
+ * site's log, and only then handed to the link; every answer is verified before anything acts on it.
+ *
+ * Invariants
+ * - Sequence numbers strictly increase across restarts: a block of them is made durable before its first is used, and
+ *   what a killed process left of its block is skipped.
+ * - Messages go one after another, in the order of their numbers.
+ * - What is not in the log has not left.
+ */
+import { stat } from "node:fs/promises";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { type Clock, ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
+import {
+  type CoordinatorLink,
+  type Directive,
+  openAnswer,
+  SignedEnvelopeSchema,
+  SiteMessageSchema,
+  sealSiteMessage,
+  type Verdict,
+} from "../protocol/index.ts";
+import type { Site } from "./home.ts";
+import { type Departure, openSiteLog } from "./site-log.ts";
+
+const SEQUENCE_DOCUMENT = "sequence";
+
+export interface OutgoingMessage {
+  readonly what: Departure;
+  /** Empty where the message is about no study. */
+  readonly studyHash: Sha256 | "";
+  readonly round: number;
+  readonly attempt: number;
+  readonly kind: NonNullable<MessageInitShape<typeof SiteMessageSchema>["kind"]>;
+}
+
+export interface Answer {
+  readonly verdict: Verdict;
+  readonly directive: Directive;
+}
+
+export interface ObjectTransfer {
+  readonly sha256: Sha256;
+  readonly studyHash: Sha256;
+  readonly round: number;
+  readonly onProgress?: (bytes: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface Outgoing {
+  /** @throws ConsiliumError `unreachable` where trying again may help; others where it will not. */
+  say(message: OutgoingMessage): Promise<Answer>;
+  /** Sends an update that the store holds. */
+  sendUpdate(transfer: ObjectTransfer): Promise<void>;
+  /** Brings an object into the store, unless it is there. @param bytes its size, as the directive said */
+  fetch(transfer: ObjectTransfer, bytes: number): Promise<Uint8Array>;
+}
+
+export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clock): Promise<Outgoing> {
+  const { store, membership } = site;
+  const log = await openSiteLog(store);
+  const nextSequence = await openSequence(site);
+  const to = membership.address;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  async function exchange({ what, studyHash, round, attempt, kind }: OutgoingMessage): Promise<Answer> {
+    const message = create(SiteMessageSchema, { kind });
+    const request = sealSiteMessage({
+      siteId: site.siteId,
+      key: site.privateKey,
+      studyHash,
+      round,
+      attempt,
+      sequence: await nextSequence(),
+      timeMs: clock.nowMs(),
+      message,
+    });
+    const bytes = toBinary(SignedEnvelopeSchema, request);
+    await log.record({ what, to, bytes: bytes.length, sha256: sha256(bytes), studyHash, round }, clock.nowMs());
+    const reply = await roomMayCome(() => link.exchange(request));
+    const { answer } = openAnswer(reply, { request, authorityPem: site.authorityPem, nowMs: clock.nowMs() });
+    const { verdict, directive } = answer;
+    if (verdict === undefined || directive === undefined) throw incomplete();
+    return { verdict, directive };
+  }
+  return {
+    say(message) {
+      const answer = queue.then(() => exchange(message));
+      queue = answer.catch(() => undefined);
+      return answer;
+    },
+    async sendUpdate({ sha256: hash, studyHash, round, onProgress, signal }) {
+      const fromFile = store.objectPath(hash);
+      const { size } = await stat(fromFile);
+      await log.record({ what: "update", to, bytes: size, sha256: hash, studyHash, round }, clock.nowMs());
+      await roomMayCome(() => link.sendObject({ sha256: hash, fromFile, onProgress, signal }));
+    },
+    async fetch({ sha256: hash, onProgress, signal }, bytes) {
+      if (!(await store.hasObject(hash))) {
+        await link.fetchObject({ sha256: hash, bytes, toFile: store.objectPath(hash), onProgress, signal });
+      }
+      return store.object(hash);
+    },
+  };
+}
+
+async function openSequence({ store }: Site): Promise<() => Promise<number>> {
+  const kept = await store.read(SEQUENCE_DOCUMENT);
+  let reserved = typeof kept === "number" ? kept : 0;
+  let next = reserved + 1;
+  return async () => {
+    if (next > reserved) {
+      reserved = next + LIMITS.sequenceBlock - 1;
+      await store.write(SEQUENCE_DOCUMENT, reserved);
+    }
+    return next++;
+  };
+}
+
+/** A coordinator without room on its disk stays up, and may have room later: to a site that is as if it were away. */
+async function roomMayCome<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (cause) {
+    if (!(cause instanceof ConsiliumError && ["disk-full", "folder-not-writable"].includes(cause.code))) throw cause;
+    const { subject, expected, actual, hint } = cause;
+    throw new ConsiliumError("unreachable", { subject: `coordinator, ${subject}`, expected, actual, hint, cause });
+  }
+}
+
+function incomplete(): ConsiliumError {
+  return new ConsiliumError("message-invalid", {
+    subject: "the coordinator's answer",
+    expected: "a verdict and a directive",
+    actual: "less",
+    hint: "The coordinator runs another version of Consilium: upgrade the older one.",
+  });
+}

@@ -1,0 +1,152 @@
+/**
+ * A dataset becomes a site's data: every case is read in full and checked, subjects are split into training and
+ * validation, and all of it is written into the home at once. Nothing about single cases leaves the home.
+ *
+ * Registering again merges: new subjects are drawn, old ones keep their side (`data-split.ts`).
+ */
+import { resolve } from "node:path";
+import { type Clock, ConsiliumError, systemClock } from "../base/index.ts";
+import {
+  type CaseFiles,
+  type CaseProblem,
+  checkCase,
+  type Dataset,
+  type LabelConvention,
+  scanDataset,
+} from "../imaging/index.ts";
+import { splitBySubject } from "./data-split.ts";
+import { openSite } from "./home.ts";
+import {
+  type RegisteredData,
+  readRegisteredData,
+  trainingCases,
+  validationCases,
+  writeRegisteredData,
+} from "./site-data.ts";
+import type { SiteStore } from "./site-store.ts";
+
+export interface RegisterOptions {
+  readonly home: string;
+  readonly dataset: string;
+  /** How labels are written, where file names do not tell. */
+  readonly labels?: LabelConvention;
+  /** Leave out cases with a problem; otherwise one problem refuses the dataset. */
+  readonly excludeBroken?: boolean;
+  /** Of the split; that of the first registration stays. */
+  readonly seed?: number;
+  readonly clock?: Clock;
+  readonly onProgress?: (checked: number, cases: number) => void;
+}
+
+/** Counts, and the problems for the operator's eyes. */
+export interface Registration {
+  readonly training: number;
+  readonly validation: number;
+  readonly subjects: number;
+  /** Cases that were not registered before. */
+  readonly added: number;
+  /** Cases registered before that the dataset no longer has. */
+  readonly gone: number;
+  readonly excluded: readonly CaseProblem[];
+  readonly convention: LabelConvention;
+}
+
+/**
+ * @throws ConsiliumError `dataset-invalid` naming every problem where cases are broken and `excludeBroken` is not set,
+ * `dataset-empty` where none is left, and what `scanDataset` and `openSite` throw.
+ */
+export async function registerDataset(options: RegisterOptions): Promise<Registration> {
+  const { home, clock = systemClock } = options;
+  const site = await openSite(home);
+  try {
+    const dataset = await scanDataset(
+      resolve(options.dataset),
+      options.labels === undefined ? {} : { labels: options.labels },
+    );
+    const problems = [...dataset.problems, ...(await problemsInside(dataset, options.onProgress))];
+    if (problems.length > 0 && options.excludeBroken !== true) throw broken(problems);
+    const excluded = new Set(problems.map(({ caseId }) => caseId));
+    const cases = dataset.cases.filter(({ id }) => !excluded.has(id));
+    if (cases.length === 0) throw nothingLeft(problems.length);
+    return await keep(site.store, dataset, cases, problems, options.seed ?? 0, clock.nowMs());
+  } finally {
+    await site.close();
+  }
+}
+
+/** What is wrong inside the files; cases are read one after another, since each takes hundreds of megabytes. */
+async function problemsInside(dataset: Dataset, onProgress?: RegisterOptions["onProgress"]): Promise<CaseProblem[]> {
+  const problems: CaseProblem[] = [];
+  for (const [i, files] of dataset.cases.entries()) {
+    problems.push(...(await checkCase(files, dataset.convention)));
+    if (files.labelMap === undefined) problems.push({ caseId: files.id, error: labelMapMissing(files.id) });
+    onProgress?.(i + 1, dataset.cases.length);
+  }
+  return problems;
+}
+
+async function keep(
+  store: SiteStore,
+  dataset: Dataset,
+  cases: readonly CaseFiles[],
+  excluded: readonly CaseProblem[],
+  seed: number,
+  nowMs: number,
+): Promise<Registration> {
+  const earlier = await readRegisteredData(store);
+  const data: RegisteredData = {
+    dataset: dataset.dir,
+    convention: dataset.convention,
+    seed: earlier?.seed ?? seed,
+    cases: [...cases].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    split: splitBySubject(cases, earlier?.seed ?? seed, earlier?.split),
+    excluded: [...new Set(excluded.map(({ caseId }) => caseId))].sort(),
+    registeredAtMs: nowMs,
+  };
+  await writeRegisteredData(store, data);
+  const before = new Set((earlier?.cases ?? []).map(({ id }) => id));
+  const now = new Set(cases.map(({ id }) => id));
+  return {
+    training: trainingCases(data).length,
+    validation: validationCases(data).length,
+    subjects: new Set(cases.map(({ subject }) => subject)).size,
+    added: [...now].filter((id) => !before.has(id)).length,
+    gone: [...before].filter((id) => !now.has(id)).length,
+    excluded,
+    convention: data.convention,
+  };
+}
+
+function labelMapMissing(caseId: string): ConsiliumError {
+  return new ConsiliumError("modality-missing", {
+    subject: `case ${caseId}`,
+    expected: "a label map to train on",
+    actual: "none",
+    hint: "Add the label map, or leave the case out.",
+  });
+}
+
+const LISTED_PROBLEMS = 20;
+
+function broken(problems: readonly CaseProblem[]): ConsiliumError {
+  const cases = new Set(problems.map(({ caseId }) => caseId)).size;
+  const listed = problems.slice(0, LISTED_PROBLEMS).map(({ caseId, error }) => {
+    return `${caseId}: [${error.code}] expected ${error.expected}, got ${error.actual}`;
+  });
+  const more = problems.length > LISTED_PROBLEMS ? `; and ${problems.length - LISTED_PROBLEMS} more` : "";
+  return new ConsiliumError("dataset-invalid", {
+    subject: "dataset",
+    expected: "cases without problems",
+    actual: `${cases} case(s) with problems: ${listed.join("; ")}${more}`,
+    hint: "Correct them (`consilium cohort check DIR` shows each in full), or leave them out with --exclude-broken.",
+  });
+}
+
+function nothingLeft(problems: number): ConsiliumError {
+  return new ConsiliumError("dataset-empty", {
+    subject: "dataset",
+    expected: "at least one case that can be trained on",
+    actual: `none: ${problems} problem(s)`,
+    hint: "Correct the cases: `consilium cohort check DIR` shows what is wrong with each.",
+  });
+}

@@ -1,0 +1,97 @@
+/**
+ * A reviewer's commands. They work beside a running site, which holds the home's lock: then they read and write the
+ * reviewer's own documents, and the running site sends the decision at its next question. Where none runs they take
+ * the lock, speak to the coordinator themselves, and let go.
+ */
+import { type Clock, ConsiliumError, systemClock } from "../base/index.ts";
+import { type CoordinatorLink, connectLink } from "../protocol/index.ts";
+import { answerOffer } from "./answer-offer.ts";
+import { openSite, readSite, type Site } from "./home.ts";
+import { type Decision, findReview, readReviews, type StudyReview, writeDecision } from "./reviews.ts";
+import { ask, startShift } from "./shift.ts";
+
+/** How a site reaches its coordinator. */
+export type Dial = (site: Site) => CoordinatorLink;
+
+/** The product's own way: HTTP/2 with mutual TLS. */
+export const dialCoordinator: Dial = ({ membership, authorityPem, certificatePem, keyPem }) =>
+  connectLink({ address: membership.address, authorityPem, certificatePem, keyPem });
+
+export interface ReviewOptions {
+  readonly home: string;
+  readonly productVersion: string;
+  readonly dial?: Dial;
+  readonly clock?: Clock;
+}
+
+export interface StudiesToReview {
+  readonly siteId: string;
+  readonly reviews: readonly StudyReview[];
+  /** Whether the coordinator was asked just now, or why not. */
+  readonly asked: "by this command" | "by the running site" | ConsiliumError;
+}
+
+/** What waits for a decision, and what was decided, latest first; asks the coordinator first if no site runs here. */
+export async function reviewStudies(options: ReviewOptions): Promise<StudiesToReview> {
+  const site = await readSite(options.home);
+  const asked = await speakOnce(options).catch((error: unknown) => {
+    if (error instanceof ConsiliumError && error.code === "unreachable") return error;
+    throw error;
+  });
+  return { siteId: site.siteId, reviews: await readReviews(site.store), asked };
+}
+
+export interface ApproveOptions extends ReviewOptions {
+  /** The study's hash, the beginning of it (at least six digits), or its name. */
+  readonly study: string;
+  readonly decision: "approve" | "refuse";
+  readonly reason?: string;
+}
+
+export interface ApproveResult {
+  readonly review: StudyReview;
+  readonly decision: Decision;
+  /** Whether the decision has reached the coordinator, will be sent by the running site, or could not be sent yet. */
+  readonly sent: "by this command" | "by the running site" | ConsiliumError;
+}
+
+/**
+ * Decides about a study as it was offered, and sends the decision.
+ *
+ * @throws ConsiliumError `study-unknown`; `study-refused` for an approval that this version cannot honour
+ */
+export async function approveStudy(options: ApproveOptions): Promise<ApproveResult> {
+  const { home, study, decision, reason = "", clock = systemClock } = options;
+  const site = await readSite(home);
+  const review = findReview(await readReviews(site.store), study);
+  const kept = await writeDecision(site.store, review, {
+    approved: decision === "approve",
+    reason,
+    decidedAtMs: clock.nowMs(),
+  });
+  const sent = await speakOnce(options).catch((error: unknown) => {
+    if (error instanceof ConsiliumError && error.code === "unreachable") return error;
+    throw error;
+  });
+  return { review, decision: kept, sent };
+}
+
+/** One conversation: what is offered is kept, what is decided is sent. Work is left to the site that runs. */
+async function speakOnce(options: ReviewOptions): Promise<"by this command" | "by the running site"> {
+  const { home, productVersion, dial = dialCoordinator, clock = systemClock } = options;
+  const site = await openSite(home).catch((error: unknown) => {
+    if (error instanceof ConsiliumError && error.code === "home-locked") return undefined;
+    throw error;
+  });
+  if (site === undefined) return "by the running site";
+  const link = dial(site);
+  try {
+    const shift = await startShift({ site, link, productVersion, clock, patience: "none" });
+    const { kind } = await ask(shift);
+    if (kind.case === "review") await answerOffer(shift, kind.value);
+    return "by this command";
+  } finally {
+    await link.close();
+    await site.close();
+  }
+}

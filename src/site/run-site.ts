@@ -1,0 +1,230 @@
+/**
+ * A site at work: it asks the coordinator what to do, does it, and answers, until the study ends or it is stopped.
+ * The same code runs behind `site start` over TLS and in simulations over the link in memory.
+ *
+ * Invariants
+ * - The coordinator's directive is all that decides what is done next; every step may be repeated, and a repeated
+ *   step sends the same bytes.
+ * - Nothing of a study runs without a decision of this site's reviewer that still holds (`reviews.ts`).
+ * - What goes wrong here is reported by its code alone: messages of local errors may name cases, so they stay.
+ */
+import { ConsiliumError, LIMITS, type Sha256 } from "../base/index.ts";
+import type { Directive, ReviewStudy, StudyDone } from "../protocol/index.ts";
+import { answerOffer } from "./answer-offer.ts";
+import type { OpenWork } from "./engine.ts";
+import { evaluateModel } from "./evaluate-model.ts";
+import type { Answer } from "./outgoing.ts";
+import {
+  ask,
+  endsTheShift,
+  orderKey,
+  type Shift,
+  type ShiftOptions,
+  say,
+  startShift,
+  tellVerdict,
+  untilReached,
+  type Worked,
+  workKey,
+} from "./shift.ts";
+import { commitEnd, dropUnneededObjects, readEnd } from "./study-progress.ts";
+import { trainRound } from "./train-round.ts";
+
+export interface RunSiteOptions extends ShiftOptions {
+  readonly openWork: OpenWork;
+  /** Whether the site goes home when a study ends, or waits for the next one. */
+  readonly until?: "study-ends" | "stopped";
+}
+
+export type RunOutcome =
+  | {
+      readonly kind: "done";
+      readonly studyHash: Sha256;
+      readonly finalSha256: Sha256;
+      readonly bestSha256: Sha256;
+      readonly bestRound: number;
+    }
+  | { readonly kind: "failed"; readonly studyHash: Sha256; readonly reason: string }
+  | { readonly kind: "stopped" };
+
+type Next =
+  | { readonly kind: "next"; readonly directive: Directive }
+  | { readonly kind: "end"; readonly outcome: RunOutcome };
+
+/** Between two identical orders, and where the coordinator names no time. */
+const DEFAULT_PAUSE_MS = 1_000;
+
+/**
+ * Works until the study ends (`until: "study-ends"`) or the signal is aborted.
+ *
+ * @throws ConsiliumError that no second try mends, such as `disk-full` or `certificate-expired`; started again, the
+ * site goes on where it was.
+ */
+export async function runSite(options: RunSiteOptions): Promise<RunOutcome> {
+  const signal = options.signal ?? new AbortController().signal;
+  const shift = await startShift({ ...options, signal });
+  try {
+    return await work(shift, options.until ?? "study-ends");
+  } catch (error) {
+    if (signal.aborted) return { kind: "stopped" };
+    throw error;
+  } finally {
+    await shift.engine.drop();
+  }
+}
+
+async function work(shift: Shift, until: "study-ends" | "stopped"): Promise<RunOutcome> {
+  const failures = new Map<string, number>();
+  let directive = await ask(shift);
+  for (;;) {
+    shift.signal.throwIfAborted();
+    const next = await obey(shift, directive, failures);
+    if (next.kind === "next") {
+      directive = next.directive;
+      continue;
+    }
+    if (until === "study-ends") return next.outcome;
+    await rest(shift, shift.timing.heartbeatMs);
+    directive = await ask(shift);
+  }
+}
+
+async function obey(shift: Shift, directive: Directive, failures: Map<string, number>): Promise<Next> {
+  const { kind } = directive;
+  switch (kind.case) {
+    case "review":
+      return review(shift, directive, kind.value);
+    case "train":
+      return attempt(shift, directive, failures, () => trainRound(shift, directive, kind.value));
+    case "evaluate":
+      return attempt(shift, directive, failures, () => evaluateModel(shift, directive, kind.value));
+    case "done":
+      return finish(shift, kind.value);
+    case "failed": {
+      const { studyHash, reason } = kind.value;
+      await commitEnd(shift.site.store, studyHash, { kind: "failed", reason, endedAtMs: shift.clock.nowMs() });
+      await shift.emit({ kind: "failed", studyHash, reason });
+      return { kind: "end", outcome: { kind: "failed", studyHash, reason } };
+    }
+    case "wait":
+      await shift.emit({ kind: "waiting", reason: kind.value.reason, retryAfterMs: kind.value.retryAfterMs });
+      return pauseAndAsk(shift, kind.value.retryAfterMs);
+    case undefined:
+      throw new ConsiliumError("protocol-version", {
+        subject: "the coordinator's directive",
+        expected: "one that this version knows",
+        actual: "another",
+        hint: "The coordinator runs a newer version of Consilium: upgrade this site.",
+      });
+    default:
+      return kind satisfies never;
+  }
+}
+
+/** Does an ordered piece of work; what fails is reported and tried again, at most so often for one order. */
+async function attempt(
+  shift: Shift,
+  directive: Directive,
+  failures: Map<string, number>,
+  run: () => Promise<Worked<Answer>>,
+): Promise<Next> {
+  const key = workKey(directive);
+  const failed = failures.get(key) ?? 0;
+  if (failed >= LIMITS.siteFailuresPerOrder) return pauseAndAsk(shift, DEFAULT_PAUSE_MS);
+  try {
+    const worked = await run();
+    if (worked.kind === "withdrawn") {
+      await shift.emit({ kind: "withdrawn", round: orderOf(directive).round });
+      return { kind: "next", directive: worked.directive };
+    }
+    const { verdict, directive: next } = worked.value;
+    await tellVerdict(shift, key.split(" ")[0], verdict);
+    if (verdict.outcome === "rejected") failures.set(key, failed + 1);
+    return onward(shift, directive, next);
+  } catch (error) {
+    shift.signal.throwIfAborted();
+    if (endsTheShift(error) || !(error instanceof ConsiliumError)) throw error;
+    failures.set(key, failed + 1);
+    await shift.engine.drop();
+    return reportFailure(shift, directive, error, failed + 1);
+  }
+}
+
+/** The code goes out and nothing else of the error: its words may name a case. */
+async function reportFailure(shift: Shift, directive: Directive, error: ConsiliumError, times: number): Promise<Next> {
+  const { studyHash, round, attempt: tried } = orderOf(directive);
+  await shift.emit({ kind: "failure", round, times, error });
+  const answer = await say(shift, {
+    what: "failure report",
+    studyHash,
+    round,
+    attempt: tried,
+    kind: {
+      case: "failure",
+      value: {
+        round,
+        attempt: tried,
+        code: error.code,
+        subject: "work at the site",
+        expected: "work that ends well",
+        actual: `an error of code ${error.code}`,
+        hint: "The site's operator sees what happened: ask there.",
+      },
+    },
+  });
+  await tellVerdict(shift, "failure report", answer.verdict);
+  return onward(shift, directive, answer.directive);
+}
+
+function orderOf({ kind }: Directive): { studyHash: Sha256; round: number; attempt: number } {
+  return kind.case === "train" || kind.case === "evaluate" ? kind.value : { studyHash: "", round: 0, attempt: 0 };
+}
+
+async function review(shift: Shift, directive: Directive, offer: ReviewStudy): Promise<Next> {
+  const answer = await answerOffer(shift, offer);
+  if (answer === undefined) return pauseAndAsk(shift, shift.timing.heartbeatMs);
+  return onward(shift, directive, answer.directive);
+}
+
+async function finish(shift: Shift, done: StudyDone): Promise<Next> {
+  const { studyHash, finalSha256, bestSha256, bestRound } = done;
+  const { store } = shift.site;
+  const known = await readEnd(store, studyHash);
+  if (known === undefined) {
+    await keepModels(shift, done);
+    const endedAtMs = shift.clock.nowMs();
+    await commitEnd(store, studyHash, { kind: "done", finalSha256, bestSha256, bestRound, endedAtMs });
+    await dropUnneededObjects(store);
+    await shift.emit({ kind: "done", studyHash, finalSha256, bestSha256, bestRound });
+  }
+  return { kind: "end", outcome: { kind: "done", studyHash, finalSha256, bestSha256, bestRound } };
+}
+
+/** The model comes back to every site that helped to make it. */
+async function keepModels(shift: Shift, done: StudyDone): Promise<void> {
+  const { studyHash, finalSha256, finalBytes, bestSha256, bestBytes, finalRound } = done;
+  for (const [sha256, bytes] of [
+    [finalSha256, finalBytes],
+    [bestSha256, bestBytes],
+  ] as const) {
+    if (sha256 === "") continue;
+    const transfer = { sha256, studyHash, round: finalRound, signal: shift.signal };
+    await untilReached(shift, () => shift.out.fetch(transfer, Number(bytes)));
+  }
+}
+
+/** On to the next directive; where it is the one just answered, not at once. */
+async function onward(shift: Shift, last: Directive, next: Directive): Promise<Next> {
+  if (orderKey(next) !== orderKey(last)) return { kind: "next", directive: next };
+  return pauseAndAsk(shift, DEFAULT_PAUSE_MS);
+}
+
+async function pauseAndAsk(shift: Shift, ms: number): Promise<Next> {
+  await rest(shift, ms);
+  return { kind: "next", directive: await ask(shift) };
+}
+
+async function rest(shift: Shift, ms: number): Promise<void> {
+  await shift.pause(Math.min(ms, shift.timing.pauseMs), shift.signal);
+  shift.signal.throwIfAborted();
+}

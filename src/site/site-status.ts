@@ -1,0 +1,70 @@
+/** Where a site stands, read from its home without disturbing whoever works in it. */
+import type { Sha256 } from "../base/index.ts";
+import { type Membership, readSite } from "./home.ts";
+import { isLocked } from "./home-lock.ts";
+import { readReviews } from "./reviews.ts";
+import { readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
+import { readSiteLogOf, type SiteLogEntry } from "./site-log.ts";
+import { type MadeEvaluation, readEnd, readEvaluation, readRound, type StudyEnd } from "./study-progress.ts";
+
+export interface SiteStudyStatus {
+  readonly studyHash: Sha256;
+  readonly name: string;
+  readonly decision: "awaited" | "approved" | "refused";
+  /** The round that this site trained or trains; undefined before its first. */
+  readonly round?: number;
+  /** Whether that round's update is made. */
+  readonly updateMade?: boolean;
+  readonly evaluation?: MadeEvaluation;
+  readonly end?: StudyEnd;
+}
+
+export interface SiteStatus {
+  readonly siteId: string;
+  readonly membership: Membership;
+  /** Whether a process works in the home now. */
+  readonly running: boolean;
+  readonly data?: { readonly training: number; readonly validation: number; readonly excluded: number };
+  readonly studies: readonly SiteStudyStatus[];
+  readonly left: { readonly entries: number; readonly bytes: number };
+}
+
+/** @throws ConsiliumError `home-invalid`; `journal-corrupt` where the site's log was altered */
+export async function siteStatus(home: string): Promise<SiteStatus> {
+  const { siteId, membership, store } = await readSite(home);
+  const data = await readRegisteredData(store);
+  const log = await readSiteLogOf(store);
+  const studies: SiteStudyStatus[] = [];
+  for (const { studyHash, study, decision } of await readReviews(store)) {
+    const round = await readRound(store, studyHash);
+    const evaluation = await readEvaluation(store, studyHash);
+    const end = await readEnd(store, studyHash);
+    studies.push({
+      studyHash,
+      name: study.name,
+      decision: decision === undefined ? "awaited" : decision.approved ? "approved" : "refused",
+      ...(round && { round: round.round, updateMade: round.update !== undefined }),
+      ...(evaluation && { evaluation }),
+      ...(end && { end }),
+    });
+  }
+  return {
+    siteId,
+    membership,
+    running: await isLocked(home),
+    ...(data && {
+      data: {
+        training: trainingCases(data).length,
+        validation: validationCases(data).length,
+        excluded: data.excluded.length,
+      },
+    }),
+    studies,
+    left: { entries: log.length, bytes: log.reduce((sum, { bytes }) => sum + bytes, 0) },
+  };
+}
+
+/** What left this site, oldest first, its chain verified. @throws ConsiliumError `home-invalid`, `journal-corrupt` */
+export async function readSiteLog(home: string): Promise<SiteLogEntry[]> {
+  return readSiteLogOf((await readSite(home)).store);
+}

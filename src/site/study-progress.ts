@@ -1,0 +1,183 @@
+/**
+ * Where a site is in a study: two small documents that make every step of a round repeatable.
+ *
+ * `study/<hash>/round` is written before the work of a round starts (the global model, the optimiser's moments that
+ * the round starts from) and once more when its update is made; that second write commits the update and the moments
+ * of the next round together. Whatever is killed, the next start finds either the state before the work, and repeats
+ * it to the same bits, or the finished update, and sends the same bytes again.
+ *
+ * Invariants
+ * - A round's starting moments never change once written, whatever attempt of the round is asked for.
+ * - Rounds never go back.
+ * - Objects are in the store before a document names them.
+ */
+import { z } from "zod";
+import { ConsiliumError, type Sha256 } from "../base/index.ts";
+import type { Study } from "../study/index.ts";
+import { parseDocument } from "./home.ts";
+import type { SiteStore } from "./site-store.ts";
+
+const whole = z.number().int().min(0);
+const moments = z.strictObject({
+  /** Object: float32 little-endian, in the optimiser's own order. */
+  sha256: z.string(),
+  /** Gradient steps that made them. */
+  stepsTaken: whole,
+});
+
+const updateSchema = z.strictObject({
+  sha256: z.string(),
+  bytes: whole,
+  trainingCases: whole,
+  gradientSteps: whole,
+  clippedCoordinates: whole,
+  meanLoss: z.number(),
+  /** Canonical JSON. */
+  runRecord: z.string(),
+  momentsAfter: moments,
+});
+export type MadeUpdate = z.infer<typeof updateSchema>;
+
+const roundSchema = z.strictObject({
+  round: whole,
+  globalSha256: z.string(),
+  globalBytes: whole,
+  /** The study's ONNX model, where its network is a file. */
+  networkSha256: z.string().optional(),
+  /** Null at the start of a study, and in every round where the study starts them anew. */
+  momentsBefore: moments.nullable(),
+  update: updateSchema.optional(),
+});
+export type RoundProgress = z.infer<typeof roundSchema>;
+
+const regionSchema = z.strictObject({
+  region: z.string(),
+  diceSum: z.number(),
+  diceCases: whole,
+  hd95Sum: z.number(),
+  hd95Cases: whole,
+});
+
+const evaluationSchema = z.strictObject({
+  round: whole,
+  modelSha256: z.string(),
+  cases: whole,
+  regions: z.array(regionSchema),
+});
+/** What was measured of one model: sums over the cases where a figure is defined. */
+export type MadeEvaluation = z.infer<typeof evaluationSchema>;
+
+const endSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("failed"), reason: z.string(), endedAtMs: z.number() }),
+  z.strictObject({
+    kind: z.literal("done"),
+    finalSha256: z.string(),
+    bestSha256: z.string(),
+    bestRound: whole,
+    endedAtMs: z.number(),
+  }),
+]);
+export type StudyEnd = z.infer<typeof endSchema>;
+
+export interface RoundOrder {
+  readonly studyHash: Sha256;
+  readonly round: number;
+  readonly globalSha256: Sha256;
+  readonly globalBytes: number;
+}
+
+export async function readRound(store: SiteStore, studyHash: Sha256): Promise<RoundProgress | undefined> {
+  return readPart(store, studyHash, "round", roundSchema);
+}
+
+/**
+ * The state that the ordered round starts from, on disk when this returns.
+ *
+ * @throws ConsiliumError `update-wrong-round` for a round before the one that this site is in
+ */
+export async function beginRound(store: SiteStore, study: Study, order: RoundOrder): Promise<RoundProgress> {
+  const { studyHash, round, globalSha256, globalBytes } = order;
+  const last = await readRound(store, studyHash);
+  if (last?.round === round && last.globalSha256 === globalSha256) return last;
+  if (last !== undefined && round < last.round) {
+    throw new ConsiliumError("update-wrong-round", {
+      subject: `study ${studyHash.slice(0, 12)}`,
+      expected: `round ${last.round} or later`,
+      actual: `an order for round ${round}`,
+      hint: "The coordinator went back: was it restored from an old copy? The study has to be started anew.",
+    });
+  }
+  const carried =
+    last?.round === round ? last.momentsBefore : (last?.update?.momentsAfter ?? last?.momentsBefore ?? null);
+  const momentsBefore = study.training.optimiserState === "keep" ? carried : null;
+  const network = study.network.kind === "onnx" ? study.network.sha256 : undefined;
+  const begun: RoundProgress = {
+    round,
+    globalSha256,
+    globalBytes,
+    ...(network !== undefined && { networkSha256: network }),
+    momentsBefore,
+  };
+  await store.write(`study/${studyHash}/round`, begun);
+  return begun;
+}
+
+/** Commits a finished update, and with it the moments of the next round. */
+export async function commitUpdate(
+  store: SiteStore,
+  studyHash: Sha256,
+  begun: RoundProgress,
+  update: MadeUpdate,
+): Promise<void> {
+  await store.write(`study/${studyHash}/round`, { ...begun, update });
+}
+
+export async function readEvaluation(store: SiteStore, studyHash: Sha256): Promise<MadeEvaluation | undefined> {
+  return readPart(store, studyHash, "evaluation", evaluationSchema);
+}
+
+export async function commitEvaluation(store: SiteStore, studyHash: Sha256, made: MadeEvaluation): Promise<void> {
+  await store.write(`study/${studyHash}/evaluation`, made);
+}
+
+export async function readEnd(store: SiteStore, studyHash: Sha256): Promise<StudyEnd | undefined> {
+  return readPart(store, studyHash, "end", endSchema);
+}
+
+export async function commitEnd(store: SiteStore, studyHash: Sha256, end: StudyEnd): Promise<void> {
+  await store.write(`study/${studyHash}/end`, end);
+}
+
+/** Deletes the objects that no study of this site needs any more. */
+export async function dropUnneededObjects(store: SiteStore): Promise<void> {
+  const needed = new Set<Sha256>();
+  for (const studyHash of await knownStudies(store)) {
+    const end = await readEnd(store, studyHash);
+    if (end !== undefined) {
+      if (end.kind === "done") for (const hash of [end.finalSha256, end.bestSha256]) needed.add(hash);
+      continue;
+    }
+    const round = await readRound(store, studyHash);
+    const hashes = [
+      round?.globalSha256,
+      round?.networkSha256,
+      round?.momentsBefore?.sha256,
+      round?.update?.sha256,
+      round?.update?.momentsAfter.sha256,
+    ];
+    for (const hash of hashes) if (hash !== undefined) needed.add(hash);
+  }
+  await store.retainObjects(needed);
+}
+
+/** Hashes of the studies that this site worked in. */
+export async function knownStudies(store: SiteStore): Promise<Sha256[]> {
+  const names = await store.list("study/");
+  return [...new Set(names.map((name) => name.split("/")[1]))];
+}
+
+async function readPart<T>(store: SiteStore, hash: Sha256, part: string, schema: z.ZodType<T>): Promise<T | undefined> {
+  const name = `study/${hash}/${part}`;
+  const value = await store.read(name);
+  return value === undefined ? undefined : parseDocument(schema, value, `${name}.json`);
+}

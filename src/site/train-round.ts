@@ -1,0 +1,194 @@
+/**
+ * One round at a site: from the coordinator's order to the update that is announced.
+ *
+ * The order of steps is what makes a kill at any point harmless: the state that the round starts from is on disk
+ * before the work, update and next moments are on disk before anything is sent, and what is sent again is the same
+ * bytes. Nothing of the update depends on which attempt of the round it is for.
+ */
+import { encodeUpdate, quantiseUpdate, updateScales } from "../aggregation/index.ts";
+import { ConsiliumError, canonicalJson, type Sha256 } from "../base/index.ts";
+import { type Parameters, parametersFromSafetensors } from "../graph/index.ts";
+import type { Directive, TrainRound } from "../protocol/index.ts";
+import { stepsOfRound, type TrainResult } from "../segmentation/index.ts";
+import type { Study } from "../study/index.ts";
+import type { Answer } from "./outgoing.ts";
+import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
+import { type Shift, say, untilReached, type Worked, withSignsOfLife } from "./shift.ts";
+import {
+  beginRound,
+  commitUpdate,
+  dropUnneededObjects,
+  type MadeUpdate,
+  type RoundProgress,
+} from "./study-progress.ts";
+
+/** @throws ConsiliumError `study-not-approved`, `update-wrong-round`, and what training and the link throw. */
+export async function trainRound(shift: Shift, directive: Directive, order: TrainRound): Promise<Worked<Answer>> {
+  const prepared = await prepareOrder(shift, order.studyHash);
+  const { store } = shift.site;
+  const begun = await beginRound(store, prepared.study, {
+    studyHash: order.studyHash,
+    round: order.round,
+    globalSha256: order.globalSha256,
+    globalBytes: Number(order.globalBytes),
+  });
+  const made = await updateOf(shift, directive, order, prepared, begun);
+  if (made.kind === "withdrawn") return made;
+  await dropUnneededObjects(store);
+  return sendUpdate(shift, directive, order, made.value);
+}
+
+async function updateOf(
+  shift: Shift,
+  directive: Directive,
+  order: TrainRound,
+  prepared: PreparedOrder,
+  begun: RoundProgress,
+): Promise<Worked<MadeUpdate>> {
+  const { studyHash, round, attempt } = order;
+  if (begun.update !== undefined) {
+    await shift.emit({ kind: "resuming", studyHash, round });
+    return { kind: "finished", value: begun.update };
+  }
+  const global = await fetchModel(shift, studyHash, round, begun.globalSha256, begun.globalBytes);
+  const { study, data } = prepared;
+  const steps = stepsOfRound(study, data.trainingCases.length);
+  await shift.emit({ kind: "training", studyHash, round, attempt, steps });
+  const trained = await withSignsOfLife(shift, directive, "training", async (report, signal) => {
+    const work = await openEngineFor(shift, studyHash, prepared);
+    signal.throwIfAborted();
+    return work.train(
+      {
+        parameters: global.data.slice(),
+        optimiserState: await momentsOf(shift, begun),
+        stepsTaken: begun.momentsBefore?.stepsTaken ?? 0,
+        round,
+        steps,
+        siteId: shift.site.siteId,
+      },
+      ({ done, total, loss }) => {
+        report(done, total);
+        void shift.emit({
+          kind: "progress",
+          activity: "training",
+          round,
+          done,
+          total,
+          ...(loss !== undefined && { loss }),
+        });
+      },
+    );
+  });
+  if (trained.kind === "withdrawn") {
+    await shift.engine.drop();
+    return trained;
+  }
+  const update = await keepUpdate(shift, study, global, trained.value, data.trainingCases.length);
+  await commitUpdate(shift.site.store, studyHash, begun, update);
+  return { kind: "finished", value: update };
+}
+
+/** The global model of a round, brought here if it is not. */
+export async function fetchModel(
+  shift: Shift,
+  studyHash: Sha256,
+  round: number,
+  sha256: Sha256,
+  bytes: number,
+): Promise<Parameters> {
+  const { signal } = shift;
+  const content = await untilReached(shift, () => shift.out.fetch({ sha256, studyHash, round, signal }, bytes));
+  return parametersFromSafetensors(content, `global model of round ${round}`);
+}
+
+async function keepUpdate(
+  shift: Shift,
+  study: Study,
+  global: Parameters,
+  trained: TrainResult,
+  trainingCases: number,
+): Promise<MadeUpdate> {
+  checkLoss(trained.meanLoss);
+  const { precisionBits } = study.aggregation;
+  const local: Parameters = { layout: global.layout, data: trained.parameters };
+  const { coordinates, clipped } = quantiseUpdate(global, local, updateScales(global, precisionBits), precisionBits);
+  const bytes = encodeUpdate(coordinates);
+  const { store } = shift.site;
+  const moments = trained.optimiserState;
+  return {
+    sha256: await store.keepObject(bytes),
+    bytes: bytes.length,
+    trainingCases,
+    gradientSteps: trained.steps,
+    clippedCoordinates: clipped,
+    meanLoss: trained.meanLoss,
+    runRecord: canonicalJson(trained.runRecord),
+    momentsAfter: {
+      sha256: await store.keepObject(new Uint8Array(moments.buffer, moments.byteOffset, moments.byteLength)),
+      stepsTaken: trained.stepsTaken,
+    },
+  };
+}
+
+async function momentsOf({ site }: Shift, { momentsBefore }: RoundProgress): Promise<Float32Array | null> {
+  if (momentsBefore === null) return null;
+  const bytes = await site.store.object(momentsBefore.sha256);
+  return new Float32Array(Uint8Array.from(bytes).buffer);
+}
+
+async function sendUpdate(
+  shift: Shift,
+  directive: Directive,
+  order: TrainRound,
+  update: MadeUpdate,
+): Promise<Worked<Answer>> {
+  const { studyHash, round, attempt } = order;
+  const sent = await withSignsOfLife(shift, directive, "sending", (report, signal) =>
+    untilReached(
+      shift,
+      () =>
+        shift.out.sendUpdate({
+          sha256: update.sha256,
+          studyHash,
+          round,
+          onProgress: (bytes) => report(Math.floor(bytes / 1024), Math.ceil(update.bytes / 1024)),
+          signal,
+        }),
+      signal,
+    ),
+  );
+  if (sent.kind === "withdrawn") return sent;
+  const answer = await say(shift, {
+    what: "update announcement",
+    studyHash,
+    round,
+    attempt,
+    kind: {
+      case: "update",
+      value: {
+        round,
+        attempt,
+        updateSha256: update.sha256,
+        updateBytes: BigInt(update.bytes),
+        trainingCases: update.trainingCases,
+        gradientSteps: update.gradientSteps,
+        clippedCoordinates: BigInt(update.clippedCoordinates),
+        meanLoss: update.meanLoss,
+        runRecord: new TextEncoder().encode(update.runRecord),
+      },
+    },
+  });
+  const { sha256, bytes, clippedCoordinates, meanLoss } = update;
+  await shift.emit({ kind: "update-sent", studyHash, round, sha256, bytes, clippedCoordinates, meanLoss });
+  return { kind: "finished", value: answer };
+}
+
+function checkLoss(meanLoss: number): void {
+  if (Number.isFinite(meanLoss)) return;
+  throw new ConsiliumError("training-diverged", {
+    subject: "training at this site",
+    expected: "a finite loss",
+    actual: String(meanLoss),
+    hint: "Nothing was sent. Ask the study lead for a lower learning rate.",
+  });
+}
