@@ -28,7 +28,36 @@ export function augmentPatch(
       channel.set(scratch);
     }
   }
-  for (let c = 0; c < channels; c++) varyIntensity(image.subarray(c * volume, (c + 1) * volume), spec, random);
+  for (let c = 0; c < channels; c++) {
+    const channel = image.subarray(c * volume, (c + 1) * volume);
+    if (random.chance(spec.lowResolution)) thickenSlices(channel, patch, random.integer(3), 2 + random.integer(4));
+    varyIntensity(channel, spec, random);
+  }
+  const blank = Array.from({ length: channels }, () => random.chance(spec.channelDropout));
+  if (blank.includes(false)) blank.forEach((isBlank, c) => isBlank && image.fill(0, c * volume, (c + 1) * volume));
+}
+
+/** Averages runs of voxels along one axis and gives each the mean: a scan of thick slices. */
+function thickenSlices(channel: Float32Array, patch: Triple, axis: number, thickness: number): void {
+  const strides = [1, patch[0], patch[0] * patch[1]];
+  const [u, v] = [0, 1, 2].filter((a) => a !== axis);
+  for (let b = 0; b < patch[v]; b++) {
+    for (let a = 0; a < patch[u]; a++) {
+      const line = a * strides[u] + b * strides[v];
+      for (let from = 0; from < patch[axis]; from += thickness) {
+        const to = Math.min(from + thickness, patch[axis]);
+        let [sum, count] = [0, 0];
+        for (let i = from; i < to; i++) {
+          const value = channel[line + i * strides[axis]];
+          if (value !== 0) [sum, count] = [sum + value, count + 1];
+        }
+        for (let i = from; i < to; i++) {
+          const at = line + i * strides[axis];
+          if (channel[at] !== 0) channel[at] = sum / count;
+        }
+      }
+    }
+  }
 }
 
 /** Pairs of axes whose sides are equal, in which a turn by 90 degrees keeps the patch's shape. */
