@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Triple } from "../imaging/volume.ts";
+import type { Triple } from "../imaging/index.ts";
 import { squaredDistancesMm2 } from "./distance-transform.ts";
 
 /** The definition, voxel by voxel. */

@@ -9,7 +9,7 @@
  * Invariants: distances are squared until the end and in float64, so that integer spacings give exact integers.
  * A grid without a source is at infinity everywhere.
  */
-import type { Triple } from "../imaging/volume.ts";
+import type { Triple } from "../imaging/index.ts";
 
 /**
  * Squared distances in mm^2 from the centre of every voxel to the centre of the nearest source voxel.

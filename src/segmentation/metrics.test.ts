@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Triple } from "../imaging/volume.ts";
+import type { Triple } from "../imaging/index.ts";
 import { evaluateLabelMaps, type RegionScores } from "./metrics.ts";
 
 const REGIONS = { WT: [1, 2, 3], TC: [1, 3], ET: [3] };

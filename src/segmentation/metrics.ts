@@ -16,7 +16,7 @@
  * the table, and distances are taken only within the box that holds both regions.
  */
 import { ConsiliumError } from "../base/index.ts";
-import type { Triple } from "../imaging/volume.ts";
+import type { Triple } from "../imaging/index.ts";
 import { squaredDistancesMm2 } from "./distance-transform.ts";
 
 export interface RegionScores {
