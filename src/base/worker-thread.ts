@@ -15,7 +15,7 @@ import { Worker, type WorkerOptions } from "node:worker_threads";
 export function startWorkerThread(from: string, folder: string, name: string, options: WorkerOptions): Worker {
   if (!from.endsWith(".ts")) return new Worker(new URL(`../${folder}/${name}.js`, from), options);
   // Node 20 gives a worker no loader of its parent's, so the worker registers one before it loads the source.
-  const loader = pathToFileURL(createRequire(from).resolve("tsx/esm/api")).href;
+  const loader = pathToFileURL(createRequire(from).resolve("tsx/esm/api").replace(/cjs$/, "mjs")).href;
   const source = new URL(`./${name}.ts`, from).href;
   const start = `import(${JSON.stringify(loader)}).then(({ register }) => { register(); return import(${JSON.stringify(source)}); })`;
   return new Worker(start, { ...options, eval: true });
