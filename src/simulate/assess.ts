@@ -1,0 +1,109 @@
+/**
+ * From a federated model to its figures: the baselines trained beside it, all models measured on the same patients,
+ * and the result that `--json`, the table and the report are made of.
+ */
+import type { Graph, Parameters } from "../graph/index.ts";
+import { parametersSha256 } from "../graph/index.ts";
+import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
+import { type CaseScores, type EnginePool, openEnginePool, type SiteData, stepsOfRound } from "../segmentation/index.ts";
+import type { Study } from "../study/index.ts";
+import { federationSteps, trainOnCases } from "./baselines.ts";
+import type { OnRunProgress } from "./progress.ts";
+import { type AloneFigures, meanOfMeans, type ModelFigures, modelFigures } from "./result.ts";
+
+/** Windows overlap by half where a figure is published. */
+const FINAL_OVERLAP = 0.5;
+
+export interface AssessmentOptions {
+  readonly study: Study;
+  readonly network: Graph;
+  readonly federated: Parameters;
+  readonly sites: readonly SiteData[];
+  /** Patients that no site has; without any, models are measured on all sites' validation cases together. */
+  readonly heldOut: readonly CaseFiles[];
+  readonly convention: LabelConvention;
+  readonly baselines: boolean;
+  readonly initial?: Parameters;
+  /** Engines side by side. */
+  readonly workers: number;
+  readonly cacheDir: string;
+  readonly onProgress: OnRunProgress;
+}
+
+export interface Assessment {
+  readonly evaluatedOn: { readonly kind: "heldOut" | "validation"; readonly cases: number };
+  readonly federated: ModelFigures;
+  readonly federatedScores: readonly CaseScores[];
+  readonly pooled: ModelFigures | null;
+  /** Mean loss of each of the study's rounds in pooled training. */
+  readonly pooledLosses: readonly number[];
+  readonly alone: AloneFigures | null;
+}
+
+export async function assess(options: AssessmentOptions): Promise<Assessment> {
+  const { study, network, federated, sites, heldOut, convention, workers, cacheDir } = options;
+  const pool = openEnginePool({ study, network, workers, cacheDir });
+  try {
+    const kind = heldOut.length > 0 ? "heldOut" : "validation";
+    const cases = heldOut.length > 0 ? heldOut : sites.flatMap(({ validationCases }) => validationCases);
+    const judge = createJudge(pool, cases, convention, options);
+    const federatedScores = await judge("Measuring the federated model", federated.data);
+    const regions = Object.keys(study.task.regions);
+    const figuresOf = (scores: readonly CaseScores[], parameters: Float32Array): ModelFigures =>
+      modelFigures(scores, regions, parametersSha256({ layout: federated.layout, data: parameters }));
+    const own = { evaluatedOn: { kind, cases: cases.length }, federated: figuresOf(federatedScores, federated.data), federatedScores } as const;
+    if (!options.baselines) return { ...own, pooled: null, pooledLosses: [], alone: null };
+
+    const pooledData: SiteData = {
+      siteId: "pooled",
+      trainingCases: sites.flatMap(({ trainingCases }) => trainingCases),
+      validationCases: [],
+      convention,
+    };
+    const steps = federationSteps(study, sites.map(({ trainingCases }) => trainingCases.length));
+    const progressOf = (phase: string) => ({ done, total }: { done: number; total: number }) => options.onProgress({ phase, done, total });
+    const initial = options.initial?.data;
+    const [pooled, ...alone] = await Promise.all([
+      trainOnCases(pool, study, network, pooledData, steps, progressOf("Training on pooled data"), initial),
+      ...sites.map((site) => {
+        const own = stepsOfRound(study, site.trainingCases.length);
+        return trainOnCases(pool, study, network, site, own, progressOf(`Training at ${site.siteId} alone`), initial);
+      }),
+    ]);
+    const pooledScores = await judge("Measuring the pooled model", pooled.parameters);
+    const bySite: { id: string; figures: ModelFigures }[] = [];
+    for (const [i, { siteId }] of sites.entries()) {
+      const scores = await judge(`Measuring ${siteId} alone`, alone[i].parameters);
+      bySite.push({ id: siteId, figures: figuresOf(scores, alone[i].parameters) });
+    }
+    return {
+      ...own,
+      pooled: figuresOf(pooledScores, pooled.parameters),
+      pooledLosses: pooled.losses,
+      alone: {
+        mean: { dice: meanOfMeans(bySite.map(({ figures }) => figures.dice)), hd95: meanOfMeans(bySite.map(({ figures }) => figures.hd95)) },
+        bySite: bySite.map(({ id, figures }) => ({ id, dice: figures.dice, hd95: figures.hd95 })),
+      },
+    };
+  } finally {
+    await pool.close();
+  }
+}
+
+type Judge = (phase: string, parameters: Float32Array) => Promise<readonly CaseScores[]>;
+
+/** Measures any model on the same cases, shared out among the engines. */
+function createJudge(pool: EnginePool, cases: readonly CaseFiles[], convention: LabelConvention, { workers, onProgress }: AssessmentOptions): Judge {
+  return async (phase, parameters) => {
+    let done = 0;
+    const parts = await Promise.all(
+      Array.from({ length: Math.min(workers, cases.length) }, async (_, w) => {
+        const own = cases.filter((_case, i) => i % workers === w);
+        const work = pool.forSite({ siteId: "assessment", trainingCases: [], validationCases: own, convention });
+        return work.evaluate({ parameters, grid: "original", overlap: FINAL_OVERLAP }, () => onProgress({ phase, done: ++done, total: cases.length }));
+      }),
+    );
+    const byId = new Map(parts.flat().map((scores) => [scores.caseId, scores]));
+    return cases.flatMap(({ id }) => byId.get(id) ?? []);
+  };
+}
