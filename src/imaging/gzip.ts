@@ -9,6 +9,8 @@ import { ConsiliumError, LIMITS } from "../base/index.ts";
 const gunzipAsync = promisify(gunzip);
 /** Deflate cannot expand more (RFC 1951: 258 bytes from two bits). */
 const MAX_DEFLATE_RATIO = 1032;
+/** Room for the header and its extensions beside the voxels. */
+const HEADER_ALLOWANCE_BYTES = 65536;
 
 export function isGzip(bytes: Uint8Array): boolean {
   return bytes.length >= 2 && bytes[0] === 0x1f && bytes[1] === 0x8b;
@@ -27,13 +29,18 @@ export function gunzipStart(bytes: Uint8Array, length: number, subject: string):
 /**
  * The whole stream.
  * @param expectedBytes taken as the size of the first buffer; not trusted beyond that.
- * @throws ConsiliumError `nifti-corrupt`, or `limit-exceeded` where it grows over LIMITS.volumeBytes and its header.
+ * @throws ConsiliumError `nifti-corrupt`, or `limit-exceeded` where it grows over `maxOutputLength`.
  */
-export async function gunzipBounded(bytes: Uint8Array, expectedBytes: number, subject: string): Promise<Uint8Array> {
+export async function gunzipBounded(
+  bytes: Uint8Array,
+  expectedBytes: number,
+  subject: string,
+  maxOutputLength: number = LIMITS.volumeBytes + HEADER_ALLOWANCE_BYTES,
+): Promise<Uint8Array> {
   try {
     // One byte more than expected, so that a stream of the expected length ends within its first buffer.
     const chunkSize = Math.max(65536, Math.min(expectedBytes + 1, bytes.length * MAX_DEFLATE_RATIO));
-    return await gunzipAsync(bytes, { chunkSize, maxOutputLength: LIMITS.volumeBytes + 65536 });
+    return await gunzipAsync(bytes, { chunkSize, maxOutputLength });
   } catch (cause) {
     throw gzipError(cause, subject);
   }
@@ -44,7 +51,7 @@ function gzipError(cause: unknown, subject: string): ConsiliumError {
   if (code === "ERR_BUFFER_TOO_LARGE") {
     return new ConsiliumError("limit-exceeded", {
       subject,
-      expected: `at most ${LIMITS.volumeBytes} bytes when decompressed`,
+      expected: `a volume of at most ${LIMITS.volumeBytes} bytes when decompressed`,
       actual: "more",
       hint: "Resample or crop the image first; if it is not that large, the file is damaged.",
       cause,

@@ -51,7 +51,7 @@ function storedVoxels(bytes: Uint8Array, { type, littleEndian }: NiftiHeader, su
   const width = NIFTI_TYPES[type].bytes;
   let native = bytes;
   if (width > 1 && littleEndian !== HOST_IS_LITTLE) native = swapped(bytes, width);
-  else if (bytes.byteOffset % width !== 0) native = bytes.slice();
+  else if (bytes.byteOffset % width !== 0) native = copyOf(bytes);
   const { buffer, byteOffset } = native;
   const count = bytes.length / width;
   switch (type) {
@@ -80,8 +80,13 @@ function storedVoxels(bytes: Uint8Array, { type, littleEndian }: NiftiHeader, su
   }
 }
 
+/** Not `slice`, which for a Buffer is a view of the same memory, at any alignment. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
 function swapped(bytes: Uint8Array, width: number): Uint8Array {
-  const copy = Buffer.from(bytes.slice().buffer);
+  const copy = Buffer.from(copyOf(bytes).buffer);
   if (width === 2) return copy.swap16();
   return width === 4 ? copy.swap32() : copy.swap64();
 }

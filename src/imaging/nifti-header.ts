@@ -150,7 +150,15 @@ function affineOf(view: DataView, littleEndian: boolean, subject: string): Place
   const mmPerUnit = MM_PER_UNIT[view.getUint8(123) & 7];
   if (mmPerUnit === undefined) throw corrupt(subject, "millimetres, metres or micrometres", "another spatial unit");
 
-  const spacing = floats(80, 3).map(Math.abs) as unknown as Triple;
+  const spacing = floats(80, 3) as unknown as Triple;
+  if (sformCode <= 0 && spacing.some((size) => size < 0)) {
+    throw new ConsiliumError("geometry-invalid", {
+      subject,
+      expected: "positive voxel sizes (pixdim)",
+      actual: spacing.join(" x "),
+      hint: "Correct the image's pixdim, or export it again from its source.",
+    });
+  }
   let affineSource: NiftiHeader["affineSource"] = "voxelSizes";
   let affine: Affine = [spacing[0], 0, 0, 0, 0, spacing[1], 0, 0, 0, 0, spacing[2], 0, 0, 0, 0, 1];
   if (sformCode > 0) {

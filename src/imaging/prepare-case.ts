@@ -4,8 +4,8 @@
  * The brain is every voxel that is non-zero in any of the channels used. Each channel is z-scored by mean and
  * standard deviation of its own non-zero voxels at original resolution, in double precision; everything else is zero.
  * When resampling, a voxel of the working grid belongs to the brain where at least half of it does, and its value is
- * the mean over its brain part, so that the skull-stripped edge does not fade into the background. Labels are
- * resampled by vote: each class its share of the voxel, the largest wins.
+ * the mean over its brain part, so that the skull-stripped edge does not fade into the background. Labels go
+ * by the shares that classes have in the voxel, see resampledLabels.
  */
 import { ConsiliumError } from "../base/index.ts";
 import type { Modality } from "../study/index.ts";
@@ -20,8 +20,8 @@ import {
   type PreparedGeometry,
   preparedGeometry,
 } from "./prepared-geometry.ts";
-import { copiesAxis, createResampler } from "./resample.ts";
-import { spacingMmOf, type Triple, type Volume } from "./volume.ts";
+import { axisWeights, copiesAxis, createResampler } from "./resample.ts";
+import { spacingMmOf, type Triple, type Volume, voxelCount } from "./volume.ts";
 
 export interface PrepareOptions {
   /** Isotropic working resolution. */
@@ -44,6 +44,8 @@ export interface PreparedCase {
 
 /** Background kept around the brain, in voxels of the files. */
 const MARGIN: Triple = [2, 2, 2];
+/** Half a voxel, less the rounding of sums of weights in single precision. */
+const HALF = 0.5 - 1e-6;
 
 /** @throws ConsiliumError `modality-missing` for a channel that was not loaded, `geometry-invalid`, `intensity-invalid`. */
 export function prepareCase(loaded: LoadedCase, { spacingMm, channels }: PrepareOptions): PreparedCase {
@@ -64,7 +66,7 @@ export function prepareCase(loaded: LoadedCase, { spacingMm, channels }: Prepare
   const prepared = { id: loaded.id, dims: geometry.dims, image, brain, geometry };
   if (loaded.labelMap === undefined) return prepared;
   const labelMap = reorient(loaded.labelMap, "LPS");
-  return { ...prepared, labels: resampledLabels(cropData(labelMap.data, lpsDims, crop), crop.dims, axes) };
+  return { ...prepared, labels: resampledLabels(cropData(labelMap.data, lpsDims, crop), crop.dims, axes, geometry) };
 }
 
 function checkSpacing(spacingMm: number, { id, channels }: LoadedCase): void {
@@ -147,7 +149,7 @@ function resampledImage(
   const whole = Float32Array.from(brainCrop);
   for (let z = 0; z < nz; z++) share.set(resampler.plane(whole, z), z * area);
   const brain = new Uint8Array(area * nz);
-  for (let i = 0; i < share.length; i++) if (share[i] >= 0.5) brain[i] = 1;
+  for (let i = 0; i < share.length; i++) if (share[i] >= HALF) brain[i] = 1;
 
   const image = new Float32Array(channels.length * area * nz);
   for (const [c, channel] of channels.entries()) {
@@ -161,26 +163,37 @@ function resampledImage(
   return { image, brain };
 }
 
-/** Vote by share of the voxel; of equal shares the higher class wins. */
-function resampledLabels(labels: Uint8Array, cropDims: Triple, axes: Axes): Uint8Array {
+/**
+ * The class of each working voxel from the shares that the classes have in it, decided from the outermost region to
+ * the innermost: tumour where it is at least half, core where it is at least the oedema, enhancing where it is at
+ * least the necrosis. Works on the box of the tumour alone.
+ */
+function resampledLabels(labels: Uint8Array, cropDims: Triple, axes: Axes, { dims, ratio }: PreparedGeometry): Uint8Array {
   if (axes.every((axis, a) => copiesAxis(axis, cropDims[a]))) return labels;
-  const resampler = createResampler(cropDims, axes);
+  const result = new Uint8Array(voxelCount(dims));
+  // As far as the kernel of one working voxel reaches, so that the box's outer layer is background.
+  const reach = ratio.map((r) => Math.ceil(Math.max(1, r)) + 1) as unknown as Triple;
+  const box = boxOfNonZero(labels, cropDims, reach);
+  if (box === undefined) return result;
+  const ranges = [0, 1, 2].map((a) => {
+    const first = Math.floor(box.start[a] / ratio[a]);
+    const end = Math.min(dims[a], Math.ceil((box.start[a] + box.dims[a]) / ratio[a]));
+    const weights = axisWeights(box.dims[a], end - first, first * ratio[a] - box.start[a], ratio[a]);
+    return { first, weights };
+  });
+  const [x, y, z] = ranges;
+  const resampler = createResampler(box.dims, [x.weights, y.weights, z.weights]);
+  const boxed = cropData(labels, cropDims, box);
+  const indicators = [1, 2, 3].map((label) => Float32Array.from(boxed, (value) => (value === label ? 1 : 0)));
   const [nx, ny, nz] = resampler.dims;
-  const area = nx * ny;
-  const result = new Uint8Array(area * nz);
-  const classes = labels.reduce((most, label) => Math.max(most, label), 0);
-  const best = new Float32Array(area * nz).fill(-1);
-  const indicator = new Float32Array(labels.length);
-  for (let label = 0; label <= classes; label++) {
-    for (let i = 0; i < labels.length; i++) indicator[i] = labels[i] === label ? 1 : 0;
-    for (let z = 0; z < nz; z++) {
-      const plane = resampler.plane(indicator, z);
-      const from = z * area;
-      for (let i = 0; i < area; i++) {
-        if (plane[i] >= best[from + i]) {
-          best[from + i] = plane[i];
-          result[from + i] = label;
-        }
+  for (let k = 0; k < nz; k++) {
+    const [necrosis, oedema, enhancing] = indicators.map((indicator) => resampler.plane(indicator, k).slice());
+    for (let j = 0, at = 0; j < ny; j++) {
+      const row = ((z.first + k) * dims[1] + y.first + j) * dims[0] + x.first;
+      for (let i = 0; i < nx; i++, at++) {
+        const core = necrosis[at] + enhancing[at];
+        if (core + oedema[at] < HALF) continue;
+        result[row + i] = core < oedema[at] ? 2 : enhancing[at] < necrosis[at] ? 1 : 3;
       }
     }
   }
