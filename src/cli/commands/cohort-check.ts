@@ -1,0 +1,86 @@
+/** `cohort check`: what a dataset folder holds and what is wrong with it, case by case. */
+import { ConsiliumError, type Json } from "../../base/index.ts";
+import type { CaseProblem, Dataset } from "../../imaging/index.ts";
+import { type CommandResult, defineCommand } from "../command.ts";
+import { countOf, formatTable } from "../format.ts";
+import { option } from "../options.ts";
+
+const EXIT_BAD_INPUT = 3;
+
+export const cohortCheck = defineCommand({
+  path: ["cohort", "check"],
+  summary: "Check a dataset, case by case",
+  description:
+    "Reads every image of every case in a BraTS layout (2018 to 2021: X_t1ce.nii.gz; 2023 on: X-t1c.nii.gz). Changes " +
+    "nothing. Ends with exit code 3 where a case cannot be used.",
+  args: [{ name: "DIR", help: "folder with the cases" }],
+  options: {
+    labels: option.oneOf("how labels are written, where file names do not tell", ["brats2021", "brats2023"]),
+  },
+  examples: ["consilium cohort check data/brats2021", "consilium cohort check data/glioma --labels brats2023 --json"],
+  async run({ args, options, progress, signal }) {
+    const { checkCase, scanDataset } = await import("../../imaging/index.ts");
+    const dataset = await scanDataset(args[0], options.labels === undefined ? {} : { labels: options.labels });
+    const problems: CaseProblem[] = [...dataset.problems];
+    for (const [i, files] of dataset.cases.entries()) {
+      signal.throwIfAborted();
+      progress.update({ label: "Checking", done: i, total: dataset.cases.length, unit: "cases" });
+      problems.push(...(await checkCase(files, dataset.convention)));
+    }
+    return reportOf(dataset, problems);
+  },
+});
+
+function reportOf(dataset: Dataset, problems: readonly CaseProblem[]): CommandResult {
+  const problemsOf = (id: string): ConsiliumError[] =>
+    problems.filter(({ caseId }) => caseId === id).map(({ error }) => error);
+  const complete = new Map(dataset.cases.map((files) => [files.id, files]));
+  const ids = [...new Set([...complete.keys(), ...problems.map(({ caseId }) => caseId)])].sort();
+  const cases = ids.map((id) => ({
+    id,
+    subject: complete.get(id)?.subject ?? null,
+    /** Null where the case is not complete. */
+    labelMap: complete.has(id) ? complete.get(id)?.labelMap !== undefined : null,
+    problems: problemsOf(id),
+  }));
+  const usable = cases.filter((each) => each.problems.length === 0);
+  const subjects = new Set(usable.map(({ subject }) => subject)).size;
+  const labelled = usable.filter(({ labelMap }) => labelMap).length;
+  const error = summaryError(problems);
+  const json = {
+    convention: dataset.convention,
+    usable: usable.length,
+    subjects,
+    labelled,
+    cases: cases.map((each) => ({ ...each, problems: each.problems.map((problem) => problem.toJSON()) })),
+    ignored: dataset.ignored,
+    ...(error && { error: error.toJSON() }),
+  } satisfies Json;
+  const rows = cases.map(({ id, labelMap, problems: list }) => [
+    id,
+    labelMap === null ? "–" : labelMap ? "yes" : "no",
+    list.length === 0 ? "usable" : [...new Set(list.map(({ code }) => code))].join(", "),
+  ]);
+  const text = [
+    formatTable(["Case", "Label map", "State"], rows),
+    ...problems.map(({ caseId, error: { subject, expected, actual, hint } }) =>
+      [`\n${caseId}: ${subject}: expected ${expected}, got ${actual}.`, `  ${hint}`].join("\n"),
+    ),
+    `\n${usable.length} of ${countOf(cases.length, "case")} can be used, from ${countOf(subjects, "subject")}; ` +
+      `${labelled} with a label map (${dataset.convention}).`,
+    ...(dataset.ignored.length > 0 ? [`Not used, since their names say no role: ${dataset.ignored.join(", ")}`] : []),
+  ].join("\n");
+  return error === undefined ? { json, text } : { json, text, exitCode: EXIT_BAD_INPUT };
+}
+
+/** One problem speaks for itself; several under one code. */
+function summaryError(problems: readonly CaseProblem[]): ConsiliumError | undefined {
+  if (problems.length <= 1) return problems[0]?.error;
+  const wrong = new Set(problems.map(({ caseId }) => caseId)).size;
+  return new ConsiliumError("dataset-invalid", {
+    subject: "dataset",
+    expected: "cases without problems",
+    actual: `${problems.length} problems in ${countOf(wrong, "case")}`,
+    hint: "Correct or remove these cases; each says what is wrong with it.",
+  });
+}

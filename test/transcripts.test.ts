@@ -1,0 +1,95 @@
+/**
+ * What a person sees: command lines with their output and exit codes, run through the launcher.
+ *
+ * In a transcript `$ ` begins a command, lines after it are standard output, `! ` marks standard error and `? ` the
+ * exit code where it is not 0. `…` stands for any text within a line. With CONSILIUM_UPDATE_TRANSCRIPTS=1 the files
+ * are written anew: look at the difference before you keep it.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Volume, writeNifti } from "../src/imaging/index.ts";
+
+const launcher = fileURLToPath(new URL("../bin/consilium.mjs", import.meta.url));
+const folder = fileURLToPath(new URL("transcripts/", import.meta.url));
+const updating = process.env.CONSILIUM_UPDATE_TRANSCRIPTS === "1";
+let work = "";
+
+const SIDE = 12;
+
+async function plant(path: string, change: (data: Float32Array) => void = () => {}, originX = 0): Promise<void> {
+  const data = new Float32Array(SIDE ** 3).map((_, i) => 1 + (i % 97));
+  change(data);
+  const volume: Volume = {
+    dims: [SIDE, SIDE, SIDE],
+    data,
+    affineVoxelToRas: [1, 0, 0, originX, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1],
+  };
+  await writeNifti(join(work, path), volume);
+}
+
+async function plantCase(id: string, labels: readonly number[] = [0, 1, 2, 4]): Promise<void> {
+  mkdirSync(join(work, id), { recursive: true });
+  const name = id.split("/").at(-1);
+  for (const modality of ["t1", "t1ce", "t2", "flair"]) await plant(`${id}/${name}_${modality}.nii.gz`);
+  await plant(`${id}/${name}_seg.nii.gz`, (data) => data.forEach((_, i) => data.set([labels[i % labels.length]], i)));
+}
+
+beforeAll(async () => {
+  work = mkdtempSync(join(tmpdir(), "consilium-transcripts-"));
+  mkdirSync(join(work, "empty"));
+  await plantCase("good/case1");
+  await plantCase("good/case2");
+  for (const id of ["cut", "missing", "moved", "nan", "negative", "strange"])
+    await plantCase(`bad/${id}`, id === "strange" ? [0, 7] : undefined);
+  const cut = join(work, "bad/cut/cut_t2.nii.gz");
+  writeFileSync(cut, readFileSync(cut).subarray(0, 200));
+  rmSync(join(work, "bad/missing/missing_flair.nii.gz"));
+  await plant("bad/moved/moved_t1.nii.gz", undefined, 3);
+  await plant("bad/nan/nan_t1.nii.gz", (data) => data.fill(Number.NaN, 0, 1));
+  await plant("bad/negative/negative_t1.nii.gz", (data) => data.forEach((value, i) => data.set([-value], i)));
+  writeFileSync(
+    join(work, "unknown-key.yaml"),
+    readFileSync(join(folder, "study.yaml"), "utf8").replace("rounds:", "round:"),
+  );
+  writeFileSync(join(work, "study.yaml"), readFileSync(join(folder, "study.yaml")));
+}, 60_000);
+afterAll(() => rmSync(work, { recursive: true, force: true }));
+
+const transcripts = readdirSync(folder).filter((name) => name.endsWith(".txt"));
+
+test("there are transcripts", () => expect(transcripts.length).toBeGreaterThan(0));
+
+test.each(transcripts)(
+  "%s",
+  (name) => {
+    const expected = readFileSync(join(folder, name), "utf8");
+    const commands = expected.split("\n").filter((line) => line.startsWith("$ "));
+    expect(commands.length).toBeGreaterThan(0);
+    const actual = commands.map((line) => `${line}\n${play(line.slice("$ consilium ".length))}`).join("\n");
+    if (updating) return writeFileSync(join(folder, name), actual);
+    const [wanted, got] = [expected.split("\n"), actual.split("\n")];
+    // Lines that fit a pattern are shown as the pattern, so that a difference stands out.
+    expect(got.map((line, i) => (fits(line, wanted[i] ?? "") ? wanted[i] : line))).toEqual(wanted);
+  },
+  120_000,
+);
+
+function play(words: string): string {
+  const args = (words.match(/"[^"]*"|\S+/g) ?? []).map((word) => word.replace(/^"|"$/g, ""));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args], { cwd: work, encoding: "utf8" });
+  const marked = stderr
+    .split("\n")
+    .slice(0, -1)
+    .map((line) => `! ${line}`.trimEnd());
+  const lines = [...stdout.split("\n").slice(0, -1), ...marked, ...(status === 0 ? [] : [`? ${status}`])];
+  return `${lines.join("\n")}\n`.replaceAll(work, "WORK");
+}
+
+function fits(line: string, pattern: string): boolean {
+  const escaped = pattern.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll("…", ".*");
+  return new RegExp(`^${escaped}$`).test(line);
+}
