@@ -8,7 +8,7 @@ import type { MadeEvaluation } from "./study-progress.ts";
 
 type ToldRegion = MadeEvaluation["regions"][number];
 
-/** Regions in the study's order; sums in order of case id, so that the same scores give the same bits. */
+/** Sums in order of case id, so that the same scores give the same bits. */
 export function toldFigures(study: Study, scores: readonly CaseScores[]): ToldRegion[] {
   const enough = study.minCasesPerMetric;
   if (scores.length === 0 || scores.length < enough) return [];
