@@ -18,6 +18,8 @@ export interface Invocation<O extends OptionSpecs = OptionSpecs> {
   readonly progress: Progress;
   /** Aborted by an interrupt, with a ConsiliumError `interrupted` as its reason. */
   readonly signal: AbortSignal;
+  /** Of the product. */
+  readonly version: string;
   /** Path of the launcher, for commands that start others as processes. */
   readonly launcher: string;
 }

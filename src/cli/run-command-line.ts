@@ -40,7 +40,7 @@ export async function runCommandLine(
       around.err.write(`${parsed.text}\n`);
       return parsed.error.exitCode;
     }
-    const result = await runInterruptibly(parsed, around);
+    const result = await runInterruptibly(parsed, program.version, around);
     print(result.json, result.text);
     return result.exitCode ?? 0;
   } catch (thrown) {
@@ -52,7 +52,11 @@ export async function runCommandLine(
 }
 
 /** The command's result, or the interrupt's error as soon as the command has put its things in order. */
-async function runInterruptibly(parsed: Parsed & { kind: "run" }, around: Surroundings): Promise<CommandResult> {
+async function runInterruptibly(
+  parsed: Parsed & { kind: "run" },
+  version: string,
+  around: Surroundings,
+): Promise<CommandResult> {
   const controller = new AbortController();
   const progress = parsed.common.quiet ? silentProgress : createProgress(around.err);
   let giveUp: ((error: unknown) => void) | undefined;
@@ -68,7 +72,7 @@ async function runInterruptibly(parsed: Parsed & { kind: "run" }, around: Surrou
   });
   try {
     const { spec, given } = parsed;
-    const invocation = { ...given, progress, signal: controller.signal, launcher: around.launcher };
+    const invocation = { ...given, progress, signal: controller.signal, version, launcher: around.launcher };
     return await Promise.race([spec.run(invocation), givenUp]);
   } catch (error) {
     throw controller.signal.aborted ? controller.signal.reason : error;

@@ -1,0 +1,44 @@
+/** `site data`: a hospital registers the cases that it trains on. */
+import { defineCommand } from "../command.ts";
+import { countOf } from "../format.ts";
+import { option } from "../options.ts";
+
+export const siteData = defineCommand({
+  path: ["site", "data"],
+  summary: "Register this site's cases",
+  description:
+    "Reads and checks every case, and splits subjects 80 to 20 into training and validation; the split stays the same " +
+    "when cases are added later. Files stay where they are, and only counts ever leave the site. With fewer than five " +
+    "cases all of them train, and the site has no figures of its own.",
+  options: {
+    home: option.requiredText("DIR", "this site's home folder"),
+    dataset: option.requiredText("DIR", "folder with the cases, in a BraTS layout"),
+    labels: option.oneOf("how labels are written, where file names do not tell", ["brats2021", "brats2023"]),
+    excludeBroken: option.flag("leave out cases with a problem, instead of refusing the dataset"),
+    seed: option.integer("seed of the split, at the first registration"),
+  },
+  examples: ["consilium site data --home site --dataset data/glioma"],
+  async run({ options, progress, signal }) {
+    const { registerDataset } = await import("../../site/index.ts");
+    const { home, dataset, labels, excludeBroken, seed } = options;
+    const registration = await registerDataset({
+      home,
+      dataset,
+      excludeBroken,
+      ...(labels !== undefined && { labels }),
+      ...(seed !== undefined && { seed }),
+      onProgress: (done, total) => {
+        signal.throwIfAborted();
+        progress.update({ label: "Checking", done, total, unit: "cases" });
+      },
+    });
+    const { training, validation, subjects, added, gone, convention } = registration;
+    const excluded = registration.excluded.map(({ caseId, error }) => ({ caseId, ...error.toJSON() }));
+    const lines = [
+      `${training} training and ${countOf(validation, "validation case")} of ${countOf(subjects, "subject")} registered ` +
+        `(${added} new, ${gone} gone; labels as in ${convention}).`,
+      ...excluded.map(({ caseId, expected, actual }) => `Left out: ${caseId}: expected ${expected}, got ${actual}.`),
+    ];
+    return { json: { training, validation, subjects, added, gone, convention, excluded }, text: lines.join("\n") };
+  },
+});

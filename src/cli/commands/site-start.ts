@@ -1,0 +1,55 @@
+/** `site start`: a hospital's process, which asks what to do, trains and evaluates. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Json } from "../../base/index.ts";
+import { type CommandResult, defineCommand } from "../command.ts";
+import { option } from "../options.ts";
+import { createSiteTeller, describeSiteEvent } from "../site-events.ts";
+
+export const siteStart = defineCommand({
+  path: ["site", "start"],
+  summary: "Take part: train, evaluate and answer",
+  description:
+    "Dials out to the coordinator; nothing listens here. Stop it at any moment and start it again: it goes on from " +
+    "what it had kept. Every message and object that leaves is in this site's log (`consilium site log`).",
+  options: {
+    home: option.requiredText("DIR", "this site's home folder"),
+    once: option.flag("end with the study, instead of waiting for the next"),
+  },
+  examples: ["consilium site start --home site", "consilium site start --home site --once"],
+  async run({ options, version, progress, signal }) {
+    const { dialCoordinator, openSite, runSite } = await import("../../site/index.ts");
+    const { openLocalWork } = await import("../../segmentation/index.ts");
+    const site = await openSite(options.home);
+    const link = dialCoordinator(site);
+    try {
+      progress.note(`${site.siteId} of "${site.membership.federationName}", coordinator ${site.membership.address}`);
+      const outcome = await runSite({
+        site,
+        link,
+        productVersion: version,
+        signal,
+        until: options.once ? "study-ends" : "stopped",
+        onEvent: createSiteTeller(progress),
+        openWork: async ({ study, data, networkFile }) => {
+          const modelBytes = networkFile === undefined ? undefined : await readFile(networkFile);
+          const cacheDir = join(options.home, "cache");
+          return openLocalWork({ study, data, cacheDir, ...(modelBytes && { modelBytes }) });
+        },
+      });
+      signal.throwIfAborted();
+      return resultOf(outcome);
+    } finally {
+      await link.close();
+      await site.close();
+    }
+  },
+});
+
+type Outcome = Awaited<ReturnType<typeof import("../../site/index.ts")["runSite"]>>;
+
+function resultOf(outcome: Outcome): CommandResult {
+  const json = { ...outcome } as Json;
+  if (outcome.kind === "stopped") return { json, text: "Stopped." };
+  return { json, text: describeSiteEvent(outcome), exitCode: outcome.kind === "failed" ? 1 : 0 };
+}

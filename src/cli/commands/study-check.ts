@@ -1,0 +1,19 @@
+/** `study check`: reads a study file as a coordinator would, and says what it would do. */
+import type { Json } from "../../base/index.ts";
+import { defineCommand } from "../command.ts";
+import { option } from "../options.ts";
+
+export const studyCheck = defineCommand({
+  path: ["study", "check"],
+  summary: "Check a study file, and say in words what it does",
+  args: [{ name: "FILE", help: "study file, .yaml" }],
+  options: { full: option.flag("print the study with every default filled in") },
+  examples: ["consilium study check study.yaml"],
+  async run({ args, options }) {
+    const { describeStudy, loadStudyFile, studyHash } = await import("../../study/index.ts");
+    const { study } = await loadStudyFile(args[0]);
+    const hash = studyHash(study);
+    const text = options.full ? JSON.stringify(study, null, 2) : describeStudy(study);
+    return { json: { studyHash: hash, study: study as unknown as Json }, text: `${text}\n\nStudy ${hash}` };
+  },
+});

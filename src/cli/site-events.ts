@@ -1,0 +1,76 @@
+/** What a site at work says to its operator: lines that stay, and progress that is rewritten. */
+import type { SiteEvent } from "../site/index.ts";
+import { formatBytes, formatDuration, formatFigure } from "./format.ts";
+import type { Progress } from "./progress.ts";
+
+/** Tells events as they come; waiting is told once for each reason, not at every question. */
+export function createSiteTeller(progress: Progress): (event: SiteEvent) => void {
+  let lastWait = "";
+  return (event) => {
+    if (event.kind === "progress") {
+      const label = `Round ${event.round}, ${event.activity}`;
+      const unit = event.activity === "training" ? "steps" : "cases";
+      const detail = event.loss === undefined ? {} : { detail: `loss ${event.loss.toFixed(3)}` };
+      return progress.update({ label, done: event.done, total: event.total, unit, ...detail });
+    }
+    const wait = event.kind === "waiting" || event.kind === "unreachable" ? `${event.kind} ${reasonOf(event)}` : "";
+    if (wait === "" || wait !== lastWait) progress.note(describeSiteEvent(event));
+    lastWait = wait;
+  };
+}
+
+function reasonOf(event: Extract<SiteEvent, { kind: "waiting" | "unreachable" }>): string {
+  return event.kind === "waiting" ? event.reason : event.error.code;
+}
+
+export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }>): string {
+  switch (event.kind) {
+    case "waiting":
+      return `Waiting: ${event.reason}`;
+    case "review":
+      return (
+        `Study "${event.name}" (${short(event.studyHash)}) waits for this site's reviewer: ` +
+        "see `consilium site review`, then `consilium site approve`."
+      );
+    case "approval-sent":
+      return `${event.approved ? "Approval" : "Refusal"} of study ${short(event.studyHash)} sent.`;
+    case "training":
+      return `Round ${event.round}: training, ${event.steps} steps`;
+    case "resuming":
+      return `Round ${event.round}: going on from what was kept`;
+    case "update-sent":
+      return `Round ${event.round}: update sent, ${formatBytes(event.bytes)}, mean loss ${event.meanLoss.toFixed(3)}${clipped(event.clippedCoordinates)}`;
+    case "evaluated":
+      return `Round ${event.round}: evaluated on ${event.cases} cases${dice(event.regions)}`;
+    case "withdrawn":
+      return `Round ${event.round}: the coordinator no longer asks for this work`;
+    case "not-accepted":
+      return `${event.what} ${event.outcome}: ${event.error.message}`;
+    case "failure":
+      return `Round ${event.round}, attempt ${event.times}: ${event.error.message}`;
+    case "unreachable":
+      return `The coordinator cannot be reached (${event.error.actual}); trying again in ${formatDuration(event.retryInMs)}`;
+    case "done":
+      return `Study ${short(event.studyHash)} is done. Best model: round ${event.bestRound}, ${short(event.bestSha256)}`;
+    case "failed":
+      return `Study ${short(event.studyHash)} failed: ${event.reason}`;
+    default:
+      return event satisfies never;
+  }
+}
+
+/** Enough of a digest for people. */
+export function short(sha256: string): string {
+  return sha256.slice(0, 12);
+}
+
+function clipped(coordinates: number): string {
+  return coordinates === 0 ? "" : `, ${coordinates} coordinates clipped`;
+}
+
+function dice(regions: Extract<SiteEvent, { kind: "evaluated" }>["regions"]): string {
+  const parts = regions.map(({ region, diceSum, diceCases }) => {
+    return `${region} ${formatFigure(diceCases === 0 ? null : diceSum / diceCases)}`;
+  });
+  return parts.length === 0 ? "" : `, mean Dice ${parts.join(", ")}`;
+}
