@@ -55,6 +55,7 @@ export const ERROR_CODES = {
   "update-not-finite": EXIT.badInput,
   "update-out-of-range": EXIT.badInput,
   "update-wrong-round": EXIT.refused,
+  "update-counted": EXIT.refused,
   "aggregation-overflow": EXIT.refused,
 
   // identity, protocol and transfer

@@ -33,4 +33,14 @@ export const LIMITS = {
   siteBackoffMaxMs: 60_000,
   /** Failures of local work that a site reports for one order before it waits for another. */
   siteFailuresPerOrder: 3,
+  /** Failures at one piece of work after which the coordinator leaves a site out of it. */
+  siteAttempts: 10,
+  /** How long a site that failed is told to wait, doubling from the first to the last. */
+  siteRetryMinMs: 1_000,
+  siteRetryMaxMs: 300_000,
+  /** Deadlines that passed while the coordinator was away are put off by at most so much from its start. */
+  restartGraceMs: 600_000,
+  /** Words of a site: the reason of a refusal, the hint of a failure. */
+  reasonChars: 2_000,
+  runRecordChars: 65_536,
 } as const;

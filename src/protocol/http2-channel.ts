@@ -91,7 +91,7 @@ function openSession(address: string, tls: ClientTls): Promise<ClientHttp2Sessio
       resolve(session);
     });
     // Also after the connection stands: a broken session fails its streams, and the next request opens another.
-    session.on("error", (error) => {
+    session.on("error", (error: Error) => {
       clearTimeout(timer);
       reject(error);
     });

@@ -41,7 +41,7 @@ export interface FakeFederation {
   /** Uploads in progress, by digest. */
   readonly partial: Map<string, Uint8Array>;
   /** Breaks the next calls: each entry is thrown once. */
-  readonly failures: unknown[];
+  readonly failures: Error[];
   /** Pieces moved since the start, to see what a resumed transfer moved again. */
   readonly moved: { pieces: number };
   invitation(siteId: string, address?: string): Invitation;
@@ -54,7 +54,7 @@ export async function fakeFederation(): Promise<FakeFederation> {
   const coordinator = await issueCoordinatorCertificate(authority, ["127.0.0.1"], now);
   const objects = new Map<string, Uint8Array>();
   const partial = new Map<string, Uint8Array>();
-  const failures: unknown[] = [];
+  const failures: Error[] = [];
   const moved = { pieces: 0 };
   const members = new Map<string, string>();
   const failOnce = (): void => {

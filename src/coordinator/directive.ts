@@ -1,0 +1,132 @@
+/**
+ * What a site is to do now: a pure function of the state, so a site may ask as often as it likes, after any crash of
+ * either end, and is told the same until something happens.
+ */
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { LIMITS } from "../base/index.ts";
+import { type Directive, DirectiveSchema } from "../protocol/index.ts";
+import { studyToBytes } from "../study/index.ts";
+import { isGivenUp } from "./phases/collecting.ts";
+import type { FailureRecord, StudyEnd, StudyRecord } from "./records.ts";
+import { type CoordinatorState, hasRosterKey, type Phase, participantsOf } from "./state.ts";
+
+type DirectiveKind = NonNullable<MessageInitShape<typeof DirectiveSchema>["kind"]>;
+
+const SOON_MS = 1_000;
+const LATER_MS = 5_000;
+
+export function directiveFor(state: CoordinatorState, siteId: string, nowMs: number): Directive {
+  return create(DirectiveSchema, { kind: kindFor(state, siteId, nowMs) });
+}
+
+function kindFor(state: CoordinatorState, siteId: string, nowMs: number): DirectiveKind {
+  const { phase, study } = state;
+  if (study === null || phase.kind === "idle") return wait(LATER_MS, "No study was submitted yet.");
+  if (!hasRosterKey(state, siteId)) {
+    const onRoster = study.roster.some((entry) => entry.siteId === siteId);
+    const why = onRoster ? "was approved with another key of this site" : "was submitted before this site joined";
+    return wait(LATER_MS, `Study ${study.study.name} ${why}.`);
+  }
+  if (!participantsOf(study).includes(siteId)) return wait(LATER_MS, "This site refused the study.");
+  switch (phase.kind) {
+    case "approving":
+      return approving(study, siteId);
+    case "collecting": {
+      if (siteId in phase.updates) return wait(SOON_MS, awaited(study, phase.updates, "updates"));
+      const { round, global, deadlineMs } = phase;
+      return working(phase.failures[siteId], nowMs, (attempt) => ({
+        case: "train",
+        value: {
+          studyHash: study.hash,
+          round,
+          attempt,
+          globalSha256: global.sha256,
+          globalBytes: BigInt(global.bytes),
+          deadlineMs: BigInt(deadlineMs),
+        },
+      }));
+    }
+    case "aggregating":
+      return wait(SOON_MS, `The updates of round ${phase.round} are being summed.`);
+    case "evaluating": {
+      if (siteId in phase.evaluations) return wait(SOON_MS, awaited(study, phase.evaluations, "figures"));
+      const { round, model, deadlineMs } = phase;
+      return working(phase.failures[siteId], nowMs, (attempt) => ({
+        case: "evaluate",
+        value: {
+          studyHash: study.hash,
+          round,
+          attempt,
+          modelSha256: model.sha256,
+          modelBytes: BigInt(model.bytes),
+          deadlineMs: BigInt(deadlineMs),
+        },
+      }));
+    }
+    case "done":
+    case "failed":
+      return ended(study, phase);
+    default:
+      return phase satisfies never;
+  }
+}
+
+function approving(study: StudyRecord, siteId: string): DirectiveKind {
+  if (study.approvals[siteId]?.approved) {
+    const open = study.roster.filter((entry) => !(entry.siteId in study.approvals)).map((entry) => entry.siteId);
+    return wait(SOON_MS, `Waiting for the decision of ${open.join(", ")}.`);
+  }
+  return {
+    case: "review",
+    value: {
+      studyHash: study.hash,
+      study: new Uint8Array(studyToBytes(study.study)),
+      roster: study.roster.map(({ siteId, keySha256 }) => ({ siteId, keySha256 })),
+      networkBytes: BigInt(study.network?.bytes ?? 0),
+    },
+  };
+}
+
+/** The work, or a pause that doubles with each failure at it. */
+function working(
+  failure: FailureRecord | undefined,
+  nowMs: number,
+  order: (attempt: number) => DirectiveKind,
+): DirectiveKind {
+  if (failure === undefined) return order(1);
+  if (isGivenUp(failure))
+    return wait(LATER_MS, `This site failed ${failure.times} times: it is left out of the round.`);
+  const restMs = failure.atMs + retryDelayMs(failure.times) - nowMs;
+  if (restMs <= 0) return order(failure.times + 1);
+  return wait(restMs, `This site failed ${failure.times} times (${failure.code}); it may try again then.`);
+}
+
+export function retryDelayMs(times: number): number {
+  return Math.min(LIMITS.siteRetryMaxMs, LIMITS.siteRetryMinMs * 2 ** (times - 1));
+}
+
+function ended(study: StudyRecord, end: StudyEnd & Phase): DirectiveKind {
+  if (end.kind === "failed") return { case: "failed", value: { studyHash: study.hash, reason: end.reason } };
+  return {
+    case: "done",
+    value: {
+      studyHash: study.hash,
+      finalSha256: end.final.sha256,
+      finalBytes: BigInt(end.final.bytes),
+      finalRound: end.finalRound,
+      bestSha256: end.best.sha256,
+      bestBytes: BigInt(end.best.bytes),
+      bestRound: end.bestRound,
+    },
+  };
+}
+
+function awaited(study: StudyRecord, came: Readonly<Record<string, unknown>>, what: string): string {
+  const open = participantsOf(study).filter((siteId) => !(siteId in came));
+  const named = open.length > 5 ? `${open.length} sites` : open.join(", ");
+  return `Waiting for the ${what} of ${named}.`;
+}
+
+function wait(retryAfterMs: number, reason: string): DirectiveKind {
+  return { case: "wait", value: { retryAfterMs, reason } };
+}

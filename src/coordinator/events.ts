@@ -1,0 +1,136 @@
+/**
+ * What happens to a coordinator, as journalled: plain JSON, each with the time at which it was taken in. Times are
+ * data: `step` reads no clock, so the same events always lead to the same state.
+ */
+import type { ErrorCode, Sha256 } from "../base/index.ts";
+import type { Study } from "../study/index.ts";
+import type { DataCounts, Evidence, ObjectRef, RegionSums, RosterEntry } from "./records.ts";
+
+interface At {
+  readonly atMs: number;
+}
+
+export interface SiteInvited extends At {
+  readonly kind: "site-invited";
+  readonly invitationId: string;
+  readonly siteId: string;
+  readonly expiresMs: number;
+}
+
+export interface SiteEnrolled extends At {
+  readonly kind: "site-enrolled";
+  readonly siteId: string;
+  readonly invitationId: string;
+  readonly keySha256: Sha256;
+  readonly certificatePem: string;
+  readonly productVersion: string;
+}
+
+/** A site's figures changed since it was last heard. */
+export interface SiteReported extends At {
+  readonly kind: "site-reported";
+  readonly siteId: string;
+  readonly productVersion: string;
+  readonly data?: DataCounts;
+}
+
+export interface StudySubmitted extends At {
+  readonly kind: "study-submitted";
+  readonly hash: Sha256;
+  readonly study: Study;
+  readonly initial: ObjectRef;
+  readonly network?: ObjectRef;
+  readonly parameterCount: number;
+  /** Sites that are to take part; all that are enrolled unless given. */
+  readonly sites?: readonly string[];
+}
+
+/** Members that every signed message of a site about a study has. */
+interface Signed extends At {
+  readonly siteId: string;
+  readonly studyHash: Sha256;
+  readonly evidence: Evidence;
+}
+
+export interface ApprovalReceived extends Signed {
+  readonly kind: "approval-received";
+  readonly approved: boolean;
+  readonly reason: string;
+  readonly roster: readonly RosterEntry[];
+}
+
+export interface UpdateReceived extends Signed {
+  readonly kind: "update-received";
+  readonly round: number;
+  readonly attempt: number;
+  readonly update: ObjectRef;
+  readonly trainingCases: number;
+  readonly gradientSteps: number;
+  readonly clippedCoordinates: number;
+  readonly meanLoss: number;
+  /** Canonical JSON: what the site ran on. */
+  readonly runRecord: string;
+  readonly runRecordSha256: Sha256;
+}
+
+export interface EvaluationReceived extends Signed {
+  readonly kind: "evaluation-received";
+  readonly round: number;
+  readonly attempt: number;
+  readonly modelSha256: Sha256;
+  readonly cases: number;
+  readonly regions: Readonly<Record<string, RegionSums>>;
+}
+
+export interface FailureReceived extends Signed {
+  readonly kind: "failure-received";
+  readonly round: number;
+  readonly attempt: number;
+  readonly code: string;
+  readonly hint: string;
+}
+
+export interface RoundAggregated extends At {
+  readonly kind: "round-aggregated";
+  readonly round: number;
+  readonly model: ObjectRef;
+  readonly totalWeight: number;
+  readonly shares: readonly { readonly siteId: string; readonly weight: number; readonly share: number }[];
+}
+
+export interface AggregationFailed extends At {
+  readonly kind: "aggregation-failed";
+  readonly round: number;
+  readonly code: ErrorCode;
+  readonly reason: string;
+}
+
+/** A deadline may have passed. */
+export interface TimeReached extends At {
+  readonly kind: "time-reached";
+}
+
+/** The coordinator was away; deadlines that passed meanwhile are put off. */
+export interface CoordinatorStarted extends At {
+  readonly kind: "coordinator-started";
+}
+
+/** The operator ends the study underway. */
+export interface StudyStopped extends At {
+  readonly kind: "study-stopped";
+  readonly reason: string;
+}
+
+export type SiteEventKind = ApprovalReceived | UpdateReceived | EvaluationReceived | FailureReceived;
+
+export type CoordinatorEvent =
+  | SiteInvited
+  | SiteEnrolled
+  | SiteReported
+  | StudySubmitted
+  | SiteEventKind
+  | RoundAggregated
+  | AggregationFailed
+  | TimeReached
+  | CoordinatorStarted
+  | StudyStopped;

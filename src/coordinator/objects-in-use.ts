@@ -1,0 +1,53 @@
+/**
+ * Which large objects the coordinator still needs, whom they may go to, and which it may remove under the study's
+ * `retain: none | last:N | all`.
+ *
+ * Invariant: initial, current, best and final models of every study are never removed.
+ */
+import type { Sha256 } from "../base/index.ts";
+import { bestOf } from "./phases/ending.ts";
+import type { ObjectRef, RoundRecord, StudyRecord } from "./records.ts";
+import type { CoordinatorState } from "./state.ts";
+
+/** Models and the network's file: what sites of the roster may fetch. Never another site's update. */
+export function readableObjects({ study, phase }: CoordinatorState): Map<Sha256, number> {
+  if (study === null) return new Map();
+  const readable: (ObjectRef | undefined)[] = [study.network, currentModel(study)];
+  if (phase.kind === "done") readable.push(phase.final, phase.best);
+  return new Map(readable.flatMap((object) => (object ? [[object.sha256, object.bytes] as const] : [])));
+}
+
+/** Objects of rounds that are past and nothing needs, over all studies. */
+export function obsoleteObjects({ study, past, phase }: CoordinatorState): Set<Sha256> {
+  const ended = past.map(({ record, end }) => ({ record, unused: end.kind === "failed" ? end.unused : [] }));
+  const last = study ? [{ record: study, unused: phase.kind === "failed" ? phase.unused : [] }] : [];
+  const kept = new Set<Sha256>();
+  const known = new Set<Sha256>();
+  for (const { record, unused } of [...ended, ...last]) {
+    for (const object of keptOf(record)) kept.add(object);
+    for (const object of record.rounds.flatMap(objectsOf)) known.add(object);
+    for (const object of unused) (record.study.retain === "all" ? kept : known).add(object);
+  }
+  return new Set([...known].filter((object) => !kept.has(object)));
+}
+
+function objectsOf({ model, updates }: RoundRecord): Sha256[] {
+  return [model.sha256, ...Object.values(updates).map(({ sha256 }) => sha256)];
+}
+
+function keptOf(study: StudyRecord): Sha256[] {
+  const retained = study.rounds.slice(firstRetained(study));
+  const models = [study.initial, study.network, currentModel(study), bestOf(study.rounds)?.model];
+  return [...models.flatMap((object) => object?.sha256 ?? []), ...retained.flatMap(objectsOf)];
+}
+
+function firstRetained({ study, rounds }: StudyRecord): number {
+  const { retain } = study;
+  if (retain === "all") return 0;
+  if (retain === "none") return rounds.length;
+  return Math.max(0, rounds.length - Number(retain.slice("last:".length)));
+}
+
+function currentModel(study: StudyRecord): ObjectRef {
+  return study.rounds.at(-1)?.model ?? study.initial;
+}

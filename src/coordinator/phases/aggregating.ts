@@ -1,0 +1,43 @@
+/** The closed round's updates became a new global model, or could not. */
+import { invariant } from "../../base/index.ts";
+import type { AggregationFailed, RoundAggregated } from "../events.ts";
+import type { RoundRecord, StudyRecord } from "../records.ts";
+import type { Aggregating, CoordinatorState } from "../state.ts";
+import { accepted, discarded, type Taken } from "../verdict.ts";
+import { failStudy } from "./ending.ts";
+import { startEvaluation } from "./evaluating.ts";
+import { goOn } from "./going-on.ts";
+
+export function roundAggregated(state: CoordinatorState, event: RoundAggregated): Taken {
+  const { phase, study } = state;
+  if (phase.kind !== "aggregating" || phase.round !== event.round) return notAsked(state, event.round);
+  invariant(study !== null, "a study in every phase but idle");
+  const record = roundRecord(phase, event);
+  const after: StudyRecord = { ...study, rounds: [...study.rounds, record] };
+  const next = { ...state, study: after };
+  const { count, evaluateEvery } = study.study.rounds;
+  const evaluate = phase.round % evaluateEvery === 0 || phase.round === count;
+  return accepted(evaluate ? startEvaluation(next, record, event.atMs) : goOn(next, after, event.atMs));
+}
+
+function roundRecord(phase: Aggregating, event: RoundAggregated): RoundRecord {
+  const { round, startedMs, global, updates, leftOut } = phase;
+  const { model, totalWeight, shares, atMs } = event;
+  return { round, startedMs, aggregatedMs: atMs, global, model, updates, totalWeight, shares, leftOut };
+}
+
+export function aggregationFailed(state: CoordinatorState, event: AggregationFailed): Taken {
+  const { phase } = state;
+  if (phase.kind !== "aggregating" || phase.round !== event.round) return notAsked(state, event.round);
+  const { code, reason, round, atMs } = event;
+  return accepted(failStudy(state, { code, reason: `Round ${round}: ${reason}`, round, atMs }));
+}
+
+function notAsked(state: CoordinatorState, round: number): Taken {
+  return discarded(state, "update-counted", {
+    subject: `aggregate of round ${round}`,
+    expected: "a round that is being aggregated",
+    actual: `the ${state.phase.kind} phase`,
+    hint: "Nothing needs to be done.",
+  });
+}

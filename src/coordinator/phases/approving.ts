@@ -1,0 +1,141 @@
+/**
+ * A study is submitted, and the reviewers of its roster look at it.
+ *
+ * Invariants: the roster is fixed when the study is submitted; a decision counts only under the study's hash and the
+ * very roster that the coordinator holds, so nobody can be added after a reviewer signed; the first round begins when
+ * every site of the roster that did not refuse has approved. A refusal takes a site out where the quorum is still
+ * within reach, and ends the study where it is not.
+ */
+import { invariant } from "../../base/index.ts";
+import type { ApprovalReceived, StudySubmitted } from "../events.ts";
+import type { RosterEntry, StudyRecord } from "../records.ts";
+import { type CoordinatorState, participantsOf, quorumOf } from "../state.ts";
+import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
+import { startRound } from "./collecting.ts";
+import { failStudy } from "./ending.ts";
+import { studyMismatch } from "./wrong-study.ts";
+
+export function submitStudy(state: CoordinatorState, event: StudySubmitted): Taken {
+  const { hash, study, initial, network, parameterCount, atMs } = event;
+  const subject = `study ${study.name}`;
+  const { phase } = state;
+  if (phase.kind !== "idle" && phase.kind !== "done" && phase.kind !== "failed") {
+    return rejected(state, "study-refused", {
+      subject,
+      expected: "no study underway",
+      actual: `${state.study?.study.name} in its ${phase.kind} phase`,
+      hint: "Wait for its end, or stop it.",
+    });
+  }
+  if ([state.study?.hash, ...state.past.map(({ record }) => record.hash)].includes(hash)) {
+    return rejected(state, "study-refused", {
+      subject,
+      expected: "a study that has not run here",
+      actual: `hash ${hash.slice(0, 12)}, which has`,
+      hint: "To run it again, change its name or its seed: approvals are given to a hash.",
+    });
+  }
+  const unknown = event.sites?.find((siteId) => !(siteId in state.sites));
+  if (unknown !== undefined) {
+    return rejected(state, "site-unknown", {
+      subject,
+      expected: "sites that have joined",
+      actual: unknown,
+      hint: "Invite the site, and submit the study once it has joined.",
+    });
+  }
+  const record: StudyRecord = {
+    hash,
+    study,
+    roster: rosterOf(state, event.sites),
+    submittedMs: atMs,
+    initial,
+    ...(network && { network }),
+    parameterCount,
+    approvals: {},
+    rounds: [],
+  };
+  if (record.roster.length < Math.max(1, quorumOf(record))) {
+    return rejected(state, "quorum-not-reached", {
+      subject,
+      expected: `at least ${Math.max(1, quorumOf(record))} sites that have joined`,
+      actual: `${record.roster.length}`,
+      hint: "Invite more sites, wait until they have joined, and submit the study then.",
+    });
+  }
+  return accepted({ ...state, past: withEnded(state), study: record, phase: { kind: "approving" } });
+}
+
+function rosterOf(state: CoordinatorState, sites: readonly string[] | undefined): RosterEntry[] {
+  const chosen = new Set(sites ?? Object.keys(state.sites));
+  return Object.values(state.sites)
+    .filter(({ siteId }) => chosen.has(siteId))
+    .map(({ siteId, keySha256 }) => ({ siteId, keySha256 }))
+    .sort((a, b) => (a.siteId < b.siteId ? -1 : 1));
+}
+
+function withEnded({ phase, study, past }: CoordinatorState): CoordinatorState["past"] {
+  if (phase.kind !== "done" && phase.kind !== "failed") return past;
+  invariant(study !== null, "a study in every phase but idle");
+  return [...past, { record: study, end: phase }];
+}
+
+export function receiveApproval(state: CoordinatorState, event: ApprovalReceived): Taken {
+  const { siteId, approved, reason, atMs } = event;
+  const mismatch = studyMismatch(state, event);
+  if (mismatch !== undefined) return mismatch;
+  const { study, phase } = state;
+  invariant(study !== null, "a study that was compared");
+  const subject = `decision of ${siteId}`;
+  if (!sameRoster(study.roster, event.roster)) {
+    return rejected(state, "roster-mismatch", {
+      subject,
+      expected: `the roster ${describeRoster(study.roster)}`,
+      actual: describeRoster(event.roster),
+      hint: "Review the study again: the sites that take part, or their keys, are not those that were reviewed.",
+    });
+  }
+  if (phase.kind !== "approving") {
+    return discarded(state, "study-refused", {
+      subject,
+      expected: "a decision before the first round",
+      actual: `one in the ${phase.kind} phase`,
+      hint: "Nothing more is needed from the reviewer.",
+    });
+  }
+  if (study.approvals[siteId]?.approved === approved) {
+    return discarded(state, "update-counted", {
+      subject,
+      expected: "a decision that is not known",
+      actual: "the same one again",
+      hint: "Nothing more is needed from the reviewer.",
+    });
+  }
+  const approvals = { ...study.approvals, [siteId]: { approved, reason, atMs } };
+  return accepted(afterDecision({ ...state, study: { ...study, approvals } }, { ...study, approvals }, atMs));
+}
+
+function afterDecision(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
+  const participants = participantsOf(study);
+  if (participants.length < quorumOf(study)) {
+    const refusals = study.roster
+      .filter(({ siteId }) => study.approvals[siteId]?.approved === false)
+      .map(({ siteId }) => `${siteId} (${study.approvals[siteId]?.reason || "no reason given"})`);
+    const reason = `Refused by ${refusals.join(", ")}; ${quorumOf(study)} sites are needed.`;
+    return failStudy(state, { code: "study-refused", reason, round: 0, atMs });
+  }
+  const allDecided = participants.every((siteId) => study.approvals[siteId]?.approved);
+  return allDecided ? startRound(state, { round: 1, global: study.initial, atMs }) : state;
+}
+
+function sameRoster(held: readonly RosterEntry[], signed: readonly RosterEntry[]): boolean {
+  return (
+    held.length === signed.length &&
+    held.every(({ siteId, keySha256 }, i) => signed[i].siteId === siteId && signed[i].keySha256 === keySha256)
+  );
+}
+
+function describeRoster(roster: readonly RosterEntry[]): string {
+  const named = roster.slice(0, 8).map(({ siteId, keySha256 }) => `${siteId}:${keySha256.slice(0, 8)}`);
+  return `${named.join(" ")}${roster.length > 8 ? ` and ${roster.length - 8} more` : ""}` || "of nobody";
+}

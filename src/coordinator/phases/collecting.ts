@@ -1,0 +1,180 @@
+/**
+ * A round's model is offered and updates are taken.
+ *
+ * Invariants: each participant's update counts once; the round closes as soon as every participant's is there, or at
+ * its deadline with at least the quorum; at its deadline without the quorum the study fails, and says who was missing.
+ * A site that failed may try again, later each time, until it has failed LIMITS.siteAttempts times; the study fails at
+ * once where the sites that are left cannot make the quorum.
+ */
+import { invariant, LIMITS } from "../../base/index.ts";
+import type { FailureReceived, UpdateReceived } from "../events.ts";
+import type { FailureRecord, LeftOut, ObjectRef, StudyRecord, UpdateRecord } from "../records.ts";
+import { type Collecting, type CoordinatorState, participantsOf, quorumOf } from "../state.ts";
+import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
+import { failStudy } from "./ending.ts";
+import { studyMismatch } from "./wrong-study.ts";
+
+export function startRound(
+  state: CoordinatorState,
+  { round, global, atMs }: { readonly round: number; readonly global: ObjectRef; readonly atMs: number },
+): CoordinatorState {
+  invariant(state.study !== null, "a study whose round starts");
+  const deadlineMs = atMs + Math.ceil(state.study.study.rounds.deadlineS * 1000);
+  const phase: Collecting = {
+    kind: "collecting",
+    round,
+    startedMs: atMs,
+    deadlineMs,
+    global,
+    updates: {},
+    failures: {},
+  };
+  return { ...state, phase };
+}
+
+export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): Taken {
+  const unfit = studyMismatch(state, event) ?? wrongRound(state, event) ?? wrongShape(state, event);
+  if (unfit !== undefined) return unfit;
+  const { phase, study } = state;
+  invariant(phase.kind === "collecting" && study !== null, "a collecting study");
+  const { update, trainingCases, gradientSteps, clippedCoordinates, meanLoss, attempt, atMs } = event;
+  const record: UpdateRecord = {
+    ...update,
+    trainingCases,
+    gradientSteps,
+    clippedCoordinates,
+    meanLoss,
+    runRecordSha256: event.runRecordSha256,
+    attempt,
+    atMs,
+  };
+  const updates = { ...phase.updates, [event.siteId]: record };
+  const collecting: Collecting = { ...phase, updates };
+  const complete = participantsOf(study).every((siteId) => siteId in updates);
+  const next = { ...state, phase: collecting };
+  return accepted(complete ? closeRound(next, study, collecting) : next);
+}
+
+function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
+  const { phase, study } = state;
+  invariant(study !== null, "a study that was compared");
+  const subject = `update of ${event.siteId} for round ${event.round}`;
+  const now = phase.kind === "collecting" ? phase.round : undefined;
+  const lastClosed = "round" in phase && phase.kind !== "collecting" ? phase.round : (now ?? 1) - 1;
+  const expected = now === undefined ? `no update in the ${phase.kind} phase` : `an update for round ${now}`;
+  if (event.round <= lastClosed || phase.kind === "done") {
+    const hint = "The round closed without it: ask for the next order.";
+    return discarded(state, "update-wrong-round", { subject, expected, actual: `one for round ${event.round}`, hint });
+  }
+  if (now === undefined || event.round !== now) {
+    const hint = "Train from the model of the round that is offered.";
+    return rejected(state, "update-wrong-round", { subject, expected, actual: `one for round ${event.round}`, hint });
+  }
+  if (!participantsOf(study).includes(event.siteId)) {
+    return rejected(state, "study-not-approved", {
+      subject,
+      expected: "a site that approved the study",
+      actual: "one that refused it",
+      hint: "The site takes no part in this study.",
+    });
+  }
+  if (phase.kind === "collecting" && event.siteId in phase.updates) {
+    return discarded(state, "update-counted", {
+      subject,
+      expected: "the first update of a round",
+      actual: "another one",
+      hint: "The first is counted: ask for the next order.",
+    });
+  }
+  return undefined;
+}
+
+function wrongShape(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
+  const wanted = updateBytes(state.study);
+  if (event.update.bytes === wanted) return undefined;
+  return rejected(state, "update-shape", {
+    subject: `update of ${event.siteId} for round ${event.round}`,
+    expected: `${wanted} bytes, 4 for each of ${state.study?.parameterCount} parameters`,
+    actual: `${event.update.bytes} bytes`,
+    hint: "Train from the model of this round and send one int32 for each of its elements.",
+  });
+}
+
+/** Bytes of an update of this study. */
+export function updateBytes(study: StudyRecord | null): number {
+  return 4 * (study?.parameterCount ?? 0);
+}
+
+export function trainingFailed(state: CoordinatorState, event: FailureReceived): Taken {
+  const mismatch = studyMismatch(state, event);
+  if (mismatch !== undefined) return mismatch;
+  const { phase, study } = state;
+  invariant(study !== null, "a study that was compared");
+  if (phase.kind !== "collecting" || phase.round !== event.round || event.siteId in phase.updates) {
+    return noSuchWork(state, event);
+  }
+  if (!participantsOf(study).includes(event.siteId)) return noSuchWork(state, event);
+  const failures = withFailure(phase.failures, event);
+  const next: CoordinatorState = { ...state, phase: { ...phase, failures } };
+  const able = participantsOf(study).filter((siteId) => siteId in phase.updates || !isGivenUp(failures[siteId]));
+  if (able.length >= quorumOf(study)) return accepted(next);
+  const reason = `Round ${phase.round}: ${describeLeftOut(missing(study, { ...phase, failures }))}; ${quorumOf(study)} sites are needed.`;
+  return accepted(failStudy(next, { code: "quorum-not-reached", reason, round: phase.round, atMs: event.atMs }));
+}
+
+/** A failure of work that is not asked for. */
+export function noSuchWork(state: CoordinatorState, event: FailureReceived): Taken {
+  return discarded(state, "update-wrong-round", {
+    subject: `failure of ${event.siteId} in round ${event.round}`,
+    expected: "a failure of the work that is asked for",
+    actual: `one of round ${event.round}, in the ${state.phase.kind} phase`,
+    hint: "Ask for the next order.",
+  });
+}
+
+export function withFailure(
+  failures: Readonly<Record<string, FailureRecord>>,
+  { siteId, code, hint, atMs }: FailureReceived,
+): Readonly<Record<string, FailureRecord>> {
+  return { ...failures, [siteId]: { times: (failures[siteId]?.times ?? 0) + 1, code, hint, atMs } };
+}
+
+export function isGivenUp(failure: FailureRecord | undefined): boolean {
+  return failure !== undefined && failure.times >= LIMITS.siteAttempts;
+}
+
+export function collectingDeadline(state: CoordinatorState, phase: Collecting, atMs: number): Taken {
+  const { study } = state;
+  invariant(study !== null, "a study in every phase but idle");
+  const came = Object.keys(phase.updates).length;
+  if (came >= quorumOf(study)) return accepted(closeRound(state, study, phase));
+  const reason =
+    `Round ${phase.round} had ${came} of ${quorumOf(study)} updates at its deadline; ` +
+    `${describeLeftOut(missing(study, phase))}.`;
+  return accepted(failStudy(state, { code: "quorum-not-reached", reason, round: phase.round, atMs }));
+}
+
+function closeRound(state: CoordinatorState, study: StudyRecord, phase: Collecting): CoordinatorState {
+  const { round, startedMs, global, updates } = phase;
+  const leftOut = missing(study, phase);
+  return { ...state, phase: { kind: "aggregating", round, startedMs, global, updates, leftOut } };
+}
+
+/** Sites of the roster without an update, and why. */
+function missing(study: StudyRecord, phase: Collecting): LeftOut[] {
+  return study.roster.flatMap(({ siteId }) => {
+    if (siteId in phase.updates) return [];
+    const decision = study.approvals[siteId];
+    const failure = phase.failures[siteId];
+    if (decision?.approved === false) return { siteId, reason: "refused the study" };
+    return { siteId, reason: failure ? describeFailure(failure) : "no update before the deadline" };
+  });
+}
+
+export function describeFailure({ times, code }: FailureRecord): string {
+  return `failed ${times} ${times === 1 ? "time" : "times"}, last with ${code}`;
+}
+
+function describeLeftOut(leftOut: readonly LeftOut[]): string {
+  return leftOut.map(({ siteId, reason }) => `${siteId}: ${reason}`).join("; ");
+}

@@ -1,0 +1,141 @@
+/**
+ * The round's new model is measured on each site's validation cases, before the next round starts.
+ *
+ * Invariants: a site's figures count once; sums over sites are taken in the order of their names, so the same figures
+ * give the same bits; a site that does not answer in time is named, and never ends the study.
+ */
+import { invariant } from "../../base/index.ts";
+import type { EvaluationReceived, FailureReceived } from "../events.ts";
+import type { EvaluationRecord, LeftOut, RegionSums, RoundEvaluation, RoundRecord, StudyRecord } from "../records.ts";
+import { type CoordinatorState, type Evaluating, participantsOf } from "../state.ts";
+import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
+import { describeFailure, isGivenUp, noSuchWork, withFailure } from "./collecting.ts";
+import { goOn } from "./going-on.ts";
+import { studyMismatch } from "./wrong-study.ts";
+
+export function startEvaluation(
+  state: CoordinatorState,
+  { round, model }: RoundRecord,
+  atMs: number,
+): CoordinatorState {
+  invariant(state.study !== null, "a study in every phase but idle");
+  const deadlineMs = atMs + Math.ceil(state.study.study.rounds.deadlineS * 1000);
+  const work = { round, startedMs: atMs, deadlineMs, model };
+  return { ...state, phase: { kind: "evaluating", ...work, evaluations: {}, failures: {} } };
+}
+
+export function receiveEvaluation(state: CoordinatorState, event: EvaluationReceived): Taken {
+  const unfit = studyMismatch(state, event) ?? wrongModel(state, event);
+  if (unfit !== undefined) return unfit;
+  const { phase } = state;
+  invariant(phase.kind === "evaluating", "an evaluating study");
+  const { cases, regions, atMs, siteId } = event;
+  const evaluating = { ...phase, evaluations: { ...phase.evaluations, [siteId]: { cases, regions, atMs } } };
+  return accepted(closeWhenComplete({ ...state, phase: evaluating }, evaluating, atMs));
+}
+
+function wrongModel(state: CoordinatorState, event: EvaluationReceived): Taken | undefined {
+  const { phase, study } = state;
+  invariant(study !== null, "a study that was compared");
+  const subject = `evaluation by ${event.siteId} of round ${event.round}`;
+  const actual = `one of model ${event.modelSha256.slice(0, 12)} of round ${event.round}`;
+  if (phase.kind === "evaluating" && event.round === phase.round) {
+    if (event.modelSha256 !== phase.model.sha256) {
+      const expected = `one of model ${phase.model.sha256.slice(0, 12)}`;
+      const hint = "Evaluate the model that is offered.";
+      return rejected(state, "update-wrong-round", { subject, expected, actual, hint });
+    }
+    if (!participantsOf(study).includes(event.siteId)) {
+      const expected = "a site that approved the study";
+      const hint = "The site takes no part in this study.";
+      return rejected(state, "study-not-approved", { subject, expected, actual: "one that refused it", hint });
+    }
+    if (!(event.siteId in phase.evaluations)) return undefined;
+    const hint = "The first is counted: ask for the next order.";
+    return discarded(state, "update-counted", { subject, expected: "the first of a round", actual: "another", hint });
+  }
+  const expected = phase.kind === "evaluating" ? `one of round ${phase.round}` : `none in the ${phase.kind} phase`;
+  const aggregated = study.rounds.length;
+  if (event.round <= aggregated) {
+    const hint = "The round went on without it: ask for the next order.";
+    return discarded(state, "update-wrong-round", { subject, expected, actual, hint });
+  }
+  const hint = "Evaluate the model that is offered.";
+  return rejected(state, "update-wrong-round", { subject, expected, actual, hint });
+}
+
+export function evaluationFailed(state: CoordinatorState, event: FailureReceived): Taken {
+  const mismatch = studyMismatch(state, event);
+  if (mismatch !== undefined) return mismatch;
+  const { phase, study } = state;
+  invariant(phase.kind === "evaluating" && study !== null, "an evaluating study");
+  const known = event.siteId in phase.evaluations || !participantsOf(study).includes(event.siteId);
+  if (phase.round !== event.round || known) return noSuchWork(state, event);
+  const evaluating = { ...phase, failures: withFailure(phase.failures, event) };
+  return accepted(closeWhenComplete({ ...state, phase: evaluating }, evaluating, event.atMs));
+}
+
+export function evaluatingDeadline(state: CoordinatorState, phase: Evaluating, atMs: number): Taken {
+  return accepted(closeEvaluation(state, phase, atMs));
+}
+
+function closeWhenComplete(state: CoordinatorState, phase: Evaluating, atMs: number): CoordinatorState {
+  invariant(state.study !== null, "a study in every phase but idle");
+  const open = participantsOf(state.study).filter(
+    (siteId) => !(siteId in phase.evaluations) && !isGivenUp(phase.failures[siteId]),
+  );
+  return open.length === 0 ? closeEvaluation(state, phase, atMs) : state;
+}
+
+function closeEvaluation(state: CoordinatorState, phase: Evaluating, atMs: number): CoordinatorState {
+  const { study } = state;
+  invariant(study !== null, "a study in every phase but idle");
+  const last = study.rounds.at(-1);
+  invariant(last?.round === phase.round, "an evaluation of the last round");
+  const evaluation = summarise(study, phase);
+  return goOn(state, { ...study, rounds: [...study.rounds.slice(0, -1), { ...last, evaluation }] }, atMs);
+}
+
+function summarise(study: StudyRecord, phase: Evaluating): RoundEvaluation {
+  const regionNames = Object.keys(study.study.task.regions);
+  const sites = Object.keys(phase.evaluations).sort();
+  const regions: Record<string, RegionSums> = {};
+  for (const region of regionNames) {
+    regions[region] = addUp(sites.flatMap((siteId) => phase.evaluations[siteId].regions[region] ?? []));
+  }
+  return { sites: phase.evaluations, leftOut: unanswered(study, phase), regions, meanDice: meanDiceOf(regions) };
+}
+
+/** Mean over regions of the mean Dice over cases, regions without a defined case left out; null where none is left. */
+export function meanDiceOf(regions: Readonly<Record<string, RegionSums>>): number | null {
+  const means = Object.values(regions)
+    .filter(({ diceCases }) => diceCases > 0)
+    .map(({ diceSum, diceCases }) => diceSum / diceCases);
+  return means.length === 0 ? null : means.reduce((sum, mean) => sum + mean, 0) / means.length;
+}
+
+/** The sums of an evaluation at one site, as a mean Dice like the study's. */
+export function siteMeanDice(record: EvaluationRecord): number | null {
+  return meanDiceOf(record.regions);
+}
+
+function addUp(parts: readonly RegionSums[]): RegionSums {
+  return parts.reduce(
+    (sum, part) => ({
+      diceSum: sum.diceSum + part.diceSum,
+      diceCases: sum.diceCases + part.diceCases,
+      hd95Sum: sum.hd95Sum + part.hd95Sum,
+      hd95Cases: sum.hd95Cases + part.hd95Cases,
+    }),
+    { diceSum: 0, diceCases: 0, hd95Sum: 0, hd95Cases: 0 },
+  );
+}
+
+function unanswered(study: StudyRecord, phase: Evaluating): LeftOut[] {
+  return participantsOf(study)
+    .filter((siteId) => !(siteId in phase.evaluations))
+    .map((siteId) => {
+      const failure = phase.failures[siteId];
+      return { siteId, reason: failure ? describeFailure(failure) : "no figures before the deadline" };
+    });
+}

@@ -1,0 +1,24 @@
+/**
+ * The coordinator was away. Sites could not be heard meanwhile, so a deadline that passed, or is about to, is put off:
+ * by the round's own time, at most LIMITS.restartGraceMs.
+ */
+import { invariant, LIMITS } from "../../base/index.ts";
+import type { CoordinatorState } from "../state.ts";
+import { accepted, discarded, type Taken } from "../verdict.ts";
+
+export function putOffDeadlines(state: CoordinatorState, atMs: number): Taken {
+  const { phase, study } = state;
+  if (phase.kind === "collecting" || phase.kind === "evaluating") {
+    invariant(study !== null, "a study in every phase but idle");
+    const graceMs = Math.min(LIMITS.restartGraceMs, Math.ceil(study.study.rounds.deadlineS * 1000));
+    if (phase.deadlineMs < atMs + graceMs) {
+      return accepted({ ...state, phase: { ...phase, deadlineMs: atMs + graceMs } });
+    }
+  }
+  return discarded(state, "usage", {
+    subject: "start of the coordinator",
+    expected: "a deadline to put off",
+    actual: "none",
+    hint: "Nothing needs to be done.",
+  });
+}

@@ -1,0 +1,164 @@
+/** What the coordinator knows, as plain readonly records: the state is JSON, and equal states have equal JSON. */
+import type { Sha256 } from "../base/index.ts";
+import type { Study } from "../study/index.ts";
+
+/** Counts only: what a site says about its data. */
+export interface DataCounts {
+  readonly trainingCases: number;
+  readonly validationCases: number;
+  readonly channels: readonly string[];
+  readonly labelConvention: string;
+}
+
+export interface InvitationRecord {
+  readonly invitationId: string;
+  readonly siteId: string;
+  readonly expiresMs: number;
+  /** The key that used it. */
+  readonly usedByKeySha256?: Sha256;
+}
+
+export interface SiteRecord {
+  readonly siteId: string;
+  /** SHA-256 of the public key (SPKI): who the site is. */
+  readonly keySha256: Sha256;
+  readonly certificatePem: string;
+  readonly enrolledMs: number;
+  readonly productVersion: string;
+  readonly data?: DataCounts;
+}
+
+/** A site of a study, by the key that its approvers saw. */
+export interface RosterEntry {
+  readonly siteId: string;
+  readonly keySha256: Sha256;
+}
+
+export interface ObjectRef {
+  readonly sha256: Sha256;
+  readonly bytes: number;
+}
+
+export interface StudyRecord {
+  readonly hash: Sha256;
+  readonly study: Study;
+  /** Sorted by site; fixed when the study is submitted. */
+  readonly roster: readonly RosterEntry[];
+  readonly submittedMs: number;
+  readonly initial: ObjectRef;
+  /** The ONNX model, where the network is a file. */
+  readonly network?: ObjectRef;
+  /** Elements of the parameters: an update has four bytes for each. */
+  readonly parameterCount: number;
+  readonly approvals: Readonly<Record<string, Decision>>;
+  /** Rounds that were aggregated, in order from 1. */
+  readonly rounds: readonly RoundRecord[];
+}
+
+export interface Decision {
+  readonly approved: boolean;
+  readonly reason: string;
+  readonly atMs: number;
+}
+
+export interface UpdateRecord {
+  readonly sha256: Sha256;
+  readonly bytes: number;
+  readonly trainingCases: number;
+  readonly gradientSteps: number;
+  readonly clippedCoordinates: number;
+  readonly meanLoss: number;
+  readonly runRecordSha256: Sha256;
+  readonly attempt: number;
+  readonly atMs: number;
+}
+
+/** Sums over the cases in which a figure is defined, so that means of any grouping follow. */
+export interface RegionSums {
+  readonly diceSum: number;
+  readonly diceCases: number;
+  readonly hd95Sum: number;
+  readonly hd95Cases: number;
+}
+
+export interface EvaluationRecord {
+  readonly cases: number;
+  /** Empty where the site has too few validation cases to tell. */
+  readonly regions: Readonly<Record<string, RegionSums>>;
+  readonly atMs: number;
+}
+
+export interface FailureRecord {
+  /** How often the site failed at this piece of work. */
+  readonly times: number;
+  readonly code: string;
+  readonly hint: string;
+  readonly atMs: number;
+}
+
+export interface LeftOut {
+  readonly siteId: string;
+  readonly reason: string;
+}
+
+/** A round that has a new global model. */
+export interface RoundRecord {
+  readonly round: number;
+  readonly startedMs: number;
+  readonly aggregatedMs: number;
+  /** The model that the round started from. */
+  readonly global: ObjectRef;
+  readonly model: ObjectRef;
+  readonly updates: Readonly<Record<string, UpdateRecord>>;
+  readonly totalWeight: number;
+  /** What each site counted for; shares sum to 1. */
+  readonly shares: readonly { readonly siteId: string; readonly weight: number; readonly share: number }[];
+  /** Sites of the roster without an update in it, and why. */
+  readonly leftOut: readonly LeftOut[];
+  readonly evaluation?: RoundEvaluation;
+}
+
+export interface RoundEvaluation {
+  readonly sites: Readonly<Record<string, EvaluationRecord>>;
+  readonly leftOut: readonly LeftOut[];
+  readonly regions: Readonly<Record<string, RegionSums>>;
+  /** Mean over the regions of the mean Dice over cases; null where no site has figures. */
+  readonly meanDice: number | null;
+}
+
+/** A study that ended. */
+export interface PastStudy {
+  readonly record: StudyRecord;
+  readonly end: StudyEnd;
+}
+
+export type StudyEnd = DoneEnd | FailedEnd;
+
+export interface DoneEnd {
+  readonly kind: "done";
+  readonly atMs: number;
+  readonly final: ObjectRef;
+  readonly finalRound: number;
+  readonly best: ObjectRef;
+  readonly bestRound: number;
+}
+
+export interface FailedEnd {
+  readonly kind: "failed";
+  readonly atMs: number;
+  readonly reason: string;
+  readonly code: string;
+  readonly round: number;
+  /** Updates of the round that never became a model. */
+  readonly unused: readonly Sha256[];
+}
+
+/** The bytes that a site signed, kept beside what they led to. */
+export interface Evidence {
+  /** The envelope's header, canonical JSON. */
+  readonly header: string;
+  /** base64 */
+  readonly body: string;
+  /** base64 */
+  readonly signature: string;
+}

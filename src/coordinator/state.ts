@@ -1,0 +1,111 @@
+/**
+ * The coordinator's state: who belongs to the federation, and where the study is.
+ *
+ * Invariants
+ * - The state is the fold of `step` over the journal, and nothing else: no clock, no file, no chance enters it.
+ * - One study is underway at a time; phases only move forward, and an ended study never moves again.
+ * - `study` is there in every phase but `idle`.
+ */
+import type { Sha256 } from "../base/index.ts";
+import type {
+  DoneEnd,
+  EvaluationRecord,
+  FailedEnd,
+  FailureRecord,
+  InvitationRecord,
+  LeftOut,
+  ObjectRef,
+  PastStudy,
+  SiteRecord,
+  StudyRecord,
+  UpdateRecord,
+} from "./records.ts";
+
+/** Enrolling goes on in every phase; `idle` is when nothing else does. */
+export interface Idle {
+  readonly kind: "idle";
+}
+
+/** The roster's reviewers look at the study. */
+export interface Approving {
+  readonly kind: "approving";
+}
+
+/** The round's model is offered, and updates are taken. */
+export interface Collecting {
+  readonly kind: "collecting";
+  readonly round: number;
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  readonly global: ObjectRef;
+  readonly updates: Readonly<Record<string, UpdateRecord>>;
+  readonly failures: Readonly<Record<string, FailureRecord>>;
+}
+
+/** The round is closed; its updates are being summed. */
+export interface Aggregating {
+  readonly kind: "aggregating";
+  readonly round: number;
+  readonly startedMs: number;
+  readonly global: ObjectRef;
+  readonly updates: Readonly<Record<string, UpdateRecord>>;
+  readonly leftOut: readonly LeftOut[];
+}
+
+/** The round's new model is measured on each site's validation cases. */
+export interface Evaluating {
+  readonly kind: "evaluating";
+  readonly round: number;
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  readonly model: ObjectRef;
+  readonly evaluations: Readonly<Record<string, EvaluationRecord>>;
+  readonly failures: Readonly<Record<string, FailureRecord>>;
+}
+
+/** The study has its final model. */
+export type Done = DoneEnd;
+
+/** The study ended without one, for a reason that is told to everybody. */
+export type Failed = FailedEnd;
+
+export type Phase = Idle | Approving | Collecting | Aggregating | Evaluating | Done | Failed;
+
+export interface CoordinatorState {
+  readonly invitations: Readonly<Record<string, InvitationRecord>>;
+  readonly sites: Readonly<Record<string, SiteRecord>>;
+  readonly phase: Phase;
+  /** The study underway, or the one that ended last. */
+  readonly study: StudyRecord | null;
+  /** Studies before it, the latest last. */
+  readonly past: readonly PastStudy[];
+}
+
+export const INITIAL_STATE: CoordinatorState = {
+  invitations: {},
+  sites: {},
+  phase: { kind: "idle" },
+  study: null,
+  past: [],
+};
+
+/** Whether a site takes part in the study: on its roster with the key that it has now, and not a refuser. */
+export function isParticipant(state: CoordinatorState, siteId: string): boolean {
+  return state.study !== null && participantsOf(state.study).includes(siteId) && hasRosterKey(state, siteId);
+}
+
+/** Sites of the roster that have not refused, sorted. */
+export function participantsOf(study: StudyRecord): string[] {
+  return study.roster.map(({ siteId }) => siteId).filter((siteId) => study.approvals[siteId]?.approved !== false);
+}
+
+export function hasRosterKey(state: CoordinatorState, siteId: string): boolean {
+  const key: Sha256 | undefined = state.sites[siteId]?.keySha256;
+  return state.study?.roster.some((entry) => entry.siteId === siteId && entry.keySha256 === key) ?? false;
+}
+
+/** How many updates close a round, of the sites that take part. */
+export function quorumOf(study: StudyRecord): number {
+  const { quorum } = study.study.rounds;
+  return quorum === "all" ? study.roster.length : quorum;
+}

@@ -1,0 +1,117 @@
+/**
+ * The coordinator as a pure function: `step(state, event)` says what is known afterwards, how the event was taken, and
+ * what is to be done now. The idea and the shape, one file a phase with failure among them, are xaynet's.
+ *
+ * Invariants (tested as properties over random histories)
+ * - Pure: no clock, no chance, no file; the same state and event give the same answer.
+ * - A verdict other than `accepted` leaves the state as it was, so only accepted events need to be journalled.
+ * - An update of a site counts at most once in a round; rounds go up by one; an ended study stays ended.
+ * - Effects repeat nothing: `dutiesOf(state)` is all that is to be done in a state, and a coordinator that starts
+ *   anew takes up exactly those.
+ */
+import { canonicalJson, type Json } from "../base/index.ts";
+import type { CoordinatorEvent } from "./events.ts";
+import { enrolSite, inviteSite, reportSite } from "./membership.ts";
+import { aggregationFailed, roundAggregated } from "./phases/aggregating.ts";
+import { receiveApproval, submitStudy } from "./phases/approving.ts";
+import { collectingDeadline, receiveUpdate, trainingFailed } from "./phases/collecting.ts";
+import { stopStudy } from "./phases/ending.ts";
+import { evaluatingDeadline, evaluationFailed, receiveEvaluation } from "./phases/evaluating.ts";
+import { putOffDeadlines } from "./phases/restarting.ts";
+import type { CoordinatorState } from "./state.ts";
+import { discarded, type Taken, type Verdict } from "./verdict.ts";
+
+/** Work that the state asks for. */
+export type Effect =
+  /** Sum the closed round's updates and tell the result by an event. */
+  | { readonly kind: "aggregate"; readonly round: number }
+  /** Tell the time by an event once it is so late. */
+  | { readonly kind: "alarm"; readonly atMs: number }
+  /** Remove objects that nothing needs any more. */
+  | { readonly kind: "prune"; readonly studies: number; readonly rounds: number };
+
+export interface Step {
+  readonly state: CoordinatorState;
+  readonly verdict: Verdict;
+  readonly effects: readonly Effect[];
+}
+
+export function step(state: CoordinatorState, event: CoordinatorEvent): Step {
+  const taken = take(state, event);
+  return { ...taken, effects: newDuties(state, taken.state) };
+}
+
+/** All that is to be done in a state. */
+export function dutiesOf({ phase, study, past }: CoordinatorState): Effect[] {
+  const prune: Effect = { kind: "prune", studies: past.length, rounds: study?.rounds.length ?? 0 };
+  switch (phase.kind) {
+    case "idle":
+    case "approving":
+      return [];
+    case "collecting":
+    case "evaluating":
+      return [prune, { kind: "alarm", atMs: phase.deadlineMs }];
+    case "aggregating":
+      return [prune, { kind: "aggregate", round: phase.round }];
+    case "done":
+    case "failed":
+      return [prune];
+    default:
+      return phase satisfies never;
+  }
+}
+
+function newDuties(before: CoordinatorState, after: CoordinatorState): Effect[] {
+  if (before === after) return [];
+  const known = new Set(dutiesOf(before).map(keyOf));
+  return dutiesOf(after).filter((duty) => !known.has(keyOf(duty)));
+}
+
+function keyOf(effect: Effect): string {
+  return canonicalJson(effect as unknown as Json);
+}
+
+function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
+  switch (event.kind) {
+    case "site-invited":
+      return inviteSite(state, event);
+    case "site-enrolled":
+      return enrolSite(state, event);
+    case "site-reported":
+      return reportSite(state, event);
+    case "study-submitted":
+      return submitStudy(state, event);
+    case "approval-received":
+      return receiveApproval(state, event);
+    case "update-received":
+      return receiveUpdate(state, event);
+    case "evaluation-received":
+      return receiveEvaluation(state, event);
+    case "failure-received":
+      return state.phase.kind === "evaluating" ? evaluationFailed(state, event) : trainingFailed(state, event);
+    case "round-aggregated":
+      return roundAggregated(state, event);
+    case "aggregation-failed":
+      return aggregationFailed(state, event);
+    case "time-reached":
+      return timeReached(state, event.atMs);
+    case "coordinator-started":
+      return putOffDeadlines(state, event.atMs);
+    case "study-stopped":
+      return stopStudy(state, event);
+    default:
+      return event satisfies never;
+  }
+}
+
+function timeReached(state: CoordinatorState, atMs: number): Taken {
+  const { phase } = state;
+  if (phase.kind === "collecting" && atMs >= phase.deadlineMs) return collectingDeadline(state, phase, atMs);
+  if (phase.kind === "evaluating" && atMs >= phase.deadlineMs) return evaluatingDeadline(state, phase, atMs);
+  return discarded(state, "usage", {
+    subject: "time",
+    expected: "a deadline that has passed",
+    actual: "none",
+    hint: "Nothing needs to be done.",
+  });
+}
