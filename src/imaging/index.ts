@@ -12,5 +12,24 @@ export { type Orientation, orientationOf, reorient } from "./orientation.ts";
 export { type PreparedCase, type PrepareOptions, prepareCase } from "./prepare-case.ts";
 export type { PreparedGeometry } from "./prepared-geometry.ts";
 export { restoreLabelMap, restoreProbabilities, writeLabelMap } from "./restore-case.ts";
+export {
+  bestThresholdDice,
+  type CohortOptions,
+  type CohortProgress,
+  type MontageCase,
+  makePhantom,
+  montagePng,
+  type Phantom,
+  type PhantomOptions,
+  phantomCaseId,
+  phantomGrid,
+  type Scanner,
+  siteScanner,
+  type ThresholdCase,
+  type ThresholdDice,
+  writeCohort,
+} from "./phantom/index.ts";
+export { encodePng } from "./png.ts";
 export { type CaseFiles, type CaseProblem, type Dataset, type ScanOptions, scanDataset } from "./scan-dataset.ts";
 export { type Affine, spacingMmOf, type Triple, type Volume, type VoxelArray, voxelCount } from "./volume.ts";
+export { type CohortOptions, type CohortProgress, makePhantom, phantomCaseId, writeCohort } from "./phantom/index.ts";
