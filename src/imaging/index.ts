@@ -9,18 +9,19 @@ export { readNifti, writeNifti } from "./nifti-file.ts";
 export type { NiftiHeader } from "./nifti-header.ts";
 export type { NiftiType } from "./nifti-types.ts";
 export { type Orientation, orientationOf, reorient } from "./orientation.ts";
-export { type PreparedCase, type PrepareOptions, prepareCase } from "./prepare-case.ts";
-export type { PreparedGeometry } from "./prepared-geometry.ts";
-export { restoreLabelMap, restoreProbabilities, writeLabelMap } from "./restore-case.ts";
 export {
   bestThresholdDice,
   type CohortOptions,
+  type CohortOptions,
+  type CohortProgress,
   type CohortProgress,
   type MontageCase,
+  makePhantom,
   makePhantom,
   montagePng,
   type Phantom,
   type PhantomOptions,
+  phantomCaseId,
   phantomCaseId,
   phantomGrid,
   type Scanner,
@@ -28,8 +29,11 @@ export {
   type ThresholdCase,
   type ThresholdDice,
   writeCohort,
+  writeCohort,
 } from "./phantom/index.ts";
 export { encodePng } from "./png.ts";
+export { type PreparedCase, type PrepareOptions, prepareCase } from "./prepare-case.ts";
+export type { PreparedGeometry } from "./prepared-geometry.ts";
+export { restoreLabelMap, restoreProbabilities, writeLabelMap } from "./restore-case.ts";
 export { type CaseFiles, type CaseProblem, type Dataset, type ScanOptions, scanDataset } from "./scan-dataset.ts";
 export { type Affine, spacingMmOf, type Triple, type Volume, type VoxelArray, voxelCount } from "./volume.ts";
-export { type CohortOptions, type CohortProgress, makePhantom, phantomCaseId, writeCohort } from "./phantom/index.ts";
