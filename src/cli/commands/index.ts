@@ -2,6 +2,7 @@
 import type { CommandSpec } from "../command.ts";
 import type { GroupSpec } from "../program.ts";
 import { cohortCheck } from "./cohort-check.ts";
+import { cohortMake } from "./cohort-make.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelVerify } from "./model-verify.ts";
 import { segment } from "./segment.ts";
@@ -15,6 +16,7 @@ import { studyCheck } from "./study-check.ts";
 export const COMMANDS: readonly CommandSpec[] = [
   segment,
   evaluate,
+  cohortMake,
   cohortCheck,
   studyCheck,
   siteJoin,
