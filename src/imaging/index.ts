@@ -12,23 +12,18 @@ export { type Orientation, orientationOf, reorient } from "./orientation.ts";
 export {
   bestThresholdDice,
   type CohortOptions,
-  type CohortOptions,
-  type CohortProgress,
   type CohortProgress,
   type MontageCase,
-  makePhantom,
   makePhantom,
   montagePng,
   type Phantom,
   type PhantomOptions,
-  phantomCaseId,
   phantomCaseId,
   phantomGrid,
   type Scanner,
   siteScanner,
   type ThresholdCase,
   type ThresholdDice,
-  writeCohort,
   writeCohort,
 } from "./phantom/index.ts";
 export { encodePng } from "./png.ts";
