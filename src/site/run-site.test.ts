@@ -229,8 +229,16 @@ describe("approval", () => {
   });
 
   it.each([
-    ["a roster without this site", "roster-mismatch", () => [create(RosterEntrySchema, { siteId: "b", keySha256: "1".repeat(64) })]],
-    ["another key under its name", "roster-mismatch", () => [create(RosterEntrySchema, { siteId: "a", keySha256: "1".repeat(64) })]],
+    [
+      "a roster without this site",
+      "roster-mismatch",
+      () => [create(RosterEntrySchema, { siteId: "b", keySha256: "1".repeat(64) })],
+    ],
+    [
+      "another key under its name",
+      "roster-mismatch",
+      () => [create(RosterEntrySchema, { siteId: "a", keySha256: "1".repeat(64) })],
+    ],
     ["a site named twice", "roster-mismatch", (own: ReviewStudy["roster"]) => [...own, ...own]],
   ])("is refused without asking for %s", async (_name, code, change) => {
     const made = await federation();
