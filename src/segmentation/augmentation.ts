@@ -32,9 +32,28 @@ export function augmentPatch(
     const channel = image.subarray(c * volume, (c + 1) * volume);
     if (random.chance(spec.lowResolution)) thickenSlices(channel, patch, random.integer(3), 2 + random.integer(4));
     varyIntensity(channel, spec, random);
+    if (spec.biasField > 0) addBiasField(channel, patch, spec.biasField, random);
   }
   const blank = Array.from({ length: channels }, () => random.chance(spec.channelDropout));
   if (blank.includes(false)) blank.forEach((isBlank, c) => isBlank && image.fill(0, c * volume, (c + 1) * volume));
+}
+
+/** Adds a random polynomial of second degree in the coordinates, each brought to [-1, 1]. */
+function addBiasField(channel: Float32Array, patch: Triple, amplitude: number, random: Random): void {
+  const terms = patch.map((size) => {
+    const [slope, bend] = [random.between(-1, 1), random.between(-1, 1)];
+    return Float64Array.from({ length: size }, (_, i) => {
+      const t = (2 * i) / Math.max(1, size - 1) - 1;
+      return (amplitude / 3) * (slope * t + bend * (t * t - 1 / 3));
+    });
+  });
+  let i = 0;
+  for (let z = 0; z < patch[2]; z++) {
+    for (let y = 0; y < patch[1]; y++) {
+      const row = terms[1][y] + terms[2][z];
+      for (let x = 0; x < patch[0]; x++, i++) if (channel[i] !== 0) channel[i] += row + terms[0][x];
+    }
+  }
 }
 
 /** Averages runs of voxels along one axis and gives each the mean: a scan of thick slices. */

@@ -76,6 +76,8 @@ const augmentation = z.strictObject({
   gamma: z.number().min(0).lt(1).default(0.15),
   /** Standard deviation up to x of added Gaussian noise. */
   noise: z.number().min(0).default(0.05),
+  /** Amplitude up to x, in standard deviations, of a smooth brightening across the patch, as coils make. */
+  biasField: z.number().min(0).default(0.5),
   /** Probability, for each channel, of thick slices: averaged over 2 to 5 voxels along one axis. */
   lowResolution: z.number().min(0).max(1).default(0.1),
   /** Probability, for each channel, of being blank, as if that scan were missing; one channel is always left. */
@@ -98,7 +100,7 @@ const training = z.strictObject({
   patch: triple,
   batch: count.default(1),
   /** Probability that a patch is centred on tumour. */
-  tumourPatches: z.number().min(0).max(1).default(0.67),
+  tumourPatches: z.number().min(0).max(1).default(0.5),
   /** Gradient steps of a site in a round: a number, or patches for each training case (steps rounded up). */
   stepsPerRound: z.union([count, z.strictObject({ patchesPerCase: positive })]),
   augmentation: augmentation.default(augmentation.parse({})),
