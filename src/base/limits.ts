@@ -31,9 +31,7 @@ export const LIMITS = {
   /** Between two tries to reach the coordinator, doubling from the first to the last. Tries go on until stopped. */
   siteBackoffMinMs: 500,
   siteBackoffMaxMs: 60_000,
-  /** Failures of local work that a site reports for one order before it waits for another. */
-  siteFailuresPerOrder: 3,
-  /** Failures at one piece of work after which the coordinator leaves a site out of it. */
+  /** Failures at one piece of work after which a site stops trying, and the coordinator leaves it out. */
   siteAttempts: 10,
   /** How long a site that failed is told to wait, doubling from the first to the last. */
   siteRetryMinMs: 1_000,

@@ -1,5 +1,5 @@
 /** A study is offered: it is kept for the reviewer, and what was decided about it is sent. */
-import { ConsiliumError } from "../base/index.ts";
+import { ConsiliumError, LIMITS } from "../base/index.ts";
 import type { ReviewStudy } from "../protocol/index.ts";
 import type { Answer } from "./outgoing.ts";
 import { readReview, recordOffer, rosterDigest, type StudyReview } from "./reviews.ts";
@@ -17,7 +17,7 @@ export async function answerOffer(shift: Shift, offer: ReviewStudy): Promise<Ans
   if (offered instanceof ConsiliumError) {
     if (!news) return undefined;
     await shift.emit({ kind: "failure", round: 0, times: 1, error: offered });
-    return decide(shift, offer, { approved: false, reason: offered.message });
+    return decide(shift, offer, { approved: false, reason: offered.message.slice(0, LIMITS.reasonChars) });
   }
   const { studyHash, study } = offered;
   if (news && offered.decision === undefined) await shift.emit({ kind: "review", studyHash, name: study.name });

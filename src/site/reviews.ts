@@ -113,13 +113,21 @@ export function findReview(reviews: readonly StudyReview[], study: string): Stud
   throw unknownStudy(study, found.length > 1 ? found : reviews);
 }
 
-/** @throws ConsiliumError `study-refused` for an approval that this version cannot honour. */
+/** @throws ConsiliumError `study-refused` for an approval that this version cannot honour; `limit-exceeded` */
 export async function writeDecision(
   store: SiteStore,
   review: StudyReview,
   decision: { readonly approved: boolean; readonly reason: string; readonly decidedAtMs: number },
 ): Promise<Decision> {
   if (decision.approved && review.refusal !== undefined) throw review.refusal;
+  if (decision.reason.length > LIMITS.reasonChars) {
+    throw new ConsiliumError("limit-exceeded", {
+      subject: "the reason of a decision",
+      expected: `at most ${LIMITS.reasonChars} characters`,
+      actual: `${decision.reason.length}`,
+      hint: "Say it shorter: it travels to the coordinator.",
+    });
+  }
   const kept: Decision = { ...decision, rosterSha256: rosterDigest(review.roster) };
   await store.write(`decision/${review.studyHash}`, kept);
   return kept;

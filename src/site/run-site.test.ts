@@ -195,12 +195,12 @@ describe("approval", () => {
     let polls = 0;
     const stop = new AbortController();
     coordinator.override = () => {
-      if (++polls > 20) stop.abort();
+      if (++polls > 40) stop.abort();
       return create(DirectiveSchema, { kind: { case: "train", value: order } });
     };
     const [site] = made.sites;
     await runTestSite({ site, link: linkOf(site, coordinator.service), signal: stop.signal });
-    expect(told(coordinator, "failure")).toHaveLength(LIMITS.siteFailuresPerOrder);
+    expect(told(coordinator, "failure")).toHaveLength(LIMITS.siteAttempts);
     expect(told(coordinator, "failure")[0]).toMatchObject({ code: "study-not-approved", round: 1 });
   });
 
@@ -331,7 +331,7 @@ describe("a coordinator that is away, full or strange", () => {
     });
   });
 
-  it("may reject an update: the site tells its operator and does not send it for ever", async () => {
+  it("may reject an update: the site tells its operator and reports the failure", async () => {
     const made = await federation();
     made.coordinator.nextVerdict = { outcome: "rejected", code: "update-shape" };
     const events = await runUntil(made, () => false);
@@ -343,6 +343,7 @@ describe("a coordinator that is away, full or strange", () => {
       }),
     );
     expect(told(made.coordinator, "update")).toHaveLength(4);
+    expect(told(made.coordinator, "failure")).toMatchObject([{ code: "update-shape", round: 1 }]);
   });
 
   it("cannot take a site back to an earlier round", async () => {

@@ -9,7 +9,7 @@
  * - What goes wrong here is reported by its code alone: messages of local errors may name cases, so they stay.
  */
 import { ConsiliumError, LIMITS, type Sha256 } from "../base/index.ts";
-import type { Directive, ReviewStudy, StudyDone } from "../protocol/index.ts";
+import { type Directive, errorFromRecord, type ReviewStudy, type StudyDone } from "../protocol/index.ts";
 import { answerOffer } from "./answer-offer.ts";
 import type { OpenWork } from "./engine.ts";
 import { evaluateModel } from "./evaluate-model.ts";
@@ -130,7 +130,7 @@ async function attempt(
 ): Promise<Next> {
   const key = workKey(directive);
   const failed = failures.get(key) ?? 0;
-  if (failed >= LIMITS.siteFailuresPerOrder) return pauseAndAsk(shift, DEFAULT_PAUSE_MS);
+  if (failed >= LIMITS.siteAttempts) return pauseAndAsk(shift, DEFAULT_PAUSE_MS);
   try {
     const worked = await run();
     if (worked.kind === "withdrawn") {
@@ -139,7 +139,7 @@ async function attempt(
     }
     const { verdict, directive: next } = worked.value;
     await tellVerdict(shift, key.split(" ")[0], verdict);
-    if (verdict.outcome === "rejected") failures.set(key, failed + 1);
+    if (verdict.outcome === "rejected") throw errorFromRecord(verdict);
     return onward(shift, directive, next);
   } catch (error) {
     shift.signal.throwIfAborted();
