@@ -158,6 +158,9 @@ describe("refused", () => {
     return file;
   };
 
+  /** Two writes; each answers the offset after it. */
+  const both = (first: number | Buffer, second: number | Buffer): [number | Buffer, number | Buffer] => [first, second];
+
   it.each<[string, Buffer, string]>([
     ["nothing at all", Buffer.alloc(0), "nifti-corrupt"],
     ["half a header", good().subarray(0, 200), "nifti-corrupt"],
@@ -172,7 +175,7 @@ describe("refused", () => {
     ["colour", edited((f) => f.writeInt16LE(128, 70)), "nifti-unsupported"],
     ["one bit a voxel", edited((f) => f.writeInt16LE(1, 70)), "nifti-unsupported"],
     ["bitpix of another type", edited((f) => f.writeInt16LE(8, 72)), "nifti-corrupt"],
-    ["a time series", edited((f) => (f.writeInt16LE(4, 40), f.writeInt16LE(2, 48))), "nifti-unsupported"],
+    ["a time series", edited((f) => both(f.writeInt16LE(4, 40), f.writeInt16LE(2, 48))), "nifti-unsupported"],
     ["a plane", edited((f) => f.writeInt16LE(2, 40)), "nifti-unsupported"],
     ["an axis of no voxels", edited((f) => f.writeInt16LE(0, 44)), "nifti-corrupt"],
     ["a negative axis", edited((f) => f.writeInt16LE(-2, 44)), "nifti-corrupt"],
@@ -180,13 +183,17 @@ describe("refused", () => {
     ["an offset inside the header", edited((f) => f.writeFloatLE(100, 108)), "nifti-corrupt"],
     ["an offset that is no number", edited((f) => f.writeFloatLE(Number.NaN, 108)), "nifti-corrupt"],
     ["an offset beyond the file", edited((f) => f.writeFloatLE(1e6, 108)), "nifti-corrupt"],
-    ["a slope without an intercept", edited((f) => (f.writeFloatLE(2, 112), f.writeFloatLE(Number.NaN, 116))), "nifti-corrupt"],
+    [
+      "a slope without an intercept",
+      edited((f) => both(f.writeFloatLE(2, 112), f.writeFloatLE(Number.NaN, 116))),
+      "nifti-corrupt",
+    ],
     ["an unknown unit", edited((f) => f.writeUInt8(5, 123)), "nifti-corrupt"],
     ["a flat sform", edited((f) => f.fill(0, 312, 324)), "geometry-invalid"],
     ["an sform of NaN", edited((f) => f.writeFloatLE(Number.NaN, 280)), "geometry-invalid"],
-    ["a quaternion too long", edited((f) => (f.writeInt16LE(0, 254), f.writeFloatLE(1, 256))), "geometry-invalid"],
-    ["no voxel size", edited((f) => (f.writeInt16LE(0, 254), f.writeFloatLE(0, 80))), "geometry-invalid"],
-    ["a negative voxel size", edited((f) => (f.writeInt16LE(0, 254), f.writeFloatLE(-1, 80))), "geometry-invalid"],
+    ["a quaternion too long", edited((f) => both(f.writeInt16LE(0, 254), f.writeFloatLE(1, 256))), "geometry-invalid"],
+    ["no voxel size", edited((f) => both(f.writeInt16LE(0, 254), f.writeFloatLE(0, 80))), "geometry-invalid"],
+    ["a negative voxel size", edited((f) => both(f.writeInt16LE(0, 254), f.writeFloatLE(-1, 80))), "geometry-invalid"],
   ])("%s", async (_, bytes, code) => {
     await expect(parseNifti(bytes, "sample.nii")).rejects.toMatchObject({ code, subject: "sample.nii" });
   });
@@ -196,7 +203,9 @@ describe("refused", () => {
   });
 
   it("a grid over the limit before any memory is taken for it", async () => {
-    const huge = edited((f) => [42, 44, 46].forEach((at) => f.writeInt16LE(30000, at)));
+    const huge = edited((f) => {
+      for (const at of [42, 44, 46]) f.writeInt16LE(30000, at);
+    });
     for (const bytes of [huge, gzipSync(huge)]) {
       await expect(parseNifti(bytes, "huge")).rejects.toMatchObject({ code: "limit-exceeded" });
     }
@@ -225,12 +234,21 @@ describe("refused", () => {
 });
 
 describe("damaged gzip", () => {
-  const file = gzipSync(encodeNifti(volumeOf([8, 8, 8], Int16Array.from({ length: 512 }, (_, i) => (i * 7919) % 1000))));
+  const file = gzipSync(
+    encodeNifti(
+      volumeOf(
+        [8, 8, 8],
+        Int16Array.from({ length: 512 }, (_, i) => (i * 7919) % 1000),
+      ),
+    ),
+  );
 
   it("is told wherever it is cut", async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 2, max: file.length - 1 }), async (length) => {
-        await expect(parseNifti(file.subarray(0, length), "cut.nii.gz")).rejects.toMatchObject({ code: "nifti-corrupt" });
+        await expect(parseNifti(file.subarray(0, length), "cut.nii.gz")).rejects.toMatchObject({
+          code: "nifti-corrupt",
+        });
       }),
     );
   });
@@ -246,13 +264,18 @@ describe("damaged gzip", () => {
   it("never yields other voxels, whichever bit flips", async () => {
     const { volume } = await parseNifti(file, "good");
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 10, max: file.length - 1 }), fc.integer({ min: 0, max: 7 }), async (at, bit) => {
-        const bad = Buffer.from(file);
-        bad[at] ^= 1 << bit;
-        const read = await parseNifti(bad, "flipped").catch((error: { code: string }) => error.code);
-        if (typeof read === "string") expect(read).toMatch(/^(nifti-corrupt|nifti-unsupported|geometry-invalid|limit-exceeded)$/);
-        else expect(read.volume.data).toEqual(volume.data);
-      }),
+      fc.asyncProperty(
+        fc.integer({ min: 10, max: file.length - 1 }),
+        fc.integer({ min: 0, max: 7 }),
+        async (at, bit) => {
+          const bad = Buffer.from(file);
+          bad[at] ^= 1 << bit;
+          const read = await parseNifti(bad, "flipped").catch((error: { code: string }) => error.code);
+          if (typeof read === "string")
+            expect(read).toMatch(/^(nifti-corrupt|nifti-unsupported|geometry-invalid|limit-exceeded)$/);
+          else expect(read.volume.data).toEqual(volume.data);
+        },
+      ),
     );
   });
 

@@ -178,7 +178,8 @@ function affineOf(view: DataView, littleEndian: boolean, subject: string): Place
     const qfac = float(76) < 0 ? -1 : 1;
     affine = affineOfQform({ quaternion: [b, c, d], offset: [x, y, z], qfac, spacingMm: spacing });
   }
-  const affineVoxelToRas = affine.map((value, i) => (i < 12 ? value * mmPerUnit : value));
+  // Plus zero: a header's -0 is 0, so that equal placements are equal numbers.
+  const affineVoxelToRas = affine.map((value, i) => (i < 12 ? value * mmPerUnit + 0 : value));
   checkAffine(affineVoxelToRas, subject);
   return { affineVoxelToRas, affineSource, sformCode, qformCode };
 }

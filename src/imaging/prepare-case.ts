@@ -168,7 +168,12 @@ function resampledImage(
  * the innermost: tumour where it is at least half, core where it is at least the oedema, enhancing where it is at
  * least the necrosis. Works on the box of the tumour alone.
  */
-function resampledLabels(labels: Uint8Array, cropDims: Triple, axes: Axes, { dims, ratio }: PreparedGeometry): Uint8Array {
+function resampledLabels(
+  labels: Uint8Array,
+  cropDims: Triple,
+  axes: Axes,
+  { dims, ratio }: PreparedGeometry,
+): Uint8Array {
   if (axes.every((axis, a) => copiesAxis(axis, cropDims[a]))) return labels;
   const result = new Uint8Array(voxelCount(dims));
   // As far as the kernel of one working voxel reaches, so that the box's outer layer is background.

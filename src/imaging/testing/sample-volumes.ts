@@ -2,7 +2,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll } from "vitest";
+import { afterAll, expect } from "vitest";
 import { type Affine, type Modality, type Triple, type Volume, type VoxelArray, writeNifti } from "../index.ts";
 
 export const BRATS_AFFINE: Affine = [-1, 0, 0, 0, 0, -1, 0, 239, 0, 0, 1, 0, 0, 0, 0, 1];
@@ -73,4 +73,17 @@ export async function writeSampleCase(
 /** Rows of an affine as the oracle writes them: 12 numbers. */
 export function fullAffine(rows: readonly number[]): Affine {
   return [...rows, 0, 0, 0, 1];
+}
+
+/** True where two arrays hold the same bits; much faster than toEqual over millions of voxels. */
+export function sameBits(a: VoxelArray | undefined, b: VoxelArray | undefined): boolean {
+  if (a === undefined || b === undefined || a.constructor !== b.constructor) return false;
+  const bytesOf = (array: VoxelArray): Buffer => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+  return bytesOf(a).equals(bytesOf(b));
+}
+
+export function expectSameVolume(actual: Volume | undefined, expected: Volume | undefined): void {
+  expect(actual?.dims).toEqual(expected?.dims);
+  expect(actual?.affineVoxelToRas).toEqual(expected?.affineVoxelToRas);
+  expect(sameBits(actual?.data, expected?.data)).toBe(true);
 }
