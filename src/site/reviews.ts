@@ -7,7 +7,7 @@
  * and on disk before it is sent.
  */
 import { z } from "zod";
-import { ConsiliumError, canonicalJson, type Sha256, sha256 } from "../base/index.ts";
+import { ConsiliumError, canonicalJson, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import type { ReviewStudy } from "../protocol/index.ts";
 import { describeStudy, type Study, type StudyChange, studyDifference, studyFromBytes } from "../study/index.ts";
 import { parseDocument, type Site } from "./home.ts";
