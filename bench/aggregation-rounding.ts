@@ -40,8 +40,8 @@ const [rounds, steps, sites, spacingMm, patch] = [
   values.patch,
 ].map(Number);
 const [kind, learningRate] = values.optimiser.split(":");
-const PRECISIONS = [8, 12, 16, 20, 24, 32];
-const FLOORS = [16, 4, 1, 2 ** -2, 2 ** -4, 2 ** -8];
+const PRECISIONS = [8, 12, 16, 20, 24, 28, 32];
+const FLOORS = [64, 16, 4, 1, 2 ** -2, 2 ** -4];
 
 interface Setting {
   readonly floor: number;

@@ -11,14 +11,14 @@ function model(tensors: Record<string, readonly number[]>): Parameters {
 
 describe("updateScales", () => {
   it("takes the power of two at or above the largest weight, and no less than the floor", () => {
-    const scales = updateScales(model({ bias: [0, 0], gamma: [1, 1], large: [-5, 3], edge: [8], empty: [] }), 24);
+    const scales = updateScales(model({ bias: [0, 0], gamma: [1, 1], large: [-50, 3], edge: [64], empty: [] }), 24);
     // Names sorted: bias, edge, empty, gamma, large.
-    expect([...scales].map((scale) => scale * 2 ** 23)).toEqual([1, 8, 1, 1, 8]);
+    expect([...scales].map((scale) => scale * 2 ** 23)).toEqual([16, 64, 16, 16, 64]);
   });
 
   it("divides the range by half the number of coordinates", () => {
-    expect([...updateScales(model({ w: [1] }), 8)]).toEqual([1 / 128]);
-    expect([...updateScales(model({ w: [1] }), 32)]).toEqual([1 / 2 ** 31]);
+    expect([...updateScales(model({ w: [1] }), 8)]).toEqual([16 / 128]);
+    expect([...updateScales(model({ w: [1] }), 32)]).toEqual([16 / 2 ** 31]);
     expect(coordinateLimit(8)).toBe(127);
     expect(coordinateLimit(32)).toBe(2147483647);
   });
@@ -30,7 +30,7 @@ describe("updateScales", () => {
         const range = scale * 2 ** 15;
         expect(Math.log2(range) % 1).toBe(0);
         expect(range).toBeGreaterThanOrEqual(Math.abs(weight));
-        expect(range === 1 || range < 2 * Math.abs(weight)).toBe(true);
+        expect(range === 16 || range < 2 * Math.abs(weight)).toBe(true);
       }),
     );
   });
@@ -77,12 +77,11 @@ describe("quantiseUpdate", () => {
         fc.integer({ min: 8, max: 32 }),
         ([from, to], precisionBits) => {
           const [before, after] = [model({ w: from }), model({ w: to })];
-          // Twice the range, so that nothing is clipped here.
-          const wide = updateScales(before, precisionBits).map((scale) => 16 * scale);
-          const { coordinates, clipped } = quantiseUpdate(before, after, wide, precisionBits);
+          const scales = updateScales(before, precisionBits);
+          const { coordinates, clipped } = quantiseUpdate(before, after, scales, precisionBits);
           expect(clipped).toBe(0);
           coordinates.forEach((coordinate, i) => {
-            expect(Math.abs(coordinate * wide[0] - (after.data[i] - before.data[i]))).toBeLessThanOrEqual(wide[0] / 2);
+            expect(Math.abs(coordinate * scales[0] - (after.data[i] - before.data[i]))).toBeLessThanOrEqual(scales[0] / 2);
           });
         },
       ),
