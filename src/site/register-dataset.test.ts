@@ -1,0 +1,117 @@
+import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createRandom } from "../base/index.ts";
+import { type Volume, writeNifti } from "../imaging/index.ts";
+import { readSite } from "./home.ts";
+import { registerDataset } from "./register-dataset.ts";
+import { readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
+import { scriptedCoordinator } from "./testing/scripted-coordinator.ts";
+import { joinTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
+
+const SIDE = 6;
+let root: string;
+let home: string;
+let dataset: string;
+beforeEach(async () => {
+  root = await temporaryFolder();
+  dataset = join(root, "dataset");
+  const { service, invitation } = await scriptedCoordinator(tinyStudy(), ["a"]);
+  home = await joinTestSite({ root, siteId: "a", invitation: invitation("a"), service, cases: [] });
+  await rm(join(home, "data.json"));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function addCase(id: string, leaveOut: readonly string[] = []): Promise<void> {
+  const random = createRandom("case", id);
+  const affineVoxelToRas = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
+  const dims = [SIDE, SIDE, SIDE] as const;
+  await mkdir(join(dataset, id), { recursive: true });
+  for (const role of ["t1", "t1ce", "t2", "flair", "seg"]) {
+    if (leaveOut.includes(role)) continue;
+    const image = Float32Array.from({ length: SIDE ** 3 }, () => random.between(1, 100));
+    const labels = Uint8Array.from({ length: SIDE ** 3 }, () => [0, 1, 2, 4][random.integer(4)]);
+    const volume: Volume = { dims, data: role === "seg" ? labels : image, affineVoxelToRas };
+    await writeNifti(join(dataset, id, `${id}_${role}.nii.gz`), volume);
+  }
+}
+
+async function addCases(from: number, to: number): Promise<void> {
+  for (let i = from; i < to; i++) await addCase(`P${String(i).padStart(3, "0")}`);
+}
+
+describe("registerDataset", () => {
+  it("checks every case, splits by subject and keeps it in the home", async () => {
+    await addCases(0, 10);
+    const seen: number[] = [];
+    const made = await registerDataset({ home, dataset, onProgress: (checked) => seen.push(checked) });
+    expect(made).toMatchObject({
+      training: 8,
+      validation: 2,
+      subjects: 10,
+      added: 10,
+      gone: 0,
+      convention: "brats2021",
+    });
+    expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    expect(made.excluded).toEqual([]);
+  });
+
+  it("merges what is registered later, and draws nobody again", async () => {
+    const { store } = await readSite(home);
+    await addCases(0, 4);
+    expect(await registerDataset({ home, dataset, seed: 3 })).toMatchObject({ training: 4, validation: 0 });
+    const first = await readRegisteredData(store);
+    await addCases(4, 10);
+    expect(await registerDataset({ home, dataset, seed: 9 })).toMatchObject({ training: 8, validation: 2, added: 6 });
+    const second = await readRegisteredData(store);
+    expect(second?.seed).toBe(3);
+    for (const [subject, side] of Object.entries(first?.split ?? {})) expect(second?.split[subject]).toBe(side);
+    await rm(join(dataset, "P000"), { recursive: true });
+    expect(await registerDataset({ home, dataset })).toMatchObject({ training: 7, validation: 2, gone: 1 });
+    await addCase("P000");
+    await registerDataset({ home, dataset });
+    expect((await readRegisteredData(store))?.split).toEqual(second?.split);
+  });
+
+  it("refuses a dataset with broken cases and names each, and leaves them out only when told to", async () => {
+    await addCases(0, 6);
+    await addCase("Q-missing", ["t2"]);
+    await addCase("Q-unlabelled", ["seg"]);
+    await addCase("Q-cut");
+    await truncate(join(dataset, "Q-cut", "Q-cut_t1.nii.gz"), 100);
+    const before = await readFile(join(home, "federation.json"), "utf8");
+    const refused = registerDataset({ home, dataset });
+    await expect(refused).rejects.toMatchObject({ code: "dataset-invalid" });
+    await expect(refused).rejects.toThrow(
+      /3 case\(s\).*Q-missing: \[modality-missing\].*Q-cut.*Q-unlabelled.*--exclude-broken/,
+    );
+    const { store } = await readSite(home);
+    expect(await readRegisteredData(store)).toBeUndefined();
+    expect(await readFile(join(home, "federation.json"), "utf8")).toBe(before);
+    const made = await registerDataset({ home, dataset, excludeBroken: true });
+    expect(made).toMatchObject({ training: 5, validation: 1 });
+    expect(new Set(made.excluded.map(({ caseId }) => caseId))).toEqual(new Set(["Q-missing", "Q-cut", "Q-unlabelled"]));
+    const data = await readRegisteredData(store);
+    const used =
+      data === undefined ? [] : [...trainingCases(data), ...validationCases(data)].map(({ id }) => id).sort();
+    expect(used).toEqual(["P000", "P001", "P002", "P003", "P004", "P005"]);
+  });
+
+  it("refuses a dataset of which nothing is left, and an empty one", async () => {
+    await addCase("Q", ["t2"]);
+    await expect(registerDataset({ home, dataset, excludeBroken: true })).rejects.toMatchObject({
+      code: "dataset-empty",
+    });
+    await rm(dataset, { recursive: true });
+    await mkdir(dataset);
+    await expect(registerDataset({ home, dataset })).rejects.toMatchObject({ code: "dataset-empty" });
+    await writeFile(join(dataset, "notes.txt"), "x");
+    await expect(registerDataset({ home, dataset })).rejects.toMatchObject({ code: "dataset-empty" });
+  });
+
+  it("takes one case, trains on it, and has no figures of its own", async () => {
+    await addCases(0, 1);
+    expect(await registerDataset({ home, dataset })).toMatchObject({ training: 1, validation: 0 });
+  });
+});
