@@ -4,7 +4,7 @@ import type { LocalWork, SiteData } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
 import { approvedReview } from "./reviews.ts";
 import { type Shift, untilReached } from "./shift.ts";
-import { dataOfStudy } from "./site-data.ts";
+import { checkPatchFitsData, dataOfStudy } from "./site-data.ts";
 
 export interface PreparedOrder {
   readonly study: Study;
@@ -12,11 +12,12 @@ export interface PreparedOrder {
   readonly networkBytes: number;
 }
 
-/** @throws ConsiliumError `study-not-approved` before anything else is looked at; `dataset-empty` */
+/** @throws ConsiliumError `study-not-approved` before anything else is looked at; `dataset-empty`, `patch-too-large` */
 export async function prepareOrder({ site }: Shift, studyHash: Sha256): Promise<PreparedOrder> {
   const { study, networkBytes } = await approvedReview(site.store, studyHash);
-  const data = await dataOfStudy(site.store, site.siteId, studyHash);
-  return { study, data, networkBytes };
+  const { cases, smallestExtentMm } = await dataOfStudy(site.store, site.siteId, studyHash);
+  checkPatchFitsData(study, smallestExtentMm);
+  return { study, data: cases, networkBytes };
 }
 
 export async function openEngineFor(shift: Shift, studyHash: Sha256, order: PreparedOrder): Promise<LocalWork> {

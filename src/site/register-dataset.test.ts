@@ -55,6 +55,7 @@ describe("registerDataset", () => {
     });
     expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(made.excluded).toEqual([]);
+    expect((await readRegisteredData((await readSite(home)).store))?.smallestExtentMm).toEqual([SIDE, SIDE, SIDE]);
   });
 
   it("merges what is registered later, and draws nobody again", async () => {

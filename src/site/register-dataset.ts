@@ -12,7 +12,11 @@ import {
   checkCase,
   type Dataset,
   type LabelConvention,
+  readNifti,
+  reorient,
   scanDataset,
+  spacingMmOf,
+  type Triple,
 } from "../imaging/index.ts";
 import { splitBySubject } from "./data-split.ts";
 import { openSite } from "./home.ts";
@@ -101,6 +105,7 @@ async function keep(
     cases: [...cases].sort((a, b) => (a.id < b.id ? -1 : 1)),
     split: splitBySubject(cases, earlier?.seed ?? seed, earlier?.split),
     excluded: [...new Set(excluded.map(({ caseId }) => caseId))].sort(),
+    smallestExtentMm: await smallestExtent(cases),
     registeredAtMs: nowMs,
   };
   await writeRegisteredData(store, data);
@@ -115,6 +120,18 @@ async function keep(
     excluded,
     convention: data.convention,
   };
+}
+
+/** Sizes of the volumes themselves, background included; all images of a case share one grid. */
+async function smallestExtent(cases: readonly CaseFiles[]): Promise<Triple> {
+  let smallest: Triple = [Number.MAX_VALUE, Number.MAX_VALUE, Number.MAX_VALUE];
+  for (const { images } of cases) {
+    const { dims, affineVoxelToRas } = reorient((await readNifti(images.t1)).volume, "LPS");
+    const spacing = spacingMmOf(affineVoxelToRas);
+    const [x, y, z] = smallest.map((least, axis) => Math.min(least, dims[axis] * spacing[axis]));
+    smallest = [x, y, z];
+  }
+  return smallest;
 }
 
 function labelMapMissing(caseId: string): ConsiliumError {

@@ -144,6 +144,19 @@ describe("approveStudy", () => {
     await rm(folder, { recursive: true });
   });
 
+  it("is refused where the patch is larger than this site's volumes", async () => {
+    const folder = await temporaryFolder();
+    const training = { ...tinyStudy().training, patch: [256, 8, 8] };
+    const made = await offered(tinyStudy({ training }), folder);
+    await reviewStudies(made.options);
+    const approving = approveStudy({ ...made.options, study: "Tiny", decision: "approve" });
+    await expect(approving).rejects.toMatchObject({
+      code: "patch-too-large",
+      expected: "at most 240 x 240 x 155 voxels at 1 mm",
+    });
+    await rm(folder, { recursive: true });
+  });
+
   it("is not read from a document that was damaged", async () => {
     await reviewStudies(options);
     await approveStudy({ ...options, study: "Tiny", decision: "refuse" });

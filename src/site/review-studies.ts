@@ -9,6 +9,7 @@ import { answerOffer } from "./answer-offer.ts";
 import { openSite, readSite, type Site } from "./home.ts";
 import { type Decision, findReview, readReviews, type StudyReview, writeDecision } from "./reviews.ts";
 import { ask, startShift } from "./shift.ts";
+import { checkPatchFitsData, readRegisteredData } from "./site-data.ts";
 
 /** How a site reaches its coordinator. */
 export type Dial = (site: Site) => CoordinatorLink;
@@ -58,12 +59,15 @@ export interface ApproveResult {
 /**
  * Decides about a study as it was offered, and sends the decision.
  *
- * @throws ConsiliumError `study-unknown`; `study-refused` for an approval that this version cannot honour
+ * @throws ConsiliumError `study-unknown`; `study-refused` for an approval that this version cannot honour,
+ * `patch-too-large` for one that this site's volumes cannot
  */
 export async function approveStudy(options: ApproveOptions): Promise<ApproveResult> {
   const { home, study, decision, reason = "", clock = systemClock } = options;
   const site = await readSite(home);
   const review = findReview(await readReviews(site.store), study);
+  const data = await readRegisteredData(site.store);
+  if (decision === "approve" && data !== undefined) checkPatchFitsData(review.study, data.smallestExtentMm);
   const kept = await writeDecision(site.store, review, {
     approved: decision === "approve",
     reason,

@@ -6,8 +6,9 @@
  */
 import { z } from "zod";
 import { ConsiliumError, type Json, type Sha256 } from "../base/index.ts";
-import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
+import type { CaseFiles, LabelConvention, Triple } from "../imaging/index.ts";
 import type { SiteData } from "../segmentation/index.ts";
+import { checkPatchFits, type Study } from "../study/index.ts";
 import { casesOf, type SplitRecord } from "./data-split.ts";
 import { parseDocument } from "./home.ts";
 import type { SiteStore } from "./site-store.ts";
@@ -16,6 +17,8 @@ const DATA_DOCUMENT = "data";
 
 const caseSchema = z.looseObject({ id: z.string(), subject: z.string() });
 const sideSchema = z.enum(["training", "validation"]);
+
+const extent = z.tuple([z.number(), z.number(), z.number()]);
 
 const registeredSchema = z.strictObject({
   schema: z.literal("consilium.site-data/1"),
@@ -29,6 +32,7 @@ const registeredSchema = z.strictObject({
   split: z.record(z.string(), sideSchema),
   /** Cases left out because something is wrong with them. */
   excluded: z.array(z.string()),
+  smallestExtentMm: extent,
   registeredAtMs: z.number(),
 });
 
@@ -36,6 +40,7 @@ const snapshotSchema = z.strictObject({
   convention: z.string(),
   training: z.array(caseSchema),
   validation: z.array(caseSchema),
+  smallestExtentMm: extent,
 });
 
 export interface RegisteredData {
@@ -45,6 +50,8 @@ export interface RegisteredData {
   readonly cases: readonly CaseFiles[];
   readonly split: SplitRecord;
   readonly excluded: readonly string[];
+  /** Of the cases' volumes, the smallest size along each axis (left-right, front-back, up-down). */
+  readonly smallestExtentMm: Triple;
   readonly registeredAtMs: number;
 }
 
@@ -67,30 +74,57 @@ export function validationCases(data: RegisteredData): CaseFiles[] {
   return casesOf(data.cases, data.split, "validation");
 }
 
-/** The cases that a study runs with at this site: those of its first order, ever after. @throws ConsiliumError `dataset-empty` */
-export async function dataOfStudy(store: SiteStore, siteId: string, studyHash: Sha256): Promise<SiteData> {
+/** A site's data as one study uses it. */
+export interface StudyData {
+  readonly cases: SiteData;
+  readonly smallestExtentMm: Triple;
+}
+
+/**
+ * The cases that a study runs with at this site: those of its first order, ever after.
+ *
+ * @throws ConsiliumError `dataset-empty`
+ */
+export async function dataOfStudy(store: SiteStore, siteId: string, studyHash: Sha256): Promise<StudyData> {
   const name = `study/${studyHash}/data`;
   const kept = await store.read(name);
-  if (kept !== undefined) {
-    const { convention, training, validation } = parseDocument(snapshotSchema, kept, `${name}.json`);
-    return {
+  if (kept === undefined) await store.write(name, (await snapshot(store)) as unknown as Json);
+  const { convention, training, validation, smallestExtentMm } = parseDocument(
+    snapshotSchema,
+    await store.read(name),
+    `${name}.json`,
+  );
+  return {
+    smallestExtentMm,
+    cases: {
       siteId,
       convention: convention as LabelConvention,
       trainingCases: training as unknown as CaseFiles[],
       validationCases: validation as unknown as CaseFiles[],
-    };
-  }
+    },
+  };
+}
+
+async function snapshot(store: SiteStore): Promise<z.infer<typeof snapshotSchema>> {
   const data = await readRegisteredData(store);
   const training = data === undefined ? [] : trainingCases(data);
-  if (data === undefined || training.length === 0) {
-    throw new ConsiliumError("dataset-empty", {
-      subject: "the site's data",
-      expected: "at least one training case",
-      actual: "none",
-      hint: "Register cases with `consilium site data --home HOME --dataset DIR`.",
-    });
+  if (data !== undefined && training.length > 0) {
+    const { convention, smallestExtentMm } = data;
+    const [x, y, z] = smallestExtentMm;
+    const plain = (cases: readonly CaseFiles[]): z.infer<typeof caseSchema>[] => cases.map((each) => ({ ...each }));
+    const validation = plain(validationCases(data));
+    return { convention, training: plain(training), validation, smallestExtentMm: [x, y, z] };
   }
-  const validation = validationCases(data);
-  await store.write(name, { convention: data.convention, training, validation } as unknown as Json);
-  return { siteId, convention: data.convention, trainingCases: training, validationCases: validation };
+  throw new ConsiliumError("dataset-empty", {
+    subject: "the site's data",
+    expected: "at least one training case",
+    actual: "none",
+    hint: "Register cases with `consilium site data --home HOME --dataset DIR`.",
+  });
+}
+
+/** @throws ConsiliumError `patch-too-large` for a study whose patch is larger than this site's smallest volume */
+export function checkPatchFitsData(study: Study, smallestExtentMm: Triple): void {
+  const [x, y, z] = smallestExtentMm.map((mm) => Math.round(mm / study.task.spacingMm));
+  checkPatchFits(study, [x, y, z], `study "${study.name}" at this site`);
 }

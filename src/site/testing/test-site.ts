@@ -67,6 +67,7 @@ export async function registerMadeUp(site: Site, cases: readonly CaseFiles[]): P
     cases,
     split: splitBySubject(cases, 0),
     excluded: [],
+    smallestExtentMm: [240, 240, 155],
     registeredAtMs: 0,
   });
 }
