@@ -33,6 +33,8 @@ export interface ReportInput {
   readonly regions: readonly string[];
   readonly result: FederationResult;
   readonly roundFigures: readonly RoundFigures[];
+  /** Mean loss of pooled training, by round; empty without baselines. */
+  readonly pooledLosses: readonly number[];
   readonly traffic: readonly SiteTraffic[];
   readonly pictures: readonly ReportPicture[];
   readonly commands: readonly string[];
@@ -118,7 +120,7 @@ function siteTable({ result, regions }: ReportInput): string {
   return `<h3>The federated model at each hospital's own validation cases</h3>${table(["Hospital", "Training cases", "Validation cases", ...regions.map((r) => `Dice ${r}`)], rows)}`;
 }
 
-function curves({ roundFigures, regions }: ReportInput): string {
+function curves({ roundFigures, pooledLosses, regions }: ReportInput): string {
   const dice: Chart = {
     title: "Dice after each round",
     xLabel: "round",
@@ -132,15 +134,19 @@ function curves({ roundFigures, regions }: ReportInput): string {
     }),
   };
   const losses = roundFigures.flatMap(({ round, meanLoss }) => (meanLoss === null ? [] : [[round, meanLoss] as const]));
-  const top = Math.max(1, ...losses.map(([, loss]) => loss));
+  const pooled = pooledLosses.map((value, i) => [i + 1, value] as const);
+  const top = Math.max(1, ...losses.map(([, value]) => value), ...pooledLosses);
   const loss: Chart = {
     title: "Training loss",
     xLabel: "round",
     yRange: [0, Math.ceil(top * 2) / 2],
-    series: losses.length === 0 ? [] : [{ name: "loss", colour: COLOURS[2], points: losses }],
+    series: [
+      ...(losses.length === 0 ? [] : [{ name: "federated", colour: COLOURS[2], points: losses }]),
+      ...(pooled.length === 0 ? [] : [{ name: "pooled", colour: COLOURS[1], points: pooled, dashed: true }]),
+    ],
   };
   const figures = [dice, loss].filter(({ series }) => series.length > 0);
-  return `<div class="charts">${figures.map((chart) => `<figure>${lineChart(chart)}<figcaption>${escapeHtml(chart.title)}${chart === dice ? ", on the hospitals' validation cases" : ", mean over the hospitals"}</figcaption></figure>`).join("")}</div>`;
+  return `<div class="charts">${figures.map((chart) => `<figure>${lineChart(chart)}<figcaption>${escapeHtml(chart.title)}${chart === dice ? ", on the hospitals' validation cases" : ", mean of each round's steps"}</figcaption></figure>`).join("")}</div>`;
 }
 
 function leftOut({ roundFigures }: ReportInput): string {

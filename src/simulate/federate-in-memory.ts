@@ -1,0 +1,148 @@
+/**
+ * The federation's training in one process: a coordinator on a home of its own, and sites with theirs, which join by
+ * invitation, register their data, approve the study and train, all by the code that real processes run. Only the
+ * sockets are missing.
+ */
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ConsiliumError, systemClock } from "../base/index.ts";
+import { type Coordinator, initCoordinator, openCoordinator, type StudyResult } from "../coordinator/index.ts";
+import { type Graph, type Parameters, parametersFromSafetensors } from "../graph/index.ts";
+import { type Enrolment, type EnrolOptions, enrolInMemory, memoryLink } from "../protocol/index.ts";
+import { type EnginePool, openEnginePool } from "../segmentation/index.ts";
+import { approveStudy, joinFederation, type OpenSite, openSite, type Pause, registerDataset, runSite } from "../site/index.ts";
+import type { Study } from "../study/index.ts";
+import type { FederatedRun } from "./federated-run.ts";
+import type { OnRunProgress } from "./progress.ts";
+import { describeRun } from "./run-record.ts";
+import type { SiteFolder } from "./site-folders.ts";
+
+export interface InMemoryOptions {
+  readonly study: Study;
+  readonly network: Graph;
+  readonly initial: Parameters;
+  /** Path of the ONNX model, where the study's network is a file. */
+  readonly modelFile?: string;
+  readonly sites: readonly SiteFolder[];
+  /** Homes are made below it. */
+  readonly out: string;
+  readonly workers: number;
+  readonly cacheDir: string;
+  readonly onProgress: OnRunProgress;
+  readonly signal?: AbortSignal;
+}
+
+const PRODUCT = "simulation";
+/** Nobody dials it. */
+const ADDRESS = "127.0.0.1:1";
+
+/** @throws ConsiliumError `quorum-not-reached` where the study fails, and whatever ends a site's work. */
+export async function federateInMemory(options: InMemoryOptions): Promise<FederatedRun> {
+  const { study, network, out, workers, cacheDir, sites } = options;
+  const home = join(out, "coordinator");
+  await initCoordinator({ home, name: study.name, listen: ADDRESS, nowMs: systemClock.nowMs() });
+  const coordinator = await openCoordinator({ home });
+  const pool = openEnginePool({ study, network, workers, cacheDir });
+  const opened: OpenSite[] = [];
+  try {
+    for (const [i, site] of sites.entries()) {
+      opened.push(await admit(coordinator, site, options));
+      options.onProgress({ phase: "Checking the sites' data", done: i + 1, total: sites.length });
+    }
+    const { initial: initialParameters, modelFile } = options;
+    await coordinator.submitStudy({ study, initialParameters, ...(modelFile !== undefined && { modelFile }) });
+    const result = await runToEnd(coordinator, pool, opened, options);
+    if (result.bestModel === null) throw studyFailed(study, result);
+    const model = parametersFromSafetensors(await readFile(result.bestModel.path), result.bestModel.path);
+    return await describeRun(coordinator.state(), opened, model, result.bestModel.round);
+  } finally {
+    await Promise.all(opened.map((site) => site.close()));
+    await pool.close();
+    await coordinator.close();
+  }
+}
+
+/** Invites a site, joins it and registers its data. */
+async function admit(coordinator: Coordinator, { id, dir }: SiteFolder, options: InMemoryOptions): Promise<OpenSite> {
+  const folder = join(options.out, "sites");
+  await mkdir(folder, { recursive: true });
+  const { text } = await coordinator.invite({ siteId: id });
+  const invitationFile = join(folder, `${id}.invitation.json`);
+  await writeFile(invitationFile, text, { mode: 0o600 });
+  const home = join(folder, id);
+  const enrolBy = (enrolment: EnrolOptions): Promise<Enrolment> => enrolInMemory(coordinator.service, enrolment);
+  await joinFederation({ home, invitationFile, productVersion: PRODUCT, enrolBy });
+  await registerDataset({ home, dataset: dir, seed: options.study.training.seed });
+  return openSite(home);
+}
+
+async function runToEnd(coordinator: Coordinator, pool: EnginePool, sites: readonly OpenSite[], options: InMemoryOptions): Promise<StudyResult> {
+  const stop = new AbortController();
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
+  const stopTelling = tellProgress(coordinator, options);
+  const pause = pauseUntilNews(coordinator);
+  const running = sites.map((site) => {
+    const link = memoryLink(coordinator.service, { siteId: site.siteId, keySha256: site.keySha256 });
+    return runSite({
+      site,
+      link,
+      productVersion: PRODUCT,
+      pause,
+      signal,
+      openWork: ({ data }) => Promise.resolve(pool.forSite(data)),
+      onEvent: async (event) => {
+        if (event.kind !== "review") return;
+        await approveStudy({ home: site.home, study: event.studyHash, decision: "approve", productVersion: PRODUCT });
+      },
+    });
+  });
+  try {
+    const ended = coordinator.waitForStudyEnd(signal);
+    const broken = Promise.all(running).then(() => ended);
+    return await Promise.race([ended, broken]);
+  } finally {
+    stop.abort(new ConsiliumError("interrupted", { subject: "simulation", expected: "its end", actual: "a stop", hint: "Start it again." }));
+    await Promise.allSettled(running);
+    stopTelling();
+  }
+}
+
+/** An idle site waits until something happens at the coordinator, or its time is over. */
+function pauseUntilNews(coordinator: Coordinator): Pause {
+  return (ms, signal) =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        stopListening();
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      const stopListening = coordinator.onNews(done);
+      signal.addEventListener("abort", done);
+      if (signal.aborted) done();
+    });
+}
+
+/** Progress in updates, as they come in. */
+function tellProgress(coordinator: Coordinator, { study, sites, onProgress }: InMemoryOptions): () => void {
+  const total = study.rounds.count * sites.length;
+  let done = 0;
+  return coordinator.onNews((news) => {
+    if (news.kind !== "event") return;
+    const { event } = news;
+    if (event.kind === "update-received") {
+      done++;
+      onProgress({ phase: `Training together, round ${event.round} of ${study.rounds.count}`, done, total, note: `loss ${event.meanLoss.toFixed(3)}` });
+    }
+  });
+}
+
+function studyFailed(study: Study, { end }: StudyResult): ConsiliumError {
+  return new ConsiliumError("quorum-not-reached", {
+    subject: `study ${study.name}`,
+    expected: "a model after its last round",
+    actual: end.kind === "failed" ? `a failure in round ${end.round}: ${end.reason}` : "none",
+    hint: "See the sites' failures in the status, mend them and run again.",
+  });
+}

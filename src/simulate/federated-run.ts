@@ -1,0 +1,24 @@
+/** A federation's training as it went, whoever ran it: in one process or as many. */
+import type { Parameters } from "../graph/index.ts";
+import type { RegionMeans, SiteData } from "../segmentation/index.ts";
+import type { RoundFigures, SiteTraffic } from "./report.ts";
+
+export interface SiteOfRun {
+  readonly id: string;
+  readonly data: SiteData;
+  readonly cases: { readonly train: number; readonly validation: number };
+  /** The chosen model on the site's own validation cases; null where these are too few. */
+  readonly dice: RegionMeans | null;
+  readonly hd95: RegionMeans | null;
+}
+
+export interface FederatedRun {
+  /** The model that the study ends with: its best by validation, or its last where no site could validate. */
+  readonly model: Parameters;
+  readonly modelRound: number;
+  readonly studyHash: string;
+  readonly sites: readonly SiteOfRun[];
+  readonly rounds: readonly RoundFigures[];
+  readonly traffic: readonly SiteTraffic[];
+  readonly gradientSteps: number;
+}

@@ -1,0 +1,89 @@
+/** A finished study as reports tell it, read from the coordinator's state and the sites' own logs. */
+import { invariant } from "../base/index.ts";
+import type { CoordinatorState } from "../coordinator/index.ts";
+import type { Parameters } from "../graph/index.ts";
+import type { RegionMeans } from "../segmentation/index.ts";
+import { casesOf, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
+import type { FederatedRun, SiteOfRun } from "./federated-run.ts";
+import type { RoundFigures, SiteTraffic } from "./report.ts";
+
+type Study = NonNullable<CoordinatorState["study"]>;
+type Round = Study["rounds"][number];
+type Sums = NonNullable<Round["evaluation"]>["regions"];
+
+/** @param model the weights of the round that was chosen. */
+export async function describeRun(state: CoordinatorState, sites: readonly Site[], model: Parameters, modelRound: number): Promise<FederatedRun> {
+  const record = state.study ?? state.past.at(-1)?.record;
+  invariant(record !== undefined, "a study in a run that ended");
+  const evaluation = record.rounds.find(({ round }) => round === modelRound)?.evaluation;
+  return {
+    model,
+    modelRound,
+    studyHash: record.hash,
+    sites: await Promise.all(sites.map((site) => describeSite(site, evaluation?.sites[site.siteId]?.regions))),
+    rounds: record.rounds.map(describeRound),
+    traffic: await Promise.all(sites.map(describeTraffic)),
+    gradientSteps: record.rounds.reduce((sum, { updates }) => sum + total(updates, ({ gradientSteps }) => gradientSteps), 0),
+  };
+}
+
+async function describeSite(site: Site, sums: Sums | undefined): Promise<SiteOfRun> {
+  const registered = await readRegisteredData(site.store);
+  const cases = registered?.cases ?? [];
+  const split = registered?.split ?? {};
+  const [training, validation] = [casesOf(cases, split, "training"), casesOf(cases, split, "validation")];
+  const told = sums !== undefined && Object.keys(sums).length > 0;
+  return {
+    id: site.siteId,
+    data: {
+      siteId: site.siteId,
+      trainingCases: training,
+      validationCases: validation,
+      convention: registered?.convention ?? "brats2021",
+    },
+    cases: { train: training.length, validation: validation.length },
+    dice: told ? means(sums, ({ diceSum, diceCases }) => [diceSum, diceCases]) : null,
+    hd95: told ? means(sums, ({ hd95Sum, hd95Cases }) => [hd95Sum, hd95Cases]) : null,
+  };
+}
+
+function describeRound({ round, updates, evaluation, leftOut }: Round): RoundFigures {
+  const steps = total(updates, ({ gradientSteps }) => gradientSteps);
+  const loss = total(updates, ({ meanLoss, gradientSteps }) => meanLoss * gradientSteps);
+  const sums = evaluation?.regions;
+  return {
+    round,
+    meanLoss: steps === 0 ? null : loss / steps,
+    dice: sums === undefined ? null : means(sums, ({ diceSum, diceCases }) => [diceSum, diceCases]),
+    leftOut,
+  };
+}
+
+async function describeTraffic(site: Site): Promise<SiteTraffic> {
+  const log = await readSiteLog(site.home);
+  const updates = log.filter(({ what }) => what === "update");
+  const messages = log.filter(({ what }) => what !== "update");
+  const bytes = (entries: typeof log): number => entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  return {
+    siteId: site.siteId,
+    updates: updates.length,
+    updateBytes: bytes(updates),
+    messages: messages.length,
+    messageBytes: bytes(messages),
+  };
+}
+
+function total<T>(records: Readonly<Record<string, T>>, of: (record: T) => number): number {
+  return Object.values(records).reduce((sum, record) => sum + of(record), 0);
+}
+
+/** Mean of each region over cases, and `mean`: the mean of the regions that have one. */
+function means(sums: Sums, of: (region: Sums[string]) => readonly [sum: number, cases: number]): RegionMeans {
+  const byRegion = Object.entries(sums).map(([region, regionSums]) => {
+    const [sum, cases] = of(regionSums);
+    return [region, cases === 0 ? null : sum / cases] as const;
+  });
+  const defined = byRegion.flatMap(([, value]) => (value === null ? [] : [value]));
+  const mean = defined.length === 0 ? null : defined.reduce((a, b) => a + b, 0) / defined.length;
+  return { ...Object.fromEntries(byRegion), mean };
+}
