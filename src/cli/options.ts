@@ -77,6 +77,15 @@ export const option = {
   requiredText: (placeholder: string, help: string) => required(optional(placeholder, help, parseText)),
   textOr: (placeholder: string, help: string, value: string) =>
     withDefault(optional(placeholder, help, parseText), value),
+  /** Names with commas between them. */
+  list: (placeholder: string, help: string) =>
+    optional(placeholder, help, (typed): readonly string[] => {
+      const items = parseText(typed)
+        .split(",")
+        .map((item) => item.trim());
+      if (items.includes("")) throw new RangeError("names with commas between them");
+      return items;
+    }),
   integer: (help: string, { min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {}) =>
     optional("N", help, parseNumber("whole", min, max)),
   integerOr: (help: string, value: number, { min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {}) =>

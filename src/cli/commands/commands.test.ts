@@ -22,7 +22,7 @@ test.each(named)("%s: its examples are command lines of its own", (name, spec) =
   expect(spec.examples.length).toBeGreaterThan(0);
   for (const example of spec.examples) {
     expect(example.startsWith(`${name} `) || example === name).toBe(true);
-    const words = example.split(/\s+/).slice(1);
+    const words = (example.match(/"[^"]*"|\S+/g) ?? []).slice(1);
     const parsed = parseCommandLine(
       program,
       words.map((word) => word.replace(/^"|"$/g, "")),

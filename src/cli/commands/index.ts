@@ -3,6 +3,9 @@ import type { CommandSpec } from "../command.ts";
 import type { GroupSpec } from "../program.ts";
 import { cohortCheck } from "./cohort-check.ts";
 import { cohortMake } from "./cohort-make.ts";
+import { coordinatorInit } from "./coordinator-init.ts";
+import { coordinatorInvite } from "./coordinator-invite.ts";
+import { coordinatorStart } from "./coordinator-start.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelVerify } from "./model-verify.ts";
 import { segment } from "./segment.ts";
@@ -11,14 +14,22 @@ import { siteJoin } from "./site-join.ts";
 import { siteApprove, siteReview } from "./site-review.ts";
 import { siteStart } from "./site-start.ts";
 import { siteLog, siteStatus } from "./site-status.ts";
+import { status } from "./status.ts";
 import { studyCheck } from "./study-check.ts";
+import { studyStop, studySubmit } from "./study-submit.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
   segment,
   evaluate,
   cohortMake,
   cohortCheck,
+  coordinatorInit,
+  coordinatorStart,
+  coordinatorInvite,
   studyCheck,
+  studySubmit,
+  studyStop,
+  status,
   siteJoin,
   siteData,
   siteReview,
@@ -31,6 +42,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 
 export const GROUPS: readonly GroupSpec[] = [
   { path: ["cohort"], summary: "Make and check datasets" },
+  { path: ["coordinator"], summary: "Found and run a federation" },
   { path: ["study"], summary: "Check and submit studies" },
   { path: ["site"], summary: "Take part in a federation as a hospital" },
   { path: ["model"], summary: "Check networks" },

@@ -10,8 +10,9 @@ export const studyCheck = defineCommand({
   options: { full: option.flag("print the study with every default filled in") },
   examples: ["consilium study check study.yaml"],
   async run({ args, options }) {
-    const { describeStudy, loadStudyFile, studyHash } = await import("../../study/index.ts");
-    const { study } = await loadStudyFile(args[0]);
+    const { describeStudy, studyHash } = await import("../../study/index.ts");
+    const { openStudyFile } = await import("../open-study.ts");
+    const { study } = await openStudyFile(args[0]);
     const hash = studyHash(study);
     const text = options.full ? JSON.stringify(study, null, 2) : describeStudy(study);
     return { json: { studyHash: hash, study: study as unknown as Json }, text: `${text}\n\nStudy ${hash}` };

@@ -1,0 +1,78 @@
+/** `status`: where the federation is: sites, rounds, Dice so far. */
+import type { Json } from "../../base/index.ts";
+import type { CoordinatorStatus } from "../../coordinator/index.ts";
+import { defineCommand } from "../command.ts";
+import { formatDuration, formatFigure, formatTable } from "../format.ts";
+import { option } from "../options.ts";
+import { short } from "../site-events.ts";
+
+type StudyStatus = NonNullable<CoordinatorStatus["study"]>;
+
+export const status = defineCommand({
+  path: ["status"],
+  summary: "Show a federation's sites, rounds and Dice so far",
+  options: { home: option.requiredText("DIR", "the coordinator's home folder") },
+  examples: ["consilium status --home coordinator"],
+  async run({ options }) {
+    const { adminClient } = await import("../../coordinator/index.ts");
+    const told = await adminClient(options.home).status();
+    return { json: told as unknown as Json, text: describeStatus(told, Date.now()) };
+  },
+});
+
+export function describeStatus(
+  { federation, serving, sites, invitations, study, trouble }: CoordinatorStatus,
+  nowMs: number,
+): string {
+  const open = invitations.filter(({ used, expiresMs }) => !used && expiresMs > nowMs);
+  const sections = [`"${federation.name}" at ${federation.address}, ${serving ? "running" : "not running"}`];
+  if (trouble !== null) sections.push(`Trouble at the coordinator: ${trouble.message}`);
+  sections.push(sites.length === 0 ? "No site has joined yet." : sitesTable(sites, nowMs));
+  if (open.length > 0) sections.push(`Invited, not joined yet: ${open.map(({ siteId }) => siteId).join(", ")}`);
+  sections.push(study === null ? "No study yet." : describeStudy(study));
+  return sections.join("\n\n");
+}
+
+function sitesTable(sites: CoordinatorStatus["sites"], nowMs: number): string {
+  const rows = sites.map(({ id, cases, approved, lastContactMs, activity, stepsDone, stepsTotal }) => [
+    id,
+    cases === null ? null : String(cases.training),
+    cases === null ? null : String(cases.validation),
+    approved === null ? "–" : approved ? "approved" : "refused",
+    stepsTotal ? `${activity} ${stepsDone} of ${stepsTotal}` : (activity ?? "–"),
+    lastContactMs === null ? "never" : `${formatDuration(nowMs - lastContactMs)} ago`,
+  ]);
+  return formatTable(["Site", "Training", "Validation", "Study", "Doing", "Heard"], rows);
+}
+
+function describeStudy({ name, hash, phase, round, roundsInAll, rounds, failures, best, end }: StudyStatus): string {
+  const regions = [...new Set(rounds.flatMap(({ dice }) => Object.keys(dice?.regions ?? {})))];
+  const rows = rounds.map((each) => [
+    String(each.round),
+    String(each.sites.length),
+    formatFigure(weightedLoss(each.sites)),
+    ...regions.map((region) => formatFigure(each.dice?.regions[region]?.dice)),
+    formatFigure(each.dice?.mean),
+    formatDuration(each.seconds * 1000),
+  ]);
+  const troubles = Object.entries(failures).map(
+    ([site, { times, code, hint }]) => `${site} failed ${times} times: ${code}. ${hint}`,
+  );
+  const lines = [`Study "${name}" (${short(hash)}): ${phase}, round ${round} of ${roundsInAll}`, ...troubles];
+  if (rows.length > 0) {
+    const columns = ["Round", "Sites", "Loss", ...regions.map((region) => `Dice ${region}`), "Mean", "Time"];
+    lines.push("", formatTable(columns, rows));
+  }
+  if (best !== null)
+    lines.push(
+      "",
+      `Best so far: round ${best.round}, mean Dice ${formatFigure(best.meanDice)}, model ${short(best.sha256)}`,
+    );
+  if (end?.kind === "failed") lines.push("", `Failed: ${end.reason}`);
+  return lines.join("\n");
+}
+
+function weightedLoss(sites: StudyStatus["rounds"][number]["sites"]): number | null {
+  const weight = sites.reduce((sum, { share }) => sum + share, 0);
+  return weight === 0 ? null : sites.reduce((sum, { share, meanLoss }) => sum + share * meanLoss, 0) / weight;
+}

@@ -1,0 +1,82 @@
+/** What a running coordinator says to its operator: a line for each thing that happened. */
+import { ConsiliumError } from "../base/index.ts";
+import type { CoordinatorNews } from "../coordinator/index.ts";
+import { formatBytes, formatFigure } from "./format.ts";
+import type { Progress } from "./progress.ts";
+import { short } from "./site-events.ts";
+
+export function createCoordinatorTeller(progress: Progress): (news: CoordinatorNews) => void {
+  let phase = "";
+  return (news) => {
+    if (news.kind === "trouble") {
+      const { error } = news;
+      return progress.note(`Trouble: ${error instanceof ConsiliumError ? error.message : String(error)}`);
+    }
+    const line = describeEvent(news.event);
+    if (line !== undefined) progress.note(line);
+    const now = describePhase(news.state);
+    if (now !== phase) progress.note(now);
+    phase = now;
+  };
+}
+
+type Happened = Extract<CoordinatorNews, { kind: "event" }>;
+
+function describeEvent(event: Happened["event"]): string | undefined {
+  switch (event.kind) {
+    case "site-invited":
+      return `${event.siteId} invited`;
+    case "site-enrolled":
+      return `${event.siteId} joined, key ${short(event.keySha256)}`;
+    case "site-reported":
+      return (
+        event.data &&
+        `${event.siteId} has ${event.data.trainingCases} training and ${event.data.validationCases} validation cases`
+      );
+    case "study-submitted":
+      return `Study "${event.study.name}" (${short(event.hash)}) submitted`;
+    case "approval-received":
+      return `${event.siteId} ${event.approved ? "approved" : "refused"} the study${event.reason === "" ? "" : `: ${event.reason}`}`;
+    case "update-received":
+      return `Round ${event.round}: update of ${event.siteId}, ${formatBytes(event.update.bytes)}, ${event.trainingCases} cases, mean loss ${event.meanLoss.toFixed(3)}`;
+    case "evaluation-received":
+      return `Round ${event.round}: ${event.siteId} evaluated ${event.cases} cases`;
+    case "failure-received":
+      return `Round ${event.round}: ${event.siteId} failed (${event.code})`;
+    case "round-aggregated":
+      return `Round ${event.round}: summed, model ${short(event.model.sha256)}`;
+    case "aggregation-failed":
+      return `Round ${event.round}: the sum failed: ${event.reason}`;
+    case "study-stopped":
+      return `Study stopped: ${event.reason}`;
+    case "time-reached":
+    case "coordinator-started":
+      return undefined;
+    default:
+      return event satisfies never;
+  }
+}
+
+function describePhase({ phase, study }: Happened["state"]): string {
+  switch (phase.kind) {
+    case "idle":
+      return "Waiting for a study";
+    case "approving":
+      return "Waiting for the sites' reviewers";
+    case "collecting":
+      return `Round ${phase.round}: sites train`;
+    case "aggregating":
+      return `Round ${phase.round}: summing`;
+    case "evaluating": {
+      return `Round ${phase.round}: sites evaluate`;
+    }
+    case "done": {
+      const mean = study?.rounds.find(({ round }) => round === phase.bestRound)?.evaluation?.meanDice;
+      return `Done. Best model: round ${phase.bestRound}, mean Dice ${formatFigure(mean)}, ${short(phase.best.sha256)}`;
+    }
+    case "failed":
+      return `Failed: ${phase.reason}`;
+    default:
+      return phase satisfies never;
+  }
+}
