@@ -199,7 +199,8 @@ async function endOfLastLine(handle: FileHandle, before: number): Promise<number
   return 0;
 }
 
-async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
+/** Runs what touches the disk. @throws ConsiliumError `disk-full` or `folder-not-writable` */
+export async function guarded<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {

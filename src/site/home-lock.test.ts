@@ -34,9 +34,9 @@ describe("lockHome", () => {
     const lock = await lockHome(home);
     await expect(lockHome(home)).rejects.toMatchObject({ code: "home-locked" });
     expect(await isLocked(home)).toBe(true);
-    await lock.release();
+    lock.release();
     expect(await isLocked(home)).toBe(false);
-    await (await lockHome(home)).release();
+    (await lockHome(home)).release();
   });
 
   it("keeps out another process, and is free as soon as that is killed", async () => {
@@ -44,7 +44,7 @@ describe("lockHome", () => {
     const other = await holder(home);
     await expect(lockHome(home)).rejects.toMatchObject({ code: "home-locked" });
     await other.kill();
-    await (await lockHome(home)).release();
+    (await lockHome(home)).release();
   });
 
   it("refuses a home that is a file", async () => {

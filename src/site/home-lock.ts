@@ -1,66 +1,39 @@
-/**
- * One process at a time works in a home. The lock is SQLite's write lock on an empty file, held in an open
- * transaction: the kernel lets go of it when the process ends, however it ends, so no lock outlives a SIGKILL and
- * none has to be removed by hand. (Node itself offers no file locks; a file with a process id is stale after a crash
- * and wrong once the id is used again.)
- */
+/** One process at a time works in a site's home, by a lock that the kernel lets go of (`lockFolder`). */
 import { mkdir } from "node:fs/promises";
-import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { createClient } from "@libsql/client";
+import { setTimeout as sleep } from "node:timers/promises";
 import { ConsiliumError } from "../base/index.ts";
+import { type FolderLock, lockFolder } from "../protocol/index.ts";
+import { guarded } from "./file-store.ts";
 
-export interface HomeLock {
-  release(): Promise<void>;
-}
+const LOCK_FILE = "site.lock";
+/** A command that only looks whether somebody is at work holds the lock for a moment: that is waited for. */
+const TRIES = 5;
+const TRY_AGAIN_MS = 50;
 
 /** @throws ConsiliumError `home-locked` where another process, or this one, holds it; `folder-not-writable`. */
-export async function lockHome(home: string): Promise<HomeLock> {
-  await mkdir(home, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
-    throw notWritable(cause);
-  });
-  const client = createClient({ url: pathToFileURL(join(resolve(home), "site.lock")).href });
-  try {
-    const transaction = await client.transaction("write");
-    return {
-      async release() {
-        transaction.close();
-        client.close();
-      },
-    };
-  } catch (cause) {
-    client.close();
-    throw (cause as { code?: unknown }).code === "SQLITE_BUSY" ? locked(cause) : notWritable(cause);
+export async function lockHome(home: string): Promise<FolderLock> {
+  await guarded(home, () => mkdir(home, { recursive: true, mode: 0o700 }));
+  for (let tries = 1; ; tries++) {
+    try {
+      return await lockFolder(home, LOCK_FILE, "site");
+    } catch (error) {
+      if (tries >= TRIES || !isLockedError(error)) throw error;
+      await sleep(TRY_AGAIN_MS);
+    }
   }
 }
 
 /** Whether some process works in the home now. */
 export async function isLocked(home: string): Promise<boolean> {
   try {
-    await (await lockHome(home)).release();
+    (await lockFolder(home, LOCK_FILE, "site")).release();
     return false;
   } catch (error) {
-    if (error instanceof ConsiliumError && error.code === "home-locked") return true;
+    if (isLockedError(error)) return true;
     throw error;
   }
 }
 
-function locked(cause: unknown): ConsiliumError {
-  return new ConsiliumError("home-locked", {
-    subject: "the site's home",
-    expected: "no other process at work in it",
-    actual: "one that holds its lock",
-    hint: "Stop the running `consilium site` of this home first, or let it do the work.",
-    cause,
-  });
-}
-
-function notWritable(cause: unknown): ConsiliumError {
-  return new ConsiliumError("folder-not-writable", {
-    subject: "the site's home",
-    expected: "a folder that this account may write to",
-    actual: (cause as { code?: string }).code ?? "a failed write",
-    hint: "Check the folder and its owner.",
-    cause,
-  });
+function isLockedError(error: unknown): boolean {
+  return error instanceof ConsiliumError && error.code === "home-locked";
 }

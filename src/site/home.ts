@@ -93,7 +93,7 @@ export async function readSite(home: string): Promise<Site> {
 export async function openSite(home: string): Promise<OpenSite> {
   const site = await readSite(home);
   const lock = await lockHome(home);
-  return { ...site, close: () => lock.release() };
+  return { ...site, close: async () => lock.release() };
 }
 
 /** A document that the site wrote itself, checked all the same. @throws ConsiliumError `home-invalid` */

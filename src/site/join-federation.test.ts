@@ -137,7 +137,7 @@ describe("joinFederation", () => {
     await expect(joinFederation(await options(coordinator.invitation("upenn")))).rejects.toMatchObject({
       code: "home-locked",
     });
-    await lock.release();
+    lock.release();
     expect(sent).toBe(0);
   });
 });

@@ -50,7 +50,7 @@ export async function joinFederation(options: JoinOptions): Promise<Membership> 
     const enrolment = await enrolBy({ invitation, keyPem, productVersion, nowMs: clock.nowMs() });
     return await keepEnrolment(home, store, invitation, enrolment, clock.nowMs());
   } finally {
-    await lock.release();
+    lock.release();
   }
 }
 

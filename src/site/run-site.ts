@@ -130,7 +130,7 @@ async function attempt(
 ): Promise<Next> {
   const key = workKey(directive);
   const failed = failures.get(key) ?? 0;
-  if (failed >= LIMITS.siteAttempts) return pauseAndAsk(shift, DEFAULT_PAUSE_MS);
+  if (failed >= LIMITS.siteAttempts) return pauseAndAsk(shift, shift.timing.heartbeatMs);
   try {
     const worked = await run();
     if (worked.kind === "withdrawn") {
@@ -140,7 +140,7 @@ async function attempt(
     const { verdict, directive: next } = worked.value;
     await tellVerdict(shift, key.split(" ")[0], verdict);
     if (verdict.outcome === "rejected") throw errorFromRecord(verdict);
-    return onward(shift, directive, next);
+    return await onward(shift, directive, next);
   } catch (error) {
     shift.signal.throwIfAborted();
     if (endsTheShift(error) || !(error instanceof ConsiliumError)) throw error;

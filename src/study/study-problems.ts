@@ -193,7 +193,7 @@ function arrayExpectation(node: SchemaNode): string {
 
 function objectExpectation(node: SchemaNode): string {
   const keys = Object.entries(node.properties ?? {}).map(([key, inner]) =>
-    inner.const === undefined ? key : `${key}: ${String(inner.const)}`,
+    inner.const === undefined ? key : `${key}: ${show(inner.const)}`,
   );
   return keys.length === 0 ? "a section of keys" : `a section with the keys ${keys.join(", ")}`;
 }

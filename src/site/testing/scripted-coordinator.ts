@@ -54,7 +54,7 @@ export interface ScriptedCoordinator {
   /** SHA-256 of every update that was accepted, by "round site". */
   readonly updates: Map<string, string>;
   /** Thrown once each by the next exchanges. */
-  readonly failures: unknown[];
+  readonly failures: (Error | null)[];
   /** Replaces the directive of the moment. */
   override: ((siteId: string, usual: Directive) => Directive) | undefined;
   /** Answers the next update with this, once. */
@@ -82,7 +82,7 @@ export async function scriptedCoordinator(study: Study, sites: readonly string[]
   const received: Received[] = [];
   const bytesIn: Uint8Array[] = [];
   const updates = new Map<string, string>();
-  const failures: unknown[] = [];
+  const failures: (Error | null)[] = [];
   const answered = new Set<string>();
   const collected = new Map<string, UpdateReady>();
   let phase: Phase = "approve";
@@ -261,9 +261,9 @@ function startingModel(): Parameters {
   return parametersFromSafetensors(parametersToSafetensors(start), "start");
 }
 
-function failOnce(failures: unknown[]): void {
+function failOnce(failures: (Error | null)[]): void {
   const failure = failures.shift();
-  if (failure !== undefined && failure !== null) throw failure;
+  if (failure instanceof Error) throw failure;
 }
 
 function refusal(code: ErrorCode): ConsiliumError {
