@@ -32,6 +32,7 @@ export {
 } from "./envelope.ts";
 export { type FederationServer, type FederationServerOptions, startFederationServer } from "./federation-server.ts";
 export { systemCode, writeError } from "./file-errors.ts";
+export { type FolderLock, lockFolder } from "./folder-lock.ts";
 export * from "./gen/consilium/v1/federation_pb.ts";
 export { formatInvitation, type Invitation, parseInvitation } from "./invitation.ts";
 export type { CoordinatorLink, FetchObject, SendObject } from "./link.ts";

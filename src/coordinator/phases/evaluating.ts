@@ -101,7 +101,8 @@ function summarise(study: StudyRecord, phase: Evaluating): RoundEvaluation {
   const sites = Object.keys(phase.evaluations).sort();
   const regions: Record<string, RegionSums> = {};
   for (const region of regionNames) {
-    regions[region] = addUp(sites.flatMap((siteId) => phase.evaluations[siteId].regions[region] ?? []));
+    const told = sites.map((siteId) => phase.evaluations[siteId].regions);
+    regions[region] = addUp(told.flatMap((sums) => (Object.hasOwn(sums, region) ? sums[region] : [])));
   }
   return { sites: phase.evaluations, leftOut: unanswered(study, phase), regions, meanDice: meanDiceOf(regions) };
 }

@@ -1,0 +1,58 @@
+/**
+ * The closed round's updates become the next global model: read from the object store stretch by stretch, summed
+ * exactly, stored under the new model's digest, told to the state machine as an event.
+ *
+ * Repeatable: the same updates give the same bytes, so a coordinator that was killed here does it again.
+ */
+import { aggregateRound, type UpdateSource } from "../aggregation/index.ts";
+import { invariant, LIMITS } from "../base/index.ts";
+import { parametersFromSafetensors, parametersToSafetensors } from "../graph/index.ts";
+import type { RoundAggregated } from "./events.ts";
+import type { ObjectStore } from "./object-store.ts";
+import type { UpdateRecord } from "./records.ts";
+import type { CoordinatorState } from "./state.ts";
+
+/** @throws ConsiliumError `object-missing`, `object-corrupt`, `aggregation-overflow`, `disk-full` */
+export async function aggregate(state: CoordinatorState, store: ObjectStore): Promise<Omit<RoundAggregated, "atMs">> {
+  const { phase, study } = state;
+  invariant(phase.kind === "aggregating" && study !== null, "a round that is closed");
+  const { weightBy, precisionBits } = study.study.aggregation;
+  const sites = Object.keys(phase.updates).sort();
+  for (const siteId of sites) await store.accept(siteId, phase.updates[siteId].sha256);
+  const global = parametersFromSafetensors(
+    await store.readWhole(phase.global.sha256),
+    `global model of round ${phase.round}`,
+  );
+  const updates = sites.map((siteId) => {
+    const update = phase.updates[siteId];
+    return storedUpdate(store, siteId, update, weightBy === "cases" ? update.trainingCases : 1);
+  });
+  const { parameters, totalWeight, shares } = await aggregateRound({ global, updates, precisionBits });
+  const model = await store.put(parametersToSafetensors(parameters));
+  return { kind: "round-aggregated", round: phase.round, model, totalWeight, shares };
+}
+
+function storedUpdate(store: ObjectStore, siteId: string, update: UpdateRecord, weight: number): UpdateSource {
+  const { sha256, bytes } = update;
+  return {
+    siteId,
+    weight,
+    bytes,
+    sha256,
+    chunks: (start, end) => piecesOf(start, end, (at, n) => store.read(sha256, at, n)),
+  };
+}
+
+export async function* piecesOf(
+  start: number,
+  end: number,
+  read: (offset: number, bytes: number) => Promise<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  let offset = start;
+  while (offset < end) {
+    const piece = await read(offset, Math.min(LIMITS.chunkBytes, end - offset));
+    if (piece.length === 0) return;
+    yield piece;
+    offset += piece.length;
+  }
+}

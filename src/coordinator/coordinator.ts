@@ -1,0 +1,287 @@
+/**
+ * A coordinator, opened on its home: the one place where its parts are wired together.
+ *
+ * Invariants: one process at a time has a home open (a lock that the kernel lets go of); whatever killed the process
+ * before, the state is what the journal says, and the duties of that state are taken up at once.
+ */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { type Clock, ConsiliumError, invariant, LIMITS, type Sha256, systemClock } from "../base/index.ts";
+import {
+  checkSiteId,
+  type FederationService,
+  type FolderLock,
+  formatInvitation,
+  lockFolder,
+} from "../protocol/index.ts";
+import { studyHash } from "../study/index.ts";
+import { openContacts } from "./contacts.ts";
+import { createDuties } from "./duties.ts";
+import type { CoordinatorEvent } from "./events.ts";
+import { type Federation, type Home, keepBoundAddress, readHome, renewServerCertificate } from "./home.ts";
+import { type Journal, openJournal } from "./journal.ts";
+import { type Machine, openMachine } from "./machine.ts";
+import { type ObjectStore, openObjectStore } from "./object-store.ts";
+import { bestOf } from "./phases/ending.ts";
+import type { ObjectRef, StudyEnd } from "./records.ts";
+import { openSecrets } from "./secrets.ts";
+import { createService } from "./service.ts";
+import type { CoordinatorState } from "./state.ts";
+import { type CoordinatorStatus, statusOf } from "./status.ts";
+import { type PreparedStudy, type StudyToSubmit, storeStudyObjects } from "./study-objects.ts";
+import type { Verdict } from "./verdict.ts";
+
+const LOCK_FILE = "coordinator.lock";
+const LOCK_PATIENCE_MS = 1_000;
+const LOCK_RETRY_MS = 50;
+
+export interface OpenOptions {
+  readonly home: string;
+  readonly clock?: Clock | undefined;
+  /** Look and write down, but do no work: for a command on the home of a coordinator that is stopped. */
+  readonly dormant?: boolean | undefined;
+}
+
+export type CoordinatorNews =
+  | { readonly kind: "event"; readonly event: CoordinatorEvent; readonly state: CoordinatorState }
+  /** Something went wrong at the coordinator itself; it goes on. */
+  | { readonly kind: "trouble"; readonly error: unknown };
+
+export interface InviteRequest {
+  readonly siteId: string;
+  /** LIMITS.invitationValidHours unless given. */
+  readonly validHours?: number | undefined;
+}
+
+export interface MadeInvitation {
+  readonly siteId: string;
+  readonly expiresMs: number;
+  /** The invitation file's text: hand it to the site by a private way. */
+  readonly text: string;
+}
+
+export interface SubmittedStudy {
+  readonly hash: Sha256;
+  readonly name: string;
+  readonly roster: readonly string[];
+  /** Sites that were invited and have not joined: they take no part in this study. */
+  readonly notJoined: readonly string[];
+}
+
+/** What an ended study leaves: where its models lie. */
+export interface StudyResult {
+  readonly end: StudyEnd;
+  readonly finalModel: (ObjectRef & { readonly path: string; readonly round: number }) | null;
+  readonly bestModel: (ObjectRef & { readonly path: string; readonly round: number }) | null;
+}
+
+export interface Coordinator {
+  readonly service: FederationService;
+  federation(): Federation;
+  state(): CoordinatorState;
+  status(): CoordinatorStatus;
+  /** @throws ConsiliumError `message-invalid` for the site's name, `limit-exceeded`, `disk-full` */
+  invite(request: InviteRequest): Promise<MadeInvitation>;
+  /** @throws ConsiliumError `study-refused`, `study-invalid`, `quorum-not-reached`, `site-unknown`, `disk-full` */
+  submitStudy(study: StudyToSubmit): Promise<SubmittedStudy>;
+  submitPrepared(study: PreparedStudy): Promise<SubmittedStudy>;
+  stopStudy(reason: string): Promise<void>;
+  /** Hears of everything from now on; returns how to stop listening. */
+  onNews(listener: (news: CoordinatorNews) => void): () => void;
+  /** The end of the study underway, or undefined while it goes on. */
+  result(): StudyResult | undefined;
+  /** Resolves when the study underway ends; at once where it has. */
+  waitForStudyEnd(signal?: AbortSignal): Promise<StudyResult>;
+  /** Where an object lies on disk. */
+  objectPath(sha256: Sha256): string;
+  /** Looks at the clock now: for clocks that move by hand. */
+  tick(): Promise<void>;
+  /** Ends what runs, closes the journal, lets go of the home. */
+  close(): Promise<void>;
+  /** For the server: what it listens with, and the address that it got. */
+  readonly serving: {
+    home(): Home;
+    begin(boundAddress: string): Promise<void>;
+    end(): void;
+    readonly clock: Clock;
+  };
+}
+
+/** @throws ConsiliumError `home-invalid`, `home-locked`, `journal-corrupt`, `folder-not-writable` */
+export async function openCoordinator(options: OpenOptions): Promise<Coordinator> {
+  const { home: folder, clock = systemClock } = options;
+  const home = await readHome(folder);
+  const lock = await lockHome(folder, options.dormant ? 0 : LOCK_PATIENCE_MS);
+  try {
+    const renewed = await renewServerCertificate(home, clock.nowMs());
+    const store = await openStore(folder);
+    const journal = await openJournal(join(folder, "journal.db"));
+    try {
+      return await wire({ home: renewed, clock, store, journal, lock, dormant: options.dormant ?? false });
+    } catch (error) {
+      journal.close();
+      throw error;
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** The home's object store; whole objects may be added by several processes at a time. */
+export async function openStore(folder: string): Promise<ObjectStore> {
+  return openObjectStore(join(folder, "objects"));
+}
+
+interface Parts {
+  readonly home: Home;
+  readonly clock: Clock;
+  readonly store: ObjectStore;
+  readonly journal: Journal;
+  readonly lock: FolderLock;
+  readonly dormant: boolean;
+}
+
+/** A command may hold the lock for a moment; a coordinator that starts waits so long and no longer. */
+async function lockHome(folder: string, patienceMs: number): Promise<FolderLock> {
+  for (let waitedMs = 0; ; waitedMs += LOCK_RETRY_MS) {
+    try {
+      return await lockFolder(folder, LOCK_FILE, "coordinator");
+    } catch (error) {
+      const busy = error instanceof ConsiliumError && error.code === "home-locked";
+      if (!busy || waitedMs >= patienceMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOCK_RETRY_MS));
+    }
+  }
+}
+
+async function wire({ home: opened, clock, store, journal, lock, dormant }: Parts): Promise<Coordinator> {
+  let home = opened;
+  let serving = false;
+  let trouble: CoordinatorStatus["trouble"] = null;
+  const listeners = new Set<(news: CoordinatorNews) => void>();
+  const tell = (news: CoordinatorNews): void => {
+    for (const listener of [...listeners]) {
+      try {
+        listener(news);
+      } catch {
+        // A listener's own fault: the federation goes on.
+      }
+    }
+  };
+  const tellTrouble = (error: unknown): void => {
+    trouble = { message: error instanceof Error ? error.message : String(error), atMs: clock.nowMs() };
+    tell({ kind: "trouble", error });
+  };
+  const machineOf = (): Machine => {
+    invariant(machine !== undefined, "a machine that is open");
+    return machine;
+  };
+  let machine: Machine | undefined;
+  const duties = createDuties({ machine: machineOf, store, clock, trouble: tellTrouble });
+  const secrets = await openSecrets(home.folder);
+  const contacts = await openContacts(journal);
+  machine = await openMachine(journal, {
+    taken: (event, state) => tell({ kind: "event", event, state }),
+    due: (effects) => dormant || duties.start(effects),
+  });
+  if (!dormant) {
+    await machine.take({ kind: "coordinator-started", atMs: clock.nowMs() });
+    duties.start(machine.duties());
+  }
+
+  const take = async (event: CoordinatorEvent): Promise<void> => accepted(await machineOf().take(event));
+  const submitPrepared = async (prepared: PreparedStudy): Promise<SubmittedStudy> => {
+    const hash = studyHash(prepared.study);
+    await take({ kind: "study-submitted", hash, ...prepared, atMs: clock.nowMs() });
+    return submittedStudy(machineOf().state(), hash);
+  };
+  return {
+    service: createService({ machine: machineOf, secrets, store, contacts, home: () => home, clock }),
+    federation: () => home,
+    state: () => machineOf().state(),
+    status: () => statusOf({ federation: home, state: machineOf().state(), contacts, serving, trouble }),
+    async invite({ siteId, validHours = LIMITS.invitationValidHours }) {
+      checkSiteId(siteId);
+      const nowMs = clock.nowMs();
+      const expiresMs = nowMs + validHours * 3_600_000;
+      const invitationId = randomBytes(16).toString("hex");
+      const secret = await secrets.create(invitationId, expiresMs, nowMs);
+      await take({ kind: "site-invited", invitationId, siteId, expiresMs, atMs: nowMs });
+      const { name, address, id } = home;
+      const facts = { federation: name, address, caFingerprint: id, invitationId, siteId, secret, expiresMs };
+      return { siteId, expiresMs, text: formatInvitation(facts) };
+    },
+    submitStudy: async (study) => submitPrepared(await storeStudyObjects(study, store)),
+    submitPrepared,
+    stopStudy: (reason) => take({ kind: "study-stopped", reason, atMs: clock.nowMs() }),
+    onNews(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    result: () => resultOf(machineOf().state(), store),
+    waitForStudyEnd: (signal) =>
+      new Promise((resolve, reject) => {
+        const check = (): void => {
+          const result = resultOf(machineOf().state(), store);
+          if (result === undefined) return;
+          listeners.delete(check);
+          resolve(result);
+        };
+        listeners.add(check);
+        signal?.addEventListener("abort", () => {
+          listeners.delete(check);
+          reject(signal.reason as Error);
+        });
+        check();
+      }),
+    objectPath: (sha256) => store.pathOf(sha256),
+    tick: () => duties.tick(),
+    async close() {
+      await duties.stop();
+      await machineOf().idle();
+      journal.close();
+      lock.release();
+    },
+    serving: {
+      home: () => home,
+      clock,
+      async begin(boundAddress) {
+        home = await keepBoundAddress(home, boundAddress);
+        serving = true;
+      },
+      end() {
+        serving = false;
+      },
+    },
+  };
+}
+
+function accepted(verdict: Verdict): void {
+  if (verdict.outcome !== "accepted") throw verdict.error;
+}
+
+function submittedStudy({ study, invitations, sites }: CoordinatorState, hash: Sha256): SubmittedStudy {
+  invariant(study?.hash === hash, "the study that was submitted");
+  const open = Object.values(invitations).filter(({ siteId }) => !(siteId in sites));
+  return {
+    hash,
+    name: study.study.name,
+    roster: study.roster.map(({ siteId }) => siteId),
+    notJoined: [...new Set(open.map(({ siteId }) => siteId))].sort(),
+  };
+}
+
+function resultOf({ phase, study }: CoordinatorState, store: ObjectStore): StudyResult | undefined {
+  const located = (object: ObjectRef, round: number) => ({ ...object, round, path: store.pathOf(object.sha256) });
+  if (phase.kind === "failed") {
+    const best = bestOf(study?.rounds ?? []);
+    return { end: phase, finalModel: null, bestModel: best ? located(best.model, best.round) : null };
+  }
+  if (phase.kind !== "done") return undefined;
+  return {
+    end: phase,
+    finalModel: located(phase.final, phase.finalRound),
+    bestModel: located(phase.best, phase.bestRound),
+  };
+}

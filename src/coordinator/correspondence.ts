@@ -1,0 +1,146 @@
+/**
+ * Letters in, letters out: a site's envelope is verified, its number made durable, its message taken, and the answer
+ * signed with the verdict and with what the site is to do now.
+ *
+ * Invariants
+ * - The caller's certificate, the envelope's sender and the enrolled key are one and the same.
+ * - A number is on disk before its message has any effect, so a replay is refused after any restart.
+ * - An update is looked at (length, digest, range of every coordinate) before the state machine counts it.
+ * - What is wrong with a message is a verdict, signed; what is wrong at this end (a full disk) is an error, after which
+ *   the same message may be sent again under a new number.
+ */
+import { createPrivateKey, type KeyObject } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { type Clock, ConsiliumError, type ErrorCode, type Sha256 } from "../base/index.ts";
+import {
+  CoordinatorMessageSchema,
+  certificateToDer,
+  openEnvelope,
+  type Peer,
+  readCertificate,
+  readHeader,
+  readSiteMessage,
+  type SignedEnvelope,
+  sealAnswer,
+} from "../protocol/index.ts";
+import type { Contacts } from "./contacts.ts";
+import { directiveFor } from "./directive.ts";
+import type { SiteEventKind } from "./events.ts";
+import type { Home } from "./home.ts";
+import { inspectUpdate } from "./inspect-update.ts";
+import type { Machine } from "./machine.ts";
+import type { ObjectStore } from "./object-store.ts";
+import type { SiteRecord } from "./records.ts";
+import { evidenceOf, type ReadMessage, readMessage } from "./site-messages.ts";
+import type { Verdict } from "./verdict.ts";
+
+export interface CorrespondenceOptions {
+  readonly machine: () => Machine;
+  readonly store: ObjectStore;
+  readonly contacts: Contacts;
+  readonly home: () => Home;
+  readonly clock: Clock;
+}
+
+export type Correspondence = (peer: Peer, envelope: SignedEnvelope) => Promise<SignedEnvelope>;
+
+/** Faults of this end: the site is not to take them for a verdict on its message. */
+const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["disk-full", "folder-not-writable", "internal"]);
+
+export function createCorrespondence(options: CorrespondenceOptions): Correspondence {
+  const { machine, store, contacts, home, clock } = options;
+  const keys = new Map<Sha256, KeyObject>();
+  const signer = signerOf(home);
+
+  function publicKeyOf({ keySha256, certificatePem }: SiteRecord): KeyObject {
+    const known = keys.get(keySha256) ?? readCertificate(certificatePem).publicKey;
+    keys.set(keySha256, known);
+    return known;
+  }
+  async function admit(site: SiteRecord, envelope: SignedEnvelope): Promise<void> {
+    const { siteId, keySha256 } = site;
+    await contacts.exclusively(keySha256, async (afterSequence) => {
+      const expected = {
+        sender: siteId,
+        publicKey: publicKeyOf(site),
+        ...(afterSequence !== undefined && { afterSequence }),
+      };
+      const { sequence } = openEnvelope(envelope, expected);
+      return { keySha256, sequence, atMs: clock.nowMs() };
+    });
+  }
+  async function take(message: ReadMessage, siteId: string): Promise<Verdict> {
+    if (message.kind === "event") return takeEvent(message.event);
+    contacts.active(siteId, message.activity);
+    await machine().take(message.report);
+    return { outcome: "accepted" };
+  }
+  async function takeEvent(event: SiteEventKind): Promise<Verdict> {
+    const { study } = machine().state();
+    if (event.kind === "update-received" && study !== null) {
+      const first = machine().wouldTake(event);
+      if (first.outcome !== "accepted") return first;
+      await inspectUpdate(store, study, event);
+    }
+    return machine().take(event);
+  }
+  async function judged(envelope: SignedEnvelope, siteId: string, studyHash: string): Promise<Verdict> {
+    try {
+      const origin = { siteId, studyHash, atMs: clock.nowMs(), evidence: evidenceOf(envelope) };
+      return await take(readMessage(readSiteMessage(envelope), origin), siteId);
+    } catch (error) {
+      if (!(error instanceof ConsiliumError) || OWN_FAULTS.has(error.code)) throw error;
+      return { outcome: "rejected", error };
+    }
+  }
+  return async (peer, envelope) => {
+    const { studyHash } = readHeader(envelope);
+    const site = knownSite(machine().state().sites[peer.siteId], peer);
+    await admit(site, envelope);
+    const verdict = await judged(envelope, site.siteId, studyHash);
+    const state = machine().state();
+    return sealAnswer({
+      request: envelope,
+      studyHash: state.study?.hash ?? "",
+      timeMs: clock.nowMs(),
+      ...signer(),
+      answer: create(CoordinatorMessageSchema, {
+        verdict: { outcome: verdict.outcome, ...("error" in verdict && verdict.error.toJSON()) },
+        directive: directiveFor(state, site.siteId, clock.nowMs()),
+      }),
+    });
+  };
+}
+
+/** The present certificate and key, read again only where the certificate was renewed. */
+function signerOf(home: () => Home): () => { readonly key: KeyObject; readonly certificateDer: Uint8Array } {
+  let of = "";
+  let signer: { key: KeyObject; certificateDer: Uint8Array } | undefined;
+  return () => {
+    const { certificatePem, keyPem } = home().server;
+    if (signer === undefined || of !== certificatePem) {
+      signer = { key: createPrivateKey(keyPem), certificateDer: certificateToDer(certificatePem) };
+      of = certificatePem;
+    }
+    return signer;
+  };
+}
+
+/** @throws ConsiliumError `site-unknown`, `certificate-untrusted` */
+export function knownSite(site: SiteRecord | undefined, peer: Peer): SiteRecord {
+  if (site === undefined) {
+    throw new ConsiliumError("site-unknown", {
+      subject: `site ${peer.siteId}`,
+      expected: "a site that was invited and has joined",
+      actual: "another",
+      hint: "Join the federation first, with an invitation: `consilium site join`.",
+    });
+  }
+  if (site.keySha256 === peer.keySha256) return site;
+  throw new ConsiliumError("certificate-untrusted", {
+    subject: `site ${peer.siteId}`,
+    expected: "the certificate with which the site joined last",
+    actual: "one before it",
+    hint: "The site has joined anew since: use that home, or ask the study lead for a new invitation.",
+  });
+}

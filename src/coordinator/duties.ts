@@ -1,0 +1,133 @@
+/**
+ * What the state asks for, done: sums, alarms, removals. Nothing here decides anything; results come back as events.
+ *
+ * Invariants: one aggregation at a time; what fails for want of room or for a passing trouble of the disk is tried
+ * again until it succeeds, and told meanwhile; anything else that fails becomes an event that fails the study in words.
+ */
+import { type Clock, ConsiliumError, type ErrorCode } from "../base/index.ts";
+import { systemCode } from "../protocol/index.ts";
+import { aggregate } from "./aggregate.ts";
+import type { CoordinatorEvent } from "./events.ts";
+import type { Machine } from "./machine.ts";
+import type { ObjectStore } from "./object-store.ts";
+import { obsoleteObjects } from "./objects-in-use.ts";
+import type { Effect } from "./step.ts";
+
+/** Longest delay that a timer of node takes. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+const RETRY_MS = 5_000;
+const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["disk-full", "folder-not-writable"]);
+
+export interface DutiesOptions {
+  readonly machine: () => Machine;
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly trouble: (error: unknown) => void;
+}
+
+export interface Duties {
+  start(effects: readonly Effect[]): void;
+  /** Looks at the clock: for clocks that move by hand. */
+  tick(): Promise<void>;
+  /** Resolves once nothing runs any more; nothing new begins. */
+  stop(): Promise<void>;
+}
+
+function mayPass(error: unknown): boolean {
+  return error instanceof ConsiliumError ? PASSING.has(error.code) : systemCode(error) !== undefined;
+}
+
+function inWords(error: unknown): { readonly code: ErrorCode; readonly reason: string } {
+  if (!(error instanceof ConsiliumError))
+    return { code: "internal", reason: "a defect of the coordinator; see its log" };
+  const { code, subject, expected, actual } = error;
+  return { code, reason: `${subject}: expected ${expected}, got ${actual}` };
+}
+
+export function createDuties({ machine, store, clock, trouble }: DutiesOptions): Duties {
+  const running = new Set<Promise<void>>();
+  const timers = new Set<NodeJS.Timeout>();
+  const removed = new Set<string>();
+  let alarm: NodeJS.Timeout | undefined;
+  let stopped = false;
+
+  function run(work: () => Promise<unknown>): void {
+    const done: Promise<void> = work()
+      .then(() => undefined, trouble)
+      .finally(() => running.delete(done));
+    running.add(done);
+  }
+  function later(delayMs: number, work: () => void): NodeJS.Timeout {
+    const timer = setTimeout(() => {
+      timers.delete(timer);
+      if (!stopped) work();
+    }, delayMs);
+    timer.unref();
+    timers.add(timer);
+    return timer;
+  }
+  async function tell(event: CoordinatorEvent): Promise<void> {
+    try {
+      await machine().take(event);
+    } catch (error) {
+      trouble(error);
+      later(RETRY_MS, () => run(() => tell(event)));
+    }
+  }
+  async function sumUp(round: number): Promise<void> {
+    const state = machine().state();
+    if (stopped || state.phase.kind !== "aggregating" || state.phase.round !== round) return;
+    try {
+      const result = await aggregate(state, store);
+      await tell({ ...result, atMs: clock.nowMs() });
+    } catch (error) {
+      trouble(error);
+      if (mayPass(error)) later(RETRY_MS, () => run(() => sumUp(round)));
+      else await tell({ kind: "aggregation-failed", round, ...inWords(error), atMs: clock.nowMs() });
+    }
+  }
+  async function prune(): Promise<void> {
+    const { phase } = machine().state();
+    for (const object of obsoleteObjects(machine().state())) {
+      if (removed.has(object)) continue;
+      await store.remove(object);
+      removed.add(object);
+    }
+    if (phase.kind === "done" || phase.kind === "failed") await store.dropAllIncoming();
+  }
+  function setAlarm(atMs: number): void {
+    clearTimeout(alarm);
+    if (alarm) timers.delete(alarm);
+    const delayMs = Math.min(LONGEST_TIMER_MS, Math.max(0, atMs - clock.nowMs()));
+    alarm = later(delayMs, () => {
+      if (clock.nowMs() < atMs) setAlarm(atMs);
+      else run(() => tell({ kind: "time-reached", atMs: clock.nowMs() }));
+    });
+  }
+  return {
+    start(effects) {
+      if (stopped) return;
+      for (const effect of effects) {
+        switch (effect.kind) {
+          case "aggregate":
+            run(() => sumUp(effect.round));
+            break;
+          case "alarm":
+            setAlarm(effect.atMs);
+            break;
+          case "prune":
+            run(prune);
+            break;
+          default:
+            effect satisfies never;
+        }
+      }
+    },
+    tick: () => tell({ kind: "time-reached", atMs: clock.nowMs() }),
+    async stop() {
+      stopped = true;
+      for (const timer of timers) clearTimeout(timer);
+      await Promise.all(running);
+    },
+  };
+}

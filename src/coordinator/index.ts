@@ -1,0 +1,25 @@
+export { type AdminClient, adminClient } from "./admin-client.ts";
+export {
+  type Coordinator,
+  type CoordinatorNews,
+  type InviteRequest,
+  type MadeInvitation,
+  type OpenOptions,
+  openCoordinator,
+  type StudyResult,
+  type SubmittedStudy,
+} from "./coordinator.ts";
+export type { CoordinatorEvent } from "./events.ts";
+export { type Federation, type InitOptions, initCoordinator } from "./home.ts";
+export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
+export { type CoordinatorServer, startServer } from "./server.ts";
+export type { CoordinatorState, Phase } from "./state.ts";
+export type {
+  CoordinatorStatus,
+  FigureStatus,
+  RoundSiteStatus,
+  RoundStatus,
+  SiteStatus,
+  StudyStatus,
+} from "./status.ts";
+export type { StudyToSubmit } from "./study-objects.ts";

@@ -1,0 +1,322 @@
+/**
+ * Large objects in a folder, by their SHA-256: models, updates, network files.
+ *
+ * `objects/<first two digits>/<digest>` holds whole objects; `objects/incoming/<site>/<digest>` what a site sends,
+ * `.part` while it is not whole.
+ *
+ * Invariants
+ * - A file under its digest is whole, verified and synced: it gets that name by a rename at the very end.
+ * - A site has at most one object in `incoming`; a new one takes the place of the old, so no site can fill the disk.
+ * - A failed write says so (`disk-full`, `folder-not-writable`) and leaves what was there before.
+ */
+import { createHash, type Hash, randomUUID } from "node:crypto";
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ConsiliumError, LIMITS, type Sha256, sha256 as sha256Of } from "../base/index.ts";
+import { syncFolder, systemCode, writeAll, writeError } from "../protocol/index.ts";
+import type { ObjectRef } from "./records.ts";
+
+const INCOMING = "incoming";
+
+export interface IncomingPiece {
+  readonly siteId: string;
+  readonly sha256: Sha256;
+  readonly offset: number;
+  readonly totalBytes: number;
+  readonly bytes: Uint8Array;
+}
+
+/** An object that can be read in pieces. */
+export interface Upload {
+  readonly bytes: number;
+  read(offset: number, bytes: number): Promise<Uint8Array>;
+}
+
+export interface ObjectStore {
+  put(bytes: Uint8Array): Promise<ObjectRef>;
+  /** Bytes of a whole object, or undefined. */
+  sizeOf(sha256: Sha256): Promise<number | undefined>;
+  /** @throws ConsiliumError `object-missing` */
+  read(sha256: Sha256, offset: number, bytes: number): Promise<Uint8Array>;
+  /** @throws ConsiliumError `object-missing`, or `object-corrupt` where the disk changed it. */
+  readWhole(sha256: Sha256): Promise<Uint8Array>;
+  pathOf(sha256: Sha256): string;
+  remove(sha256: Sha256): Promise<void>;
+  /** Bytes of a site's upload that are held; all of them once it is whole. */
+  heldBytes(siteId: string, sha256: Sha256): Promise<number>;
+  /** Adds a piece where the last one ended; returns the bytes held now. The last piece verifies the whole. */
+  addPiece(piece: IncomingPiece): Promise<number>;
+  /** A whole upload to be read, accepted already or not; undefined where it is not whole. */
+  openUpload(siteId: string, sha256: Sha256): Promise<Upload | undefined>;
+  /** Makes a site's whole upload an object. */
+  accept(siteId: string, sha256: Sha256): Promise<void>;
+  /** Forgets what sites sent and nothing used. */
+  dropAllIncoming(): Promise<void>;
+}
+
+/** @param folder is made where it does not exist */
+export async function openObjectStore(folder: string): Promise<ObjectStore> {
+  await writing("object store", () => mkdir(join(folder, INCOMING), { recursive: true, mode: 0o700 }));
+  const { heldBytes, ...incoming } = openIncoming(join(folder, INCOMING));
+  const pathOf = (sha256: Sha256): string => join(folder, sha256.slice(0, 2), sha256);
+  return {
+    addPiece: incoming.addPiece,
+    dropAllIncoming: incoming.dropAllIncoming,
+    pathOf,
+    sizeOf: (sha256) => sizeOf(pathOf(sha256)),
+    async put(bytes) {
+      const sha256 = sha256Of(bytes);
+      const path = pathOf(sha256);
+      if ((await sizeOf(path)) !== bytes.length) await writing(nameOf(sha256), () => writeWhole(path, bytes));
+      return { sha256, bytes: bytes.length };
+    },
+    read: (sha256, offset, bytes) => readPiece(pathOf(sha256), sha256, offset, bytes),
+    async readWhole(sha256) {
+      const bytes = await reading(sha256, () => readFile(pathOf(sha256)));
+      if (sha256Of(bytes) !== sha256) throw corrupt(sha256, sha256Of(bytes));
+      return bytes;
+    },
+    async remove(sha256) {
+      await rm(pathOf(sha256), { force: true });
+    },
+    async heldBytes(siteId, sha256) {
+      return (await sizeOf(pathOf(sha256))) ?? heldBytes(siteId, sha256);
+    },
+    async openUpload(siteId, sha256) {
+      for (const path of [incoming.wholePath(siteId, sha256), pathOf(sha256)]) {
+        const bytes = await sizeOf(path);
+        if (bytes !== undefined) return { bytes, read: (offset, count) => readPiece(path, sha256, offset, count) };
+      }
+      return undefined;
+    },
+    async accept(siteId, sha256) {
+      const from = incoming.wholePath(siteId, sha256);
+      const path = pathOf(sha256);
+      if ((await sizeOf(from)) === undefined) {
+        if ((await sizeOf(path)) === undefined) throw missing(sha256);
+        return;
+      }
+      await writing(nameOf(sha256), async () => {
+        await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+        await rename(from, path);
+        await syncFolder(dirname(path));
+      });
+    },
+  };
+}
+
+interface Incoming extends Pick<ObjectStore, "heldBytes" | "addPiece" | "dropAllIncoming"> {
+  /** Where a whole upload lies until it is accepted. */
+  wholePath(siteId: string, sha256: Sha256): string;
+}
+
+interface Running {
+  readonly sha256: Sha256;
+  readonly hash: Hash;
+  held: number;
+}
+
+/** Uploads in progress. The running hash spares a second reading; after a restart it is made anew from the file. */
+function openIncoming(folder: string): Incoming {
+  const running = new Map<string, Running>();
+  const busy = new Set<string>();
+  const wholePath = (siteId: string, sha256: Sha256): string => join(folder, siteId, sha256);
+  const partPath = (siteId: string, sha256: Sha256): string => `${wholePath(siteId, sha256)}.part`;
+
+  async function addPiece(piece: IncomingPiece): Promise<number> {
+    const { siteId, sha256, offset, totalBytes, bytes } = piece;
+    const part = partPath(siteId, sha256);
+    const whole = wholePath(siteId, sha256);
+    if ((await sizeOf(whole)) === totalBytes) return totalBytes;
+    const upload = await runningOf(siteId, sha256);
+    if (upload.held !== offset) throw outOfOrder(sha256, upload.held, offset);
+    await writing(nameOf(sha256), async () => {
+      const file = await open(part, "r+");
+      try {
+        await writeAll(file, bytes, offset);
+        if (offset + bytes.length === totalBytes) await file.sync();
+      } finally {
+        await file.close();
+      }
+    }).catch((error: unknown) => {
+      // Part of the piece may be on disk: what is held is counted anew from the file, up to the last whole piece.
+      running.delete(siteId);
+      throw error;
+    });
+    upload.hash.update(bytes);
+    upload.held += bytes.length;
+    if (upload.held < totalBytes) return upload.held;
+    running.delete(siteId);
+    const digest = upload.hash.digest("hex");
+    if (digest !== sha256) {
+      await rm(part, { force: true });
+      throw corrupt(sha256, digest);
+    }
+    await writing(nameOf(sha256), async () => {
+      await rename(part, whole);
+      await syncFolder(dirname(whole));
+    });
+    return totalBytes;
+  }
+
+  async function runningOf(siteId: string, sha256: Sha256): Promise<Running> {
+    const known = running.get(siteId);
+    if (known?.sha256 === sha256) return known;
+    await dropOthers(siteId, sha256);
+    const part = partPath(siteId, sha256);
+    const started = await writing(nameOf(sha256), async () => {
+      await mkdir(dirname(part), { recursive: true, mode: 0o700 });
+      const file = await open(part, "a");
+      await file.close();
+      return hashOfFile(part);
+    });
+    const upload = { sha256, ...started };
+    running.set(siteId, upload);
+    return upload;
+  }
+
+  async function dropOthers(siteId: string, sha256: Sha256): Promise<void> {
+    for (const name of await namesIn(join(folder, siteId))) {
+      if (!name.startsWith(sha256)) await rm(join(folder, siteId, name), { force: true });
+    }
+  }
+
+  return {
+    wholePath,
+    async addPiece(piece) {
+      if (busy.has(piece.siteId)) throw outOfOrder(piece.sha256, Number.NaN, piece.offset);
+      busy.add(piece.siteId);
+      try {
+        return await addPiece(piece);
+      } finally {
+        busy.delete(piece.siteId);
+      }
+    },
+    async heldBytes(siteId, sha256) {
+      const whole = await sizeOf(wholePath(siteId, sha256));
+      return whole ?? (await sizeOf(partPath(siteId, sha256))) ?? 0;
+    },
+    async dropAllIncoming() {
+      running.clear();
+      for (const siteId of await namesIn(folder)) await rm(join(folder, siteId), { recursive: true, force: true });
+    },
+  };
+}
+
+async function hashOfFile(path: string): Promise<{ hash: Hash; held: number }> {
+  const hash = createHash("sha256");
+  const file = await open(path, "r");
+  try {
+    const buffer = new Uint8Array(LIMITS.chunkBytes);
+    let held = 0;
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, held);
+      if (bytesRead === 0) return { hash, held };
+      hash.update(buffer.subarray(0, bytesRead));
+      held += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const temporary = `${path}.${randomUUID()}.part`;
+  try {
+    const file = await open(temporary, "wx", 0o600);
+    try {
+      await writeAll(file, bytes, 0);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+}
+
+async function readPiece(path: string, sha256: Sha256, offset: number, bytes: number): Promise<Uint8Array> {
+  return reading(sha256, async () => {
+    const file = await open(path, "r");
+    try {
+      const piece = new Uint8Array(bytes);
+      let filled = 0;
+      while (filled < bytes) {
+        const { bytesRead } = await file.read(piece, filled, bytes - filled, offset + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return piece.subarray(0, filled);
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch {
+    return undefined;
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch {
+    return [];
+  }
+}
+
+async function writing<T>(subject: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw writeError(error, subject);
+  }
+}
+
+async function reading<T>(sha256: Sha256, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") throw missing(sha256);
+    throw error;
+  }
+}
+
+function nameOf(sha256: Sha256): string {
+  return `object ${sha256.slice(0, 12)} at the coordinator`;
+}
+
+function missing(sha256: Sha256): ConsiliumError {
+  return new ConsiliumError("object-missing", {
+    subject: nameOf(sha256),
+    expected: "it in the object store",
+    actual: "nothing there",
+    hint: "Send it before it is announced; an older one may have been removed by the study's `retain`.",
+  });
+}
+
+function corrupt(sha256: Sha256, actual: string): ConsiliumError {
+  return new ConsiliumError("object-corrupt", {
+    subject: nameOf(sha256),
+    expected: `bytes of SHA-256 ${sha256}`,
+    actual,
+    hint: "What was held of it is dropped: send it again from its start.",
+  });
+}
+
+function outOfOrder(sha256: Sha256, held: number, offset: number): ConsiliumError {
+  return new ConsiliumError("object-refused", {
+    subject: nameOf(sha256),
+    expected: Number.isNaN(held) ? "one piece at a time" : `a piece at ${held}`,
+    actual: `one at ${offset}`,
+    hint: "Ask how much is held and go on from there.",
+  });
+}

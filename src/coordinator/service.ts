@@ -1,0 +1,67 @@
+/** The coordinator as sites meet it: enrolment, letters, and the objects that the study's state lets each of them move. */
+import { ConsiliumError, type Sha256 } from "../base/index.ts";
+import type { FederationService, Peer } from "../protocol/index.ts";
+import { type CorrespondenceOptions, createCorrespondence, knownSite } from "./correspondence.ts";
+import { type EnrollingOptions, enrolSiteByInvitation } from "./enrolling.ts";
+import { readableObjects } from "./objects-in-use.ts";
+import { updateBytes } from "./phases/collecting.ts";
+import { type CoordinatorState, isParticipant } from "./state.ts";
+
+export type ServiceOptions = CorrespondenceOptions & EnrollingOptions;
+
+export function createService(options: ServiceOptions): FederationService {
+  const { machine, store } = options;
+  const correspond = createCorrespondence(options);
+
+  function stateFor(peer: Peer): CoordinatorState {
+    const state = machine().state();
+    knownSite(state.sites[peer.siteId], peer);
+    return state;
+  }
+  return {
+    enrol: (request) => enrolSiteByInvitation(request, options),
+    exchange: correspond,
+    async readObject(peer, { sha256, offset, bytes }) {
+      const state = stateFor(peer);
+      const size = isParticipant(state, peer.siteId) ? readableObjects(state).get(sha256) : undefined;
+      if (size === undefined)
+        throw refused(sha256, "a model of the study that this site takes part in", "another object");
+      if (offset >= size) return new Uint8Array();
+      return store.read(sha256, offset, Math.min(bytes, size - offset));
+    },
+    async heldBytes(peer, { sha256, totalBytes }) {
+      const state = stateFor(peer);
+      const counted = "updates" in state.phase && state.phase.updates[peer.siteId]?.sha256 === sha256;
+      if (!counted) checkAwaited(state, peer.siteId, sha256, totalBytes);
+      return store.heldBytes(peer.siteId, sha256);
+    },
+    async writeObject(peer, { sha256, offset, totalBytes, bytes }) {
+      checkAwaited(stateFor(peer), peer.siteId, sha256, totalBytes);
+      return store.addPiece({ siteId: peer.siteId, sha256, offset, totalBytes, bytes });
+    },
+  };
+}
+
+/** @throws ConsiliumError `object-refused` where no update is awaited of this site, `update-shape` for its length */
+function checkAwaited(state: CoordinatorState, siteId: string, sha256: Sha256, totalBytes: number): void {
+  const { phase, study } = state;
+  const awaited = phase.kind === "collecting" && isParticipant(state, siteId) && !(siteId in phase.updates);
+  if (!awaited) throw refused(sha256, "no upload now", "one");
+  const wanted = updateBytes(study);
+  if (totalBytes === wanted) return;
+  throw new ConsiliumError("update-shape", {
+    subject: `update of ${siteId}`,
+    expected: `${wanted} bytes, 4 for each of ${study?.parameterCount} parameters`,
+    actual: `${totalBytes} bytes`,
+    hint: "Train from the model of this round and send one int32 for each of its elements.",
+  });
+}
+
+function refused(sha256: Sha256, expected: string, actual: string): ConsiliumError {
+  return new ConsiliumError("object-refused", {
+    subject: `object ${sha256.slice(0, 12)}`,
+    expected,
+    actual,
+    hint: "Ask for the next order, and move what it names.",
+  });
+}

@@ -1,0 +1,225 @@
+/**
+ * A site's signed message as an event: every number in its range, every text within its limit, or refused.
+ * What passes here is plain JSON, so the journal can hold it and the state machine needs no second look.
+ */
+import { ConsiliumError, canonicalJson, isSha256, type Json, LIMITS, sha256 } from "../base/index.ts";
+import type {
+  Approval,
+  EvaluationReady,
+  Poll,
+  RegionFigures,
+  SignedEnvelope,
+  SiteFailure,
+  SiteMessage,
+  UpdateReady,
+} from "../protocol/index.ts";
+import type { SiteEventKind, SiteReported } from "./events.ts";
+import type { Evidence, RegionSums } from "./records.ts";
+
+export interface Origin {
+  readonly siteId: string;
+  /** As the envelope's header says. */
+  readonly studyHash: string;
+  readonly atMs: number;
+  readonly evidence: Evidence;
+}
+
+/** What a site is doing, from its last sign of life; kept in memory only. */
+export interface Activity {
+  readonly activity: string;
+  readonly stepsDone: number;
+  readonly stepsTotal: number;
+  readonly productVersion: string;
+  /** The site's clock less the coordinator's. */
+  readonly clockOffsetMs: number;
+}
+
+export type ReadMessage =
+  | { readonly kind: "poll"; readonly activity: Activity; readonly report: SiteReported }
+  | { readonly kind: "event"; readonly event: SiteEventKind };
+
+/** @throws ConsiliumError `message-invalid`, `update-not-finite`, `limit-exceeded` */
+export function readMessage(message: SiteMessage, origin: Origin): ReadMessage {
+  const { kind } = message;
+  switch (kind.case) {
+    case "poll":
+      return readPoll(kind.value, origin);
+    case "approval":
+      return { kind: "event", event: approvalOf(kind.value, origin) };
+    case "update":
+      return { kind: "event", event: updateOf(kind.value, origin) };
+    case "evaluation":
+      return { kind: "event", event: evaluationOf(kind.value, origin) };
+    case "failure":
+      return { kind: "event", event: failureOf(kind.value, origin) };
+    case undefined:
+      throw invalid(origin, "a message that this version knows", "another");
+    default:
+      return kind satisfies never;
+  }
+}
+
+export function evidenceOf({ header, body, signature }: SignedEnvelope): Evidence {
+  const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
+  return { header: Buffer.from(header).toString("utf8"), body: base64(body), signature: base64(signature) };
+}
+
+function readPoll(poll: Poll, origin: Origin): ReadMessage {
+  const { siteId, atMs } = origin;
+  const productVersion = words(origin, "product version", poll.productVersion, 100);
+  const { data } = poll;
+  return {
+    kind: "poll",
+    activity: {
+      activity: words(origin, "activity", poll.activity, 100),
+      stepsDone: poll.stepsDone,
+      stepsTotal: poll.stepsTotal,
+      productVersion,
+      clockOffsetMs: whole(origin, "clock", poll.siteTimeMs) - atMs,
+    },
+    report: {
+      kind: "site-reported",
+      siteId,
+      atMs,
+      productVersion,
+      ...(data && {
+        data: {
+          trainingCases: atMost(origin, "training cases", data.trainingCases, LIMITS.casesPerDataset),
+          validationCases: atMost(origin, "validation cases", data.validationCases, LIMITS.casesPerDataset),
+          channels: data.channels.slice(0, 64).map((channel) => words(origin, "channel", channel, 64)),
+          labelConvention: words(origin, "label convention", data.labelConvention, 64),
+        },
+      }),
+    },
+  };
+}
+
+function approvalOf(approval: Approval, origin: Origin): SiteEventKind {
+  const { approved, studyHash, roster } = approval;
+  if (studyHash !== origin.studyHash) throw invalid(origin, `study ${origin.studyHash}`, `study ${studyHash}`);
+  return {
+    kind: "approval-received",
+    ...origin,
+    approved,
+    reason: words(origin, "reason", approval.reason, LIMITS.reasonChars),
+    roster: roster.slice(0, LIMITS.sitesPerFederation + 1).map(({ siteId, keySha256 }) => ({ siteId, keySha256 })),
+  };
+}
+
+function updateOf(update: UpdateReady, origin: Origin): SiteEventKind {
+  const { round, attempt, updateSha256, trainingCases, gradientSteps, meanLoss } = update;
+  if (!Number.isFinite(meanLoss)) {
+    throw new ConsiliumError("update-not-finite", {
+      subject: `update of ${origin.siteId} for round ${round}`,
+      expected: "a finite mean loss",
+      actual: String(meanLoss),
+      hint: "The training diverged: the study needs a lower learning rate.",
+    });
+  }
+  const runRecord = canonicalText(origin, update.runRecord);
+  return {
+    kind: "update-received",
+    ...origin,
+    round,
+    attempt,
+    update: { sha256: digest(origin, updateSha256), bytes: whole(origin, "update bytes", update.updateBytes) },
+    trainingCases: atLeastOne(origin, "training cases", trainingCases, LIMITS.casesPerDataset),
+    gradientSteps,
+    clippedCoordinates: whole(origin, "clipped coordinates", update.clippedCoordinates),
+    meanLoss,
+    runRecord,
+    runRecordSha256: sha256(runRecord),
+  };
+}
+
+function evaluationOf(evaluation: EvaluationReady, origin: Origin): SiteEventKind {
+  const { round, attempt, modelSha256 } = evaluation;
+  const cases = atMost(origin, "cases", evaluation.cases, LIMITS.casesPerDataset);
+  const regions: Record<string, RegionSums> = {};
+  for (const figures of evaluation.regions.slice(0, 64)) {
+    const region = words(origin, "region", figures.region, 64);
+    if (Object.hasOwn(regions, region)) throw invalid(origin, `region ${region} once`, "twice");
+    Object.defineProperty(regions, region, { value: sumsOf(figures, cases, origin), enumerable: true });
+  }
+  const modelDigest = digest(origin, modelSha256);
+  return { kind: "evaluation-received", ...origin, round, attempt, modelSha256: modelDigest, cases, regions };
+}
+
+function sumsOf(figures: RegionFigures, cases: number, origin: Origin): RegionSums {
+  const { region, diceSum, diceCases, hd95Sum, hd95Cases } = figures;
+  const fits =
+    diceCases <= cases && hd95Cases <= cases && diceSum >= 0 && diceSum <= diceCases * (1 + 1e-9) && hd95Sum >= 0;
+  if (fits && Number.isFinite(hd95Sum)) return { diceSum, diceCases, hd95Sum, hd95Cases };
+  throw invalid(
+    origin,
+    `sums of region ${region} over at most ${cases} cases, Dice within 0 and 1`,
+    `Dice ${diceSum} over ${diceCases}, HD95 ${hd95Sum} over ${hd95Cases}`,
+  );
+}
+
+function failureOf(failure: SiteFailure, origin: Origin): SiteEventKind {
+  const { round, attempt } = failure;
+  const code = words(origin, "code", failure.code, 64);
+  return {
+    kind: "failure-received",
+    ...origin,
+    round,
+    attempt,
+    code,
+    hint: words(origin, "hint", failure.hint, LIMITS.reasonChars),
+  };
+}
+
+function canonicalText(origin: Origin, bytes: Uint8Array): string {
+  const text = Buffer.from(bytes).toString("utf8");
+  if (text.length > LIMITS.runRecordChars) {
+    throw invalid(origin, `a run record of at most ${LIMITS.runRecordChars} characters`, `${text.length}`);
+  }
+  let canonical: string | undefined;
+  try {
+    canonical = canonicalJson(JSON.parse(text) as Json);
+  } catch {
+    canonical = undefined;
+  }
+  if (canonical !== text) throw invalid(origin, "a run record in canonical JSON", "something else");
+  return text;
+}
+
+function words(origin: Origin, what: string, text: string, most: number): string {
+  if (text.length <= most) return text;
+  throw new ConsiliumError("limit-exceeded", {
+    subject: `message of ${origin.siteId}`,
+    expected: `${what} of at most ${most} characters`,
+    actual: `${text.length}`,
+    hint: "Say it in fewer words.",
+  });
+}
+
+function digest(origin: Origin, text: string): string {
+  if (isSha256(text)) return text;
+  throw invalid(origin, "a SHA-256", JSON.stringify(text.slice(0, 80)));
+}
+
+function whole(origin: Origin, what: string, value: bigint): number {
+  if (value >= 0n && value <= BigInt(Number.MAX_SAFE_INTEGER)) return Number(value);
+  throw invalid(origin, `${what} within 2^53`, String(value));
+}
+
+function atMost(origin: Origin, what: string, value: number, most: number): number {
+  if (value <= most) return value;
+  throw invalid(origin, `at most ${most} ${what}`, String(value));
+}
+
+function atLeastOne(origin: Origin, what: string, value: number, most: number): number {
+  if (value >= 1) return atMost(origin, what, value, most);
+  throw invalid(origin, `at least one of ${what}`, String(value));
+}
+
+function invalid(origin: Origin, expected: string, actual: string): ConsiliumError {
+  return new ConsiliumError("message-invalid", {
+    subject: `message of ${origin.siteId}`,
+    expected,
+    actual,
+    hint: "The site does not follow the protocol: compare the versions at both ends.",
+  });
+}

@@ -1,0 +1,213 @@
+/** Where the federation is, for people and programs: one JSON document out of the state and the last signs of life. */
+import type { Sha256 } from "../base/index.ts";
+import type { Contacts } from "./contacts.ts";
+import type { Federation } from "./home.ts";
+import { bestOf } from "./phases/ending.ts";
+import { siteMeanDice } from "./phases/evaluating.ts";
+import type {
+  EvaluationRecord,
+  LeftOut,
+  PastStudy,
+  RegionSums,
+  RoundRecord,
+  StudyEnd,
+  StudyRecord,
+} from "./records.ts";
+import type { CoordinatorState, Phase } from "./state.ts";
+
+export interface CoordinatorStatus {
+  readonly federation: { readonly name: string; readonly id: Sha256; readonly address: string };
+  /** Whether sites are being served: false where a stopped coordinator's home was read. */
+  readonly serving: boolean;
+  readonly sites: readonly SiteStatus[];
+  readonly invitations: readonly InvitationStatus[];
+  /** The study underway, or the one that ended last. */
+  readonly study: StudyStatus | null;
+  readonly past: readonly PastStatus[];
+  /** The last thing that went wrong at the coordinator itself, where something did. */
+  readonly trouble: { readonly message: string; readonly atMs: number } | null;
+}
+
+export interface SiteStatus {
+  readonly id: string;
+  readonly productVersion: string;
+  readonly enrolledMs: number;
+  readonly lastContactMs: number | null;
+  /** The site's clock less the coordinator's, at its last sign of life since the coordinator started. */
+  readonly clockOffsetMs: number | null;
+  readonly activity: string | null;
+  readonly stepsDone: number | null;
+  readonly stepsTotal: number | null;
+  readonly cases: { readonly training: number; readonly validation: number } | null;
+  /** Of the study underway: null where the site is not on its roster or has not decided. */
+  readonly approved: boolean | null;
+}
+
+export interface InvitationStatus {
+  readonly siteId: string;
+  readonly expiresMs: number;
+  readonly used: boolean;
+}
+
+export interface StudyStatus {
+  readonly name: string;
+  readonly hash: Sha256;
+  readonly phase: Exclude<Phase["kind"], "idle">;
+  /** The round underway, or the last one. */
+  readonly round: number;
+  readonly roundsInAll: number;
+  readonly deadlineMs: number | null;
+  readonly roster: readonly string[];
+  readonly decisions: Readonly<Record<string, { readonly approved: boolean; readonly reason: string }>>;
+  /** Sites whose part of the present work is there. */
+  readonly came: readonly string[];
+  /** Failures at the present work, by site. */
+  readonly failures: Readonly<Record<string, { readonly times: number; readonly code: string; readonly hint: string }>>;
+  readonly rounds: readonly RoundStatus[];
+  readonly best: { readonly round: number; readonly meanDice: number; readonly sha256: Sha256 } | null;
+  readonly end: StudyEnd | null;
+}
+
+export interface RoundStatus {
+  readonly round: number;
+  readonly seconds: number;
+  readonly modelSha256: Sha256;
+  readonly sites: readonly RoundSiteStatus[];
+  readonly leftOut: readonly LeftOut[];
+  readonly dice: FigureStatus | null;
+}
+
+export interface RoundSiteStatus {
+  readonly id: string;
+  readonly share: number;
+  readonly trainingCases: number;
+  readonly gradientSteps: number;
+  readonly meanLoss: number;
+  readonly clippedCoordinates: number;
+  readonly dice: FigureStatus | null;
+}
+
+export interface FigureStatus {
+  /** Mean of the regions; null where none is defined. */
+  readonly mean: number | null;
+  readonly cases: number;
+  readonly regions: Readonly<Record<string, { readonly dice: number | null; readonly hd95: number | null }>>;
+}
+
+export interface PastStatus {
+  readonly name: string;
+  readonly hash: Sha256;
+  readonly rounds: number;
+  readonly end: StudyEnd;
+}
+
+export interface StatusOptions {
+  readonly federation: Federation;
+  readonly state: CoordinatorState;
+  readonly contacts: Contacts;
+  readonly serving: boolean;
+  readonly trouble: CoordinatorStatus["trouble"];
+}
+
+export function statusOf({ federation, state, contacts, serving, trouble }: StatusOptions): CoordinatorStatus {
+  const { name, id, address } = federation;
+  return {
+    federation: { name, id, address },
+    serving,
+    sites: Object.keys(state.sites)
+      .sort()
+      .map((siteId) => siteStatus(state, siteId, contacts)),
+    invitations: Object.values(state.invitations).map(({ siteId, expiresMs, usedByKeySha256 }) => ({
+      siteId,
+      expiresMs,
+      used: usedByKeySha256 !== undefined,
+    })),
+    study: state.study && studyStatus(state, state.study),
+    past: state.past.map(pastStatus),
+    trouble,
+  };
+}
+
+function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts): SiteStatus {
+  const { keySha256, productVersion, enrolledMs, data } = state.sites[siteId];
+  const active = contacts.activityOf(siteId);
+  return {
+    id: siteId,
+    productVersion,
+    enrolledMs,
+    lastContactMs: contacts.lastHeard(keySha256)?.atMs ?? null,
+    clockOffsetMs: active?.clockOffsetMs ?? null,
+    activity: active?.activity ?? null,
+    stepsDone: active?.stepsDone ?? null,
+    stepsTotal: active?.stepsTotal ?? null,
+    cases: data ? { training: data.trainingCases, validation: data.validationCases } : null,
+    approved: state.study?.approvals[siteId]?.approved ?? null,
+  };
+}
+
+function studyStatus({ phase }: CoordinatorState, study: StudyRecord): StudyStatus {
+  const working = phase.kind === "collecting" || phase.kind === "evaluating";
+  const came = phase.kind === "collecting" ? phase.updates : phase.kind === "evaluating" ? phase.evaluations : {};
+  const best = bestStatus(study.rounds);
+  return {
+    name: study.study.name,
+    hash: study.hash,
+    phase: phase.kind === "idle" ? "failed" : phase.kind,
+    round: "round" in phase ? phase.round : study.rounds.length,
+    roundsInAll: study.study.rounds.count,
+    deadlineMs: working ? phase.deadlineMs : null,
+    roster: study.roster.map(({ siteId }) => siteId),
+    decisions: study.approvals,
+    came: Object.keys(came).sort(),
+    failures: working ? phase.failures : {},
+    rounds: study.rounds.map(roundStatus),
+    best,
+    end: phase.kind === "done" || phase.kind === "failed" ? phase : null,
+  };
+}
+
+function bestStatus(rounds: readonly RoundRecord[]): StudyStatus["best"] {
+  const round = bestOf(rounds);
+  const meanDice = round?.evaluation?.meanDice ?? null;
+  return round && meanDice !== null ? { round: round.round, meanDice, sha256: round.model.sha256 } : null;
+}
+
+function roundStatus(record: RoundRecord): RoundStatus {
+  const { round, startedMs, aggregatedMs, model, updates, shares, leftOut, evaluation } = record;
+  return {
+    round,
+    seconds: (aggregatedMs - startedMs) / 1000,
+    modelSha256: model.sha256,
+    sites: shares.map(({ siteId, share }) => {
+      const { trainingCases, gradientSteps, meanLoss, clippedCoordinates } = updates[siteId];
+      const told = evaluation?.sites[siteId];
+      const dice = told ? siteFigures(told) : null;
+      return { id: siteId, share, trainingCases, gradientSteps, meanLoss, clippedCoordinates, dice };
+    }),
+    leftOut,
+    dice: evaluation ? allFigures(evaluation) : null,
+  };
+}
+
+function siteFigures(record: EvaluationRecord): FigureStatus | null {
+  if (Object.keys(record.regions).length === 0) return null;
+  return { mean: siteMeanDice(record), cases: record.cases, regions: meansOf(record.regions) };
+}
+
+function allFigures({ meanDice, regions, sites }: NonNullable<RoundRecord["evaluation"]>): FigureStatus {
+  const told = Object.values(sites).filter((site) => Object.keys(site.regions).length > 0);
+  return { mean: meanDice, cases: told.reduce((sum, { cases }) => sum + cases, 0), regions: meansOf(regions) };
+}
+
+function meansOf(regions: Readonly<Record<string, RegionSums>>): FigureStatus["regions"] {
+  return Object.fromEntries(
+    Object.entries(regions).map(([region, { diceSum, diceCases, hd95Sum, hd95Cases }]) => [
+      region,
+      { dice: diceCases > 0 ? diceSum / diceCases : null, hd95: hd95Cases > 0 ? hd95Sum / hd95Cases : null },
+    ]),
+  );
+}
+
+function pastStatus({ record, end }: PastStudy): PastStatus {
+  return { name: record.study.name, hash: record.hash, rounds: record.rounds.length, end };
+}
