@@ -21,18 +21,25 @@ export interface Secrets {
 export async function openSecrets(folder: string): Promise<Secrets> {
   const path = join(folder, "invitations.json");
   let secrets = await readSecrets(path);
+  let queue: Promise<unknown> = Promise.resolve();
+  async function createNow(invitationId: string, expiresMs: number, nowMs: number): Promise<string> {
+    const secret = randomBytes(32).toString("base64url");
+    const valid = Object.entries(secrets).filter(([, each]) => each.expiresMs >= nowMs);
+    const next = { ...Object.fromEntries(valid), [invitationId]: { secret, expiresMs } };
+    try {
+      await writePrivately(path, JSON.stringify(next));
+    } catch (error) {
+      throw writeError(error, "invitations of the coordinator");
+    }
+    secrets = next;
+    return secret;
+  }
   return {
-    async create(invitationId, expiresMs, nowMs) {
-      const secret = randomBytes(32).toString("base64url");
-      const valid = Object.entries(secrets).filter(([, each]) => each.expiresMs >= nowMs);
-      const next = { ...Object.fromEntries(valid), [invitationId]: { secret, expiresMs } };
-      try {
-        await writePrivately(path, JSON.stringify(next));
-      } catch (error) {
-        throw writeError(error, "invitations of the coordinator");
-      }
-      secrets = next;
-      return secret;
+    /** One after another: each writes the whole file. */
+    create(invitationId, expiresMs, nowMs) {
+      const made = queue.then(() => createNow(invitationId, expiresMs, nowMs));
+      queue = made.catch(() => undefined);
+      return made;
     },
     get: (invitationId) => (Object.hasOwn(secrets, invitationId) ? secrets[invitationId].secret : undefined),
   };

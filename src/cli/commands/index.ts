@@ -6,6 +6,7 @@ import { cohortMake } from "./cohort-make.ts";
 import { coordinatorInit } from "./coordinator-init.ts";
 import { coordinatorInvite } from "./coordinator-invite.ts";
 import { coordinatorStart } from "./coordinator-start.ts";
+import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelVerify } from "./model-verify.ts";
 import { segment } from "./segment.ts";
@@ -19,6 +20,7 @@ import { studyCheck } from "./study-check.ts";
 import { studyStop, studySubmit } from "./study-submit.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
+  demo,
   segment,
   evaluate,
   cohortMake,

@@ -1,0 +1,35 @@
+/** The figures of a finished federation as a table: the federated model beside its references. */
+import type { FederationResult } from "../simulate/index.ts";
+import { type Cell, countOf, formatDuration, formatFigure, formatTable } from "./format.ts";
+
+export function figuresTable(result: FederationResult): string {
+  const { federated, pooled, alone, evaluatedOn, ratio, sites } = result;
+  const regions = Object.keys(federated.dice).filter((key) => key !== "mean");
+  const row = (name: string, { dice, hd95 }: { dice: Means; hd95: Means }): Cell[] => [
+    name,
+    ...regions.map((region) => formatFigure(dice[region])),
+    formatFigure(dice.mean),
+    ...regions.map((region) => formatFigure(hd95[region], 1)),
+  ];
+  const rows = [row("federated", federated)];
+  if (pooled !== null) rows.push(row("pooled data", pooled));
+  if (alone !== null) {
+    rows.push(row("alone, mean", alone.mean));
+    for (const site of alone.bySite) rows.push(row(`${site.id} alone`, site));
+  }
+  const head = ["", ...regions.map((region) => `Dice ${region}`), "Dice mean", ...regions.map((region) => `HD95 ${region}`)];
+  const undefinedCases = Object.entries(federated.undefined).map(([region, count]) => `${region} in ${countOf(count, "case")}`);
+  const where = evaluatedOn.kind === "heldOut" ? "patients whom no site has" : "the sites' validation cases";
+  const lines = [
+    `Measured on ${evaluatedOn.cases} ${where}; HD95 in mm.`,
+    "",
+    formatTable(head, rows),
+    "",
+    ...(undefinedCases.length > 0 ? [`Left out as undefined: ${undefinedCases.join(", ")}.`] : []),
+    ...(ratio === null ? [] : [`Federated over pooled: ${(100 * ratio).toFixed(1)} % of its mean Dice.`]),
+    `${sites.length} sites, ${result.rounds} rounds, ${result.gradientSteps} gradient steps, ${formatDuration(1000 * result.seconds)}, at most ${Math.round(result.peakRssBytes / 2 ** 20)} MiB in a process.`,
+  ];
+  return lines.join("\n");
+}
+
+type Means = FederationResult["federated"]["dice"];
