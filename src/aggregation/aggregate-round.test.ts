@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { createRandom, sha256 } from "../base/index.ts";
 import { type Parameters, parameterLayout, parametersSha256 } from "../graph/index.ts";
-import { aggregateRound } from "./aggregate-round.ts";
+import { type AggregationRequest, aggregateRound } from "./aggregate-round.ts";
 import { encodeUpdate, quantiseUpdate } from "./quantise-update.ts";
 import { checkUpdate, type UpdateSource } from "./update-reader.ts";
 import { coordinateLimit, updateScales } from "./update-scales.ts";
@@ -83,10 +83,12 @@ describe("aggregateRound", () => {
   });
 
   it("gives the same bits for every order, stretch and cut", async () => {
-    const { sha256: digest } = await aggregateRound(request);
+    const digestOf = async (variant: AggregationRequest): Promise<string> =>
+      parametersSha256((await aggregateRound(variant)).parameters);
+    const digest = await digestOf(request);
     for (const stretchElements of [1, 2, 5, 44, 45, 46, 1000]) {
       const reversed = { ...request, updates: [...updates].reverse(), stretchElements };
-      expect((await aggregateRound(reversed)).sha256).toBe(digest);
+      expect(await digestOf(reversed)).toBe(digest);
     }
     const cutElsewhere = updates.map((update) => {
       const whole: UpdateSource = {
@@ -99,7 +101,7 @@ describe("aggregateRound", () => {
       };
       return whole;
     });
-    expect((await aggregateRound({ ...request, updates: cutElsewhere })).sha256).toBe(digest);
+    expect(await digestOf({ ...request, updates: cutElsewhere })).toBe(digest);
   });
 
   it("has a control: plain float32 averaging does depend on the order of sites", () => {
@@ -121,8 +123,7 @@ describe("aggregateRound", () => {
       { siteId: "site-1", weight: 40, share: 0.8 },
       { siteId: "site-2", weight: 7, share: 0.14 },
     ]);
-    expect(round.sha256).toBe(parametersSha256(round.parameters));
-    expect(round.sha256).not.toBe(before);
+    expect(parametersSha256(round.parameters)).not.toBe(before);
     expect(parametersSha256(global)).toBe(before);
   });
 
@@ -135,7 +136,7 @@ describe("aggregateRound", () => {
     const [before, after] = [onGrid(), onGrid()];
     const updates = [sourceOf(updateOf(before, after), { siteId: "a", weight: 17 })];
     const round = await aggregateRound({ global: before, updates, precisionBits: BITS });
-    expect(round.sha256).toBe(parametersSha256(after));
+    expect(parametersSha256(round.parameters)).toBe(parametersSha256(after));
   });
 
   const bytes = updateOf(global, randomModel(10, 0.05, global));

@@ -9,8 +9,8 @@
  * Ownership: the caller keeps `global`, which is only read; the result's parameters are new and belong to the caller.
  * Buffers of a stretch live for the call.
  */
-import { ConsiliumError, type Sha256 } from "../base/index.ts";
-import { type Parameters, parametersSha256 } from "../graph/index.ts";
+import { ConsiliumError } from "../base/index.ts";
+import type { Parameters } from "../graph/index.ts";
 import { applySum, createExactSum } from "./exact-sum.ts";
 import { createUpdateReader, type UpdateReader, type UpdateSource } from "./update-reader.ts";
 import { updateScales } from "./update-scales.ts";
@@ -26,8 +26,6 @@ export interface AggregationRequest {
 
 export interface AggregatedRound {
   readonly parameters: Parameters;
-  /** `modelSha256` of the new global model. */
-  readonly sha256: Sha256;
   readonly totalWeight: number;
   /** What each site counted for, in the order of the request; shares sum to 1. */
   readonly shares: readonly { readonly siteId: string; readonly weight: number; readonly share: number }[];
@@ -57,10 +55,8 @@ export async function aggregateRound(request: AggregationRequest): Promise<Aggre
     applySum({ global, scales, sums: sum.sums, offsetElements: start, totalWeight }, data);
   }
   for (const reader of readers) reader.finish();
-  const parameters = { layout, data };
   return {
-    parameters,
-    sha256: parametersSha256(parameters),
+    parameters: { layout, data },
     totalWeight,
     shares: updates.map(({ siteId, weight }) => ({ siteId, weight, share: weight / totalWeight })),
   };

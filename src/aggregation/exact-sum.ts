@@ -8,7 +8,8 @@
  * is representable returns that sum; and integer addition does not depend on order. So the result is the same bits
  * for any order of arrival and any cut into chunks, and the same as modular integer arithmetic gives.
  *
- * Float64Array rather than BigInt64Array: as wide as needed, and many times faster in JavaScript.
+ * Float64Array rather than BigInt64Array: 53 bits suffice, the quotient needs float64 anyway, and the compiler has
+ * nothing to optimise away.
  */
 import { ConsiliumError, invariant } from "../base/index.ts";
 import type { Parameters } from "../graph/index.ts";

@@ -81,7 +81,9 @@ describe("quantiseUpdate", () => {
           const { coordinates, clipped } = quantiseUpdate(before, after, scales, precisionBits);
           expect(clipped).toBe(0);
           coordinates.forEach((coordinate, i) => {
-            expect(Math.abs(coordinate * scales[0] - (after.data[i] - before.data[i]))).toBeLessThanOrEqual(scales[0] / 2);
+            expect(Math.abs(coordinate * scales[0] - (after.data[i] - before.data[i]))).toBeLessThanOrEqual(
+              scales[0] / 2,
+            );
           });
         },
       ),

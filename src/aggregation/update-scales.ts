@@ -12,7 +12,7 @@
  *
  * The floor serves tensors that are zero or small (fresh biases, deep convolutions): what a round moves there
  * depends on learning rate and steps, not on the weights' size. Forty steps of SGD at 0.03 moved a fresh bias by 1.6,
- * and clipping three such coordinates spoilt the mean by 16 %, while a floor ten times that far costs 0.05 % in
+ * and clipping three such coordinates spoilt the mean by 15 %, while a floor ten times that far costs 0.04 % in
  * rounding at 24 bits: docs/adr/0001-exact-sums.md.
  *
  * Invariant: only comparisons and doublings, so that every machine gets the same scales.
