@@ -43,6 +43,7 @@ const { values } = parseArgs({
 });
 const [sites, elements, precisionBits] = [values.sites, values.parameters, values.bits].map(Number);
 const TENSORS = 80;
+const SYSTEM_HASH_TOOL = "sha256sum";
 const CHUNK_ELEMENTS = 1 << 18;
 
 interface RoundFigures {
@@ -70,7 +71,7 @@ async function measure() {
     await writeUpdates(parent);
     const files = Array.from({ length: sites }, (_, site) => updatePath(parent, site));
     const startedAt = performance.now();
-    const digests = execFileSync("sha256sum", files, { encoding: "utf8", maxBuffer: 1 << 24 });
+    const digests = execFileSync(SYSTEM_HASH_TOOL, files, { encoding: "utf8", maxBuffer: 1 << 24 });
     const sha256sumSeconds = (performance.now() - startedAt) / 1000;
     const nodeHashSeconds = await timeNodeHash(files);
     const trusted = await roundInProcess(parent, []);
