@@ -207,14 +207,16 @@ async function hashOfFile(path: string): Promise<{ hash: Hash; held: number }> {
   const hash = createHash("sha256");
   const file = await open(path, "r");
   try {
-    const buffer = new Uint8Array(LIMITS.chunkBytes);
+    const { size } = await file.stat();
+    const buffer = new Uint8Array(Math.min(LIMITS.chunkBytes, size));
     let held = 0;
-    for (;;) {
+    while (held < size) {
       const { bytesRead } = await file.read(buffer, 0, buffer.length, held);
-      if (bytesRead === 0) return { hash, held };
+      if (bytesRead === 0) break;
       hash.update(buffer.subarray(0, bytesRead));
       held += bytesRead;
     }
+    return { hash, held };
   } finally {
     await file.close();
   }

@@ -2,7 +2,17 @@
 import { ConsiliumError, type ErrorCode } from "../base/index.ts";
 
 const NO_ROOM = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
-const NO_ENTRY = new Set(["EACCES", "EPERM", "EROFS", "ENOTDIR", "ENOENT", "EISDIR", "ELOOP", "ENAMETOOLONG"]);
+const NO_ENTRY = new Set([
+  "EACCES",
+  "EPERM",
+  "EROFS",
+  "ENOTDIR",
+  "EEXIST",
+  "ENOENT",
+  "EISDIR",
+  "ELOOP",
+  "ENAMETOOLONG",
+]);
 
 /**
  * A failed write as a ConsiliumError: `disk-full`, `folder-not-writable`, or what came where it is neither.

@@ -1,0 +1,181 @@
+/**
+ * A site for tests of the coordinator: it does what it is told over a real link, with updates and figures that depend
+ * on nothing but its name and the model, so that a federation of them must come out the same whatever happens to it.
+ */
+import { createPrivateKey } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { encodeUpdate } from "../../aggregation/index.ts";
+import { createRandom, sha256, systemClock } from "../../base/index.ts";
+import { parametersFromSafetensors } from "../../graph/index.ts";
+import {
+  type CoordinatorLink,
+  createSiteKey,
+  type Directive,
+  type Enrolment,
+  enrolInMemory,
+  memoryLink,
+  openAnswer,
+  parseInvitation,
+  readCertificate,
+  type SignedEnvelope,
+  SiteMessageSchema,
+  sealSiteMessage,
+  type Verdict,
+} from "../../protocol/index.ts";
+import type { Coordinator } from "../index.ts";
+
+export type MessageKind = NonNullable<MessageInitShape<typeof SiteMessageSchema>["kind"]>;
+
+export interface FakeSite {
+  readonly siteId: string;
+  readonly enrolment: Enrolment;
+  readonly keyPem: string;
+  /** Replaced when a test connects the site elsewhere. */
+  link: CoordinatorLink;
+  sequence: number;
+  /** Everything that it sent, as it went out. */
+  readonly sent: SignedEnvelope[];
+  readonly folder: string;
+  readonly cases: number;
+}
+
+export interface Said {
+  readonly verdict: Verdict;
+  readonly directive: Directive;
+}
+
+/** Joins by an invitation in memory. */
+export async function joinFake(coordinator: Coordinator, siteId: string, folder: string, cases = 3): Promise<FakeSite> {
+  const { text } = await coordinator.invite({ siteId });
+  const nowMs = systemClock.nowMs();
+  const invitation = parseInvitation(text, "invitation", nowMs);
+  const keyPem = createSiteKey();
+  const enrolment = await enrolInMemory(coordinator.service, { invitation, keyPem, productVersion: "0.1.0", nowMs });
+  const site = { siteId, enrolment, keyPem, sequence: 0, sent: [], folder, cases };
+  return { ...site, link: memoryLinkOf(coordinator, { siteId, enrolment }) };
+}
+
+export function memoryLinkOf(coordinator: Coordinator, site: Pick<FakeSite, "siteId" | "enrolment">): CoordinatorLink {
+  const { keySha256 } = readCertificate(site.enrolment.certificatePem);
+  return memoryLink(coordinator.service, { siteId: site.siteId, keySha256 });
+}
+
+export function seal(site: FakeSite, kind: MessageKind, about: Partial<About> = {}): SignedEnvelope {
+  const { studyHash = "", round = 0, attempt = 0 } = about;
+  return sealSiteMessage({
+    siteId: site.siteId,
+    key: createPrivateKey(site.keyPem),
+    studyHash,
+    round,
+    attempt,
+    sequence: ++site.sequence,
+    timeMs: systemClock.nowMs(),
+    message: create(SiteMessageSchema, { kind }),
+  });
+}
+
+interface About {
+  readonly studyHash: string;
+  readonly round: number;
+  readonly attempt: number;
+}
+
+export async function say(site: FakeSite, kind: MessageKind, about: Partial<About> = {}): Promise<Said> {
+  const request = seal(site, kind, about);
+  site.sent.push(request);
+  const reply = await site.link.exchange(request);
+  const { authorityPem } = site.enrolment;
+  const { answer } = openAnswer(reply, { request, authorityPem, nowMs: systemClock.nowMs() });
+  if (answer.verdict === undefined || answer.directive === undefined) throw new Error("an incomplete answer");
+  return { verdict: answer.verdict, directive: answer.directive };
+}
+
+export function poll(site: FakeSite): Promise<Said> {
+  const data = { trainingCases: site.cases, validationCases: 1, channels: ["t1"], labelConvention: "brats2021" };
+  const siteTimeMs = BigInt(systemClock.nowMs());
+  return say(site, { case: "poll", value: { productVersion: "0.1.0", siteTimeMs, activity: "idle", data } });
+}
+
+/** Asks, and does what it is told, once. Returns what it was told, and how its work was taken where there was some. */
+export async function act(site: FakeSite): Promise<{ readonly told: Directive["kind"]; readonly said?: Said }> {
+  const { directive } = await poll(site);
+  const { kind } = directive;
+  switch (kind.case) {
+    case "review": {
+      const { studyHash, roster } = kind.value;
+      return { told: kind, said: await say(site, approvalOf(studyHash, roster), { studyHash }) };
+    }
+    case "train":
+      return { told: kind, said: await train(site, kind.value) };
+    case "evaluate": {
+      const { studyHash, round, attempt, modelSha256, modelBytes } = kind.value;
+      const toFile = join(site.folder, `${site.siteId}-model`);
+      await site.link.fetchObject({ sha256: modelSha256, bytes: Number(modelBytes), toFile });
+      return { told: kind, said: await say(site, evaluationOf(site, kind.value), { studyHash, round, attempt }) };
+    }
+    default:
+      return { told: kind };
+  }
+}
+
+type Order<C> = Extract<Directive["kind"], { case: C }>["value"];
+
+async function train(site: FakeSite, order: Order<"train">): Promise<Said> {
+  const { studyHash, round, attempt, globalSha256, globalBytes } = order;
+  const { sha256: digest, bytes, file } = await makeUpdate(site, globalSha256, Number(globalBytes));
+  await site.link.sendObject({ sha256: digest, fromFile: file });
+  return say(site, announcement(site, order, { sha256: digest, bytes }), { studyHash, round, attempt });
+}
+
+/** Coordinates drawn from the site's name and the model. */
+export async function makeUpdate(
+  site: FakeSite,
+  globalSha256: string,
+  globalBytes: number,
+): Promise<{ readonly sha256: string; readonly bytes: number; readonly file: string }> {
+  const toFile = join(site.folder, `${site.siteId}-global`);
+  await site.link.fetchObject({ sha256: globalSha256, bytes: globalBytes, toFile });
+  const { layout } = parametersFromSafetensors(await readFile(toFile), "global model");
+  const random = createRandom("update", site.siteId, globalSha256);
+  const coordinates = Int32Array.from({ length: layout.length }, () => random.integer(2001) - 1000);
+  const bytes = encodeUpdate(coordinates);
+  const file = join(site.folder, `${site.siteId}-update`);
+  await writeFile(file, bytes);
+  return { sha256: sha256(bytes), bytes: bytes.length, file };
+}
+
+export function announcement(
+  site: FakeSite,
+  { round, attempt }: Pick<About, "round" | "attempt">,
+  update: { readonly sha256: string; readonly bytes: number },
+): MessageKind {
+  return {
+    case: "update",
+    value: {
+      round,
+      attempt,
+      updateSha256: update.sha256,
+      updateBytes: BigInt(update.bytes),
+      trainingCases: site.cases,
+      gradientSteps: 2,
+      clippedCoordinates: 0n,
+      meanLoss: 0.25,
+      runRecord: new TextEncoder().encode('{"threads":1}'),
+    },
+  };
+}
+
+export function approvalOf(studyHash: string, roster: readonly { siteId: string; keySha256: string }[]): MessageKind {
+  const signed = roster.map(({ siteId, keySha256 }) => ({ siteId, keySha256 }));
+  return { case: "approval", value: { studyHash, approved: true, reason: "", roster: signed } };
+}
+
+function evaluationOf(site: FakeSite, { round, attempt, modelSha256 }: Order<"evaluate">): MessageKind {
+  const random = createRandom("dice", site.siteId, modelSha256);
+  const regions = ["WT", "TC", "ET"].map((region) => {
+    return { region, diceSum: random.uniform(), diceCases: 1, hd95Sum: 10 * random.uniform(), hd95Cases: 1 };
+  });
+  return { case: "evaluation", value: { round, attempt, modelSha256, cases: 1, regions } };
+}
