@@ -29,3 +29,4 @@ export { type RegisteredData, readRegisteredData, writeRegisteredData } from "./
 export type { Departure, SiteLogEntry } from "./site-log.ts";
 export { readSiteLog, type SiteStatus, type SiteStudyStatus, siteStatus } from "./site-status.ts";
 export type { SiteStore } from "./site-store.ts";
+export { type StartSiteOptions, startSite } from "./start-site.ts";

@@ -380,6 +380,21 @@ describe("a coordinator that is away, full or strange", () => {
     expect(told(coordinator, "update")).toHaveLength(3);
   });
 
+  it("is asked less often where it lets a site wait long", async () => {
+    const made = await federation();
+    const { coordinator, sites } = made;
+    const value = { retryAfterMs: 1_000, reason: "others train" };
+    coordinator.override = () => create(DirectiveSchema, { kind: { case: "wait", value } });
+    const stop = new AbortController();
+    const pauses: number[] = [];
+    const pause = async (ms: number): Promise<void> => {
+      if (pauses.push(ms) === 60) stop.abort();
+    };
+    const link = linkOf(sites[0], coordinator.service);
+    await runTestSite({ site: sites[0], link, pause, timing: { pauseMs: 60_000 }, signal: stop.signal });
+    expect([pauses[0], pauses[12], pauses[59]]).toEqual([1_000, 2_000, 5_000]);
+  });
+
   it("hears signs of life with progress while work takes long", async () => {
     const made = await federation();
     const openWork = tinyWork({ onStep: () => new Promise((resolve) => setTimeout(resolve, QUICK.heartbeatMs)) });

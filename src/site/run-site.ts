@@ -76,9 +76,11 @@ export async function runSite(options: RunSiteOptions): Promise<RunOutcome> {
 async function work(shift: Shift, until: "study-ends" | "stopped"): Promise<RunOutcome> {
   const failures = new Map<string, number>();
   let directive = await ask(shift);
+  let waits = 0;
   for (;;) {
     shift.signal.throwIfAborted();
-    const next = await obey(shift, directive, failures);
+    waits = directive.kind.case === "wait" ? waits + 1 : 0;
+    const next = await obey(shift, directive, failures, waits);
     if (next.kind === "next") {
       directive = next.directive;
       continue;
@@ -89,7 +91,12 @@ async function work(shift: Shift, until: "study-ends" | "stopped"): Promise<RunO
   }
 }
 
-async function obey(shift: Shift, directive: Directive, failures: Map<string, number>): Promise<Next> {
+/** A short wait is over soon or takes long: every tenth time in a row a site asks less often, down to a fifth. */
+function patienceAfter(waits: number): number {
+  return Math.min(5, 1 + Math.floor(waits / 10));
+}
+
+async function obey(shift: Shift, directive: Directive, failures: Map<string, number>, waits: number): Promise<Next> {
   const { kind } = directive;
   switch (kind.case) {
     case "review":
@@ -106,9 +113,11 @@ async function obey(shift: Shift, directive: Directive, failures: Map<string, nu
       await shift.emit({ kind: "failed", studyHash, reason });
       return { kind: "end", outcome: { kind: "failed", studyHash, reason } };
     }
-    case "wait":
-      await shift.emit({ kind: "waiting", reason: kind.value.reason, retryAfterMs: kind.value.retryAfterMs });
-      return pauseAndAsk(shift, kind.value.retryAfterMs);
+    case "wait": {
+      const retryAfterMs = kind.value.retryAfterMs * patienceAfter(waits);
+      await shift.emit({ kind: "waiting", reason: kind.value.reason, retryAfterMs });
+      return pauseAndAsk(shift, retryAfterMs);
+    }
     case undefined:
       throw new ConsiliumError("protocol-version", {
         subject: "the coordinator's directive",

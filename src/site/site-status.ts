@@ -1,5 +1,6 @@
 /** Where a site stands, read from its home without disturbing whoever works in it. */
 import type { Sha256 } from "../base/index.ts";
+import { readCertificate } from "../protocol/index.ts";
 import { type Membership, readSite } from "./home.ts";
 import { isLocked } from "./home-lock.ts";
 import { readReviews } from "./reviews.ts";
@@ -22,6 +23,8 @@ export interface SiteStudyStatus {
 export interface SiteStatus {
   readonly siteId: string;
   readonly membership: Membership;
+  /** After this the coordinator no longer takes the site's certificate: join again with a new invitation before. */
+  readonly certificateExpiresMs: number;
   /** Whether a process works in the home now. */
   readonly running: boolean;
   readonly data?: { readonly training: number; readonly validation: number; readonly excluded: number };
@@ -31,7 +34,7 @@ export interface SiteStatus {
 
 /** @throws ConsiliumError `home-invalid`; `journal-corrupt` where the site's log was altered */
 export async function siteStatus(home: string): Promise<SiteStatus> {
-  const { siteId, membership, store } = await readSite(home);
+  const { siteId, membership, store, certificatePem } = await readSite(home);
   const data = await readRegisteredData(store);
   const log = await readSiteLogOf(store);
   const studies: SiteStudyStatus[] = [];
@@ -51,6 +54,7 @@ export async function siteStatus(home: string): Promise<SiteStatus> {
   return {
     siteId,
     membership,
+    certificateExpiresMs: readCertificate(certificatePem).notAfterMs,
     running: await isLocked(home),
     ...(data && {
       data: {

@@ -1,0 +1,82 @@
+/** Coordinator and sites as processes over TLS, killed with SIGKILL in mid-round: the model stays the same bit for bit. */
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { Site } from "./home.ts";
+import { joinSites, newCoordinatorHome, serveCoordinator, submit } from "./testing/federation-suite.ts";
+import { startProcess, type TestProcess } from "./testing/processes.ts";
+import { temporaryFolder, tinyStudy } from "./testing/test-site.ts";
+
+const STEP_MS = "60";
+const STUDY = tinyStudy({ rounds: { count: 4 } });
+
+let root: string;
+const running = new Set<TestProcess>();
+beforeAll(async () => {
+  root = await temporaryFolder();
+});
+afterAll(async () => {
+  await Promise.all([...running].map((each) => each.kill()));
+  await rm(root, { recursive: true, force: true });
+});
+
+function start(script: "coordinator-process" | "site-process", ...args: string[]): TestProcess {
+  const started = startProcess(script, ...args);
+  running.add(started);
+  void started.ended.then(() => running.delete(started));
+  return started;
+}
+
+interface Prepared {
+  readonly home: string;
+  readonly sites: readonly Site[];
+}
+
+/** Joined sites and a submitted study; the coordinator is closed again, its address stays. */
+async function prepare(name: string): Promise<Prepared> {
+  const folder = join(root, name);
+  await mkdir(folder);
+  const home = await newCoordinatorHome(folder);
+  const { coordinator, close } = await serveCoordinator(home);
+  const sites = await joinSites(folder, coordinator, "tls");
+  await submit(coordinator, STUDY);
+  await close();
+  return { home, sites };
+}
+
+async function finalOf(sites: readonly TestProcess[]): Promise<unknown> {
+  const ends = await Promise.all(sites.map((site) => site.until(({ kind }) => kind === "ended done")));
+  expect(new Set(ends.map(({ finalSha256 }) => finalSha256)).size).toBe(1);
+  return ends[0].finalSha256;
+}
+
+const inTraining = (round: number) => (line: Record<string, unknown>) =>
+  line.kind === "progress" && line.activity === "training" && line.round === round;
+
+it("ends with the same model whether or not coordinator and sites are killed", { timeout: 240_000 }, async () => {
+  const calm = await prepare("calm");
+  const undisturbedCoordinator = start("coordinator-process", calm.home);
+  await undisturbedCoordinator.until(({ kind }) => kind === "serving");
+  const undisturbed = await finalOf(calm.sites.map(({ home }) => start("site-process", home, STEP_MS)));
+  await undisturbedCoordinator.kill();
+
+  const stormy = await prepare("stormy");
+  let coordinator = start("coordinator-process", stormy.home);
+  await coordinator.until(({ kind }) => kind === "serving");
+  const [a, b, c] = stormy.sites.map(({ home }) => start("site-process", home, STEP_MS));
+  await a.until(inTraining(1));
+  await a.kill();
+  const aAgain = start("site-process", stormy.sites[0].home, STEP_MS);
+  await aAgain.until(inTraining(2));
+  await coordinator.kill();
+  await b.kill();
+  coordinator = start("coordinator-process", stormy.home);
+  const bAgain = start("site-process", stormy.sites[1].home, STEP_MS);
+  await c.until(inTraining(3));
+  await c.kill();
+  await coordinator.kill();
+  coordinator = start("coordinator-process", stormy.home);
+  const cAgain = start("site-process", stormy.sites[2].home, STEP_MS);
+  expect(await finalOf([aAgain, bAgain, cAgain])).toBe(undisturbed);
+  await coordinator.kill();
+});
