@@ -131,9 +131,9 @@ export const studySchema = z.strictObject({
       algorithm: z.literal("fedavg").default("fedavg"),
       weightBy: z.enum(["cases", "equal"]).default("cases"),
       /** Bits of one coordinate of an update, sign included. */
-      precisionBits: z.number().int().min(8).max(32).default(24),
+      precisionBits: z.number().int().min(16).max(32).default(28),
     })
-    .default({ algorithm: "fedavg", weightBy: "cases", precisionBits: 24 }),
+    .default({ algorithm: "fedavg", weightBy: "cases", precisionBits: 28 }),
   privacy: z.strictObject({}).default({}),
   /** Whether a site's own figures travel to the coordinator. */
   metrics: z.enum(["perSite", "summed"]).default("perSite"),

@@ -95,14 +95,14 @@ async function runFederation(options: DemoOptions, commands: Commands): Promise<
   await untilServing(coordinator);
   progress.note("The coordinator listens; each hospital joins with its invitation and a key made there");
   await Promise.all(plan.hospitals.map(({ id }) => joinHospital(commands, home, join(out, id), id)));
-  const submitted = (await commands.run("study", "submit", "--home", home, studyFile)) as { hash: string };
-  progress.note(`Study ${submitted.hash.slice(0, 12)} submitted; each hospital reviews it and signs its approval`);
+  const submitted = (await commands.run("study", "submit", "--home", home, studyFile)) as { studyHash: string };
+  progress.note(`Study ${submitted.studyHash.slice(0, 12)} submitted; each hospital reviews it and signs its approval`);
   const sites: RunningCommand[] = [];
   await Promise.all(
     plan.hospitals.map(async ({ id }) => {
       const siteHome = join(out, id, "home");
       await commands.run("site", "review", "--home", siteHome);
-      await commands.run("site", "approve", "--home", siteHome, submitted.hash);
+      await commands.run("site", "approve", "--home", siteHome, submitted.studyHash);
       sites.push(commands.start("site", "start", "--home", siteHome, "--once"));
     }),
   );
