@@ -17,8 +17,15 @@ export function figuresTable(result: FederationResult): string {
     rows.push(row("alone, mean", alone.mean));
     for (const site of alone.bySite) rows.push(row(`${site.id} alone`, site));
   }
-  const head = ["", ...regions.map((region) => `Dice ${region}`), "Dice mean", ...regions.map((region) => `HD95 ${region}`)];
-  const undefinedCases = Object.entries(federated.undefined).map(([region, count]) => `${region} in ${countOf(count, "case")}`);
+  const head = [
+    "",
+    ...regions.map((region) => `Dice ${region}`),
+    "Dice mean",
+    ...regions.map((region) => `HD95 ${region}`),
+  ];
+  const undefinedCases = Object.entries(federated.undefined).map(
+    ([region, count]) => `${region} in ${countOf(count, "case")}`,
+  );
   const where = evaluatedOn.kind === "heldOut" ? "patients whom no site has" : "the sites' validation cases";
   const lines = [
     `Measured on ${evaluatedOn.cases} ${where}; HD95 in mm.`,

@@ -64,3 +64,17 @@ test("without a total the time so far is told instead", () => {
     "Waiting: 3 sites, upenn missing, 1 min 5 s so far",
   );
 });
+
+test("of work side by side one is shown until it ends, with an estimate of its own", () => {
+  const progress = createProgress({ write, isTerminal: true, columns: 80 }, clock);
+  for (let done = 0; done <= 20; done++) {
+    progress.update({ label: "First", done, total: 20 });
+    progress.update({ label: "Second", done, total: 40 });
+    nowMs += 1000;
+  }
+  const before = written;
+  expect(before).toContain("First: 10 of 20 (50 %), 10 s left");
+  expect(before).not.toContain("Second: 10");
+  progress.update({ label: "Second", done: 21, total: 40 });
+  expect(written.slice(before.length)).toContain("Second: 21 of 40 (52 %), 19 s left");
+});

@@ -39,33 +39,55 @@ export interface ProgressOutput {
 
 export const silentProgress: Progress = { update: () => {}, note: () => {}, end: () => {} };
 
+/** One piece of work underway; several may run side by side, told apart by their labels. */
+interface Underway {
+  readonly firstDone: number;
+  readonly startedMs: number;
+  updatedMs: number;
+}
+
 export function createProgress(output: ProgressOutput, clock: Clock = systemClock): Progress {
-  let label = "";
-  let firstDone = 0;
-  let startedMs = 0;
-  let drawnMs = 0;
+  const underway = new Map<string, Underway>();
+  /** Of work side by side one is shown, until it ends or falls silent. */
+  let shown = "";
+  let drawnMs = Number.NEGATIVE_INFINITY;
   let onScreen = false;
 
   const erase = (): void => {
     if (onScreen) output.write("\r\x1b[K");
     onScreen = false;
   };
+  const follow = (step: ProgressStep, nowMs: number): Underway => {
+    const known = underway.get(step.label);
+    if (known !== undefined && step.done >= known.firstDone) {
+      known.updatedMs = nowMs;
+      return known;
+    }
+    const begun = { firstDone: step.done, startedMs: nowMs, updatedMs: nowMs };
+    underway.set(step.label, begun);
+    return begun;
+  };
+  const draw = (step: ProgressStep, elapsedMs: number, firstDone: number): void => {
+    const line = describeStep(step, elapsedMs, firstDone);
+    if (!output.isTerminal) {
+      output.write(`${line}\n`);
+      return;
+    }
+    output.write(`\r\x1b[K${line.slice(0, Math.max(20, output.columns - 1))}`);
+    onScreen = true;
+  };
   return {
     update(step) {
       const nowMs = clock.nowMs();
-      if (step.label !== label || step.done < firstDone) {
-        label = step.label;
-        firstDone = step.done;
-        startedMs = nowMs;
-        drawnMs = output.isTerminal ? 0 : nowMs - LINE_EVERY_MS + SILENT_MS;
+      const { startedMs, firstDone } = follow(step, nowMs);
+      const current = underway.get(shown);
+      if (current === undefined || nowMs - current.updatedMs > SILENT_MS) shown = step.label;
+      const due = nowMs - drawnMs >= (output.isTerminal ? REDRAW_MS : LINE_EVERY_MS);
+      if (shown === step.label && nowMs - startedMs >= SILENT_MS && due) {
+        drawnMs = nowMs;
+        draw(step, nowMs - startedMs, firstDone);
       }
-      const elapsedMs = nowMs - startedMs;
-      if (elapsedMs < SILENT_MS || nowMs - drawnMs < (output.isTerminal ? REDRAW_MS : LINE_EVERY_MS)) return;
-      drawnMs = nowMs;
-      const line = describeStep(step, elapsedMs, firstDone);
-      if (!output.isTerminal) return output.write(`${line}\n`);
-      output.write(`\r\x1b[K${line.slice(0, Math.max(20, output.columns - 1))}`);
-      onScreen = true;
+      if (step.done === step.total) underway.delete(step.label);
     },
     note(line) {
       erase();
@@ -73,7 +95,7 @@ export function createProgress(output: ProgressOutput, clock: Clock = systemCloc
     },
     end() {
       erase();
-      label = "";
+      underway.clear();
     },
   };
 }

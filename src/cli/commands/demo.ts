@@ -2,8 +2,8 @@
 import { join, relative, resolve } from "node:path";
 import type { Json } from "../../base/index.ts";
 import { defineCommand } from "../command.ts";
-import { option } from "../options.ts";
 import { figuresTable } from "../figures-table.ts";
+import { option } from "../options.ts";
 
 export const demo = defineCommand({
   path: ["demo"],
@@ -25,7 +25,15 @@ export const demo = defineCommand({
     const { quick, seed, threads } = options;
     const out = resolve(options.out);
     const command = `npm run demo --${quick ? " --quick" : ""} --seed ${seed} --threads ${threads}`;
-    const { result, modelDir, report, exampleCase } = await runDemo({ plan: demoPlan({ quick, seed, threads }), seed, out, launcher, command, progress, signal });
+    const { result, modelDir, report, exampleCase } = await runDemo({
+      plan: demoPlan({ quick, seed, threads }),
+      seed,
+      out,
+      launcher,
+      command,
+      progress,
+      signal,
+    });
     const shown = (path: string): string => relative(process.cwd(), path) || ".";
     const text = [
       figuresTable(result),

@@ -10,6 +10,7 @@ import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelVerify } from "./model-verify.ts";
 import { segment } from "./segment.ts";
+import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
 import { siteJoin } from "./site-join.ts";
 import { siteApprove, siteReview } from "./site-review.ts";
@@ -18,9 +19,12 @@ import { siteLog, siteStatus } from "./site-status.ts";
 import { status } from "./status.ts";
 import { studyCheck } from "./study-check.ts";
 import { studyStop, studySubmit } from "./study-submit.ts";
+import { train } from "./train.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
   demo,
+  simulate,
+  train,
   segment,
   evaluate,
   cohortMake,

@@ -38,5 +38,10 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
     },
     rounds: { count: quick ? 4 : 14, deadlineS: 3600, evaluateEvery: quick ? 2 : 2 },
   });
-  return { hospitals: HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 9 })), heldOut: quick ? 2 : 6, spacingMm, study };
+  return {
+    hospitals: HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 9 })),
+    heldOut: quick ? 2 : 6,
+    spacingMm,
+    study,
+  };
 }

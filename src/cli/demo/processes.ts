@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { ConsiliumError, type ErrorCode, ERROR_CODES, type Json } from "../../base/index.ts";
+import { ConsiliumError, ERROR_CODES, type ErrorCode, type Json } from "../../base/index.ts";
 
 export interface RunningCommand {
   readonly pid: number;

@@ -68,7 +68,10 @@ async function makePatients({ plan, seed, out, progress }: DemoOptions, commands
     first += cases;
     queue.push(async () => {
       const numbers = { cases, seed, firstCase, firstSite, sites, spacing: spacingMm };
-      const flags = Object.entries(numbers).flatMap(([name, value]) => [`--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`, String(value)]);
+      const flags = Object.entries(numbers).flatMap(([name, value]) => [
+        `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`,
+        String(value),
+      ]);
       await commands.run("cohort", "make", "--out", dir, ...flags);
       made += cases;
       progress.update({ label: "Making phantoms", done: made, total, unit: "patients" });
@@ -77,11 +80,15 @@ async function makePatients({ plan, seed, out, progress }: DemoOptions, commands
   hospitals.forEach(({ id, cases }, i) => make(join(out, id, "data"), cases, i, 1));
   const heldOutDir = join(out, "held-out");
   make(heldOutDir, heldOut, 0, hospitals.length);
-  progress.note(`Making ${total} phantom patients: ${hospitals.map(({ name, cases }) => `${cases} at ${name}`).join(", ")}, ${heldOut} that no hospital has`);
+  progress.note(
+    `Making ${total} phantom patients: ${hospitals.map(({ name, cases }) => `${cases} at ${name}`).join(", ")}, ${heldOut} that no hospital has`,
+  );
   for (const { id } of hospitals) await mkdir(join(out, id), { recursive: true });
-  await Promise.all([0, 1].map(async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await next();
-  }));
+  await Promise.all(
+    [0, 1].map(async () => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) await next();
+    }),
+  );
   return heldOutDir;
 }
 
@@ -90,7 +97,16 @@ async function runFederation(options: DemoOptions, commands: Commands): Promise<
   const home = join(out, "coordinator");
   const studyFile = join(out, "study.yaml");
   await writeFile(studyFile, stringify(plan.study));
-  await commands.run("coordinator", "init", "--home", home, "--name", "Demonstration federation", "--listen", "127.0.0.1:0");
+  await commands.run(
+    "coordinator",
+    "init",
+    "--home",
+    home,
+    "--name",
+    "Demonstration federation",
+    "--listen",
+    "127.0.0.1:0",
+  );
   const coordinator = commands.start("coordinator", "start", "--home", home);
   await untilServing(coordinator);
   progress.note("The coordinator listens; each hospital joins with its invitation and a key made there");
@@ -133,7 +149,11 @@ function wait(ms: number): Promise<void> {
 }
 
 /** Shows the rounds as they close, until the study has ended. */
-async function follow({ plan, progress, signal }: DemoOptions, home: string, processes: readonly RunningCommand[]): Promise<void> {
+async function follow(
+  { plan, progress, signal }: DemoOptions,
+  home: string,
+  processes: readonly RunningCommand[],
+): Promise<void> {
   let toldRound = 0;
   const gone = Promise.race(processes.map(({ ended }) => ended.then(() => undefined)));
   for (;;) {
@@ -145,7 +165,12 @@ async function follow({ plan, progress, signal }: DemoOptions, home: string, pro
         progress.note(`Round ${round} of ${study.roundsInAll} closed after ${seconds.toFixed(0)} s${figures}`);
         toldRound = round;
       }
-      progress.update({ label: "Training together", done: study.rounds.length, total: plan.study.rounds.count, unit: "rounds" });
+      progress.update({
+        label: "Training together",
+        done: study.rounds.length,
+        total: plan.study.rounds.count,
+        unit: "rounds",
+      });
       if (study.end?.kind === "failed") throw failed(study.end.reason);
       if (study.end !== null) return;
     }
@@ -162,7 +187,12 @@ function failed(reason: string): ConsiliumError {
   });
 }
 
-async function measure({ plan, out, progress, command, signal }: DemoOptions, commands: Commands, heldOutDir: string, startedMs: number): Promise<DemoOutcome> {
+async function measure(
+  { plan, out, progress, command, signal }: DemoOptions,
+  commands: Commands,
+  heldOutDir: string,
+  startedMs: number,
+): Promise<DemoOutcome> {
   const { study, hospitals } = plan;
   const network = networkOfStudy(study);
   const coordinator = await openCoordinator({ home: join(out, "coordinator") });
@@ -199,10 +229,18 @@ async function measure({ plan, out, progress, command, signal }: DemoOptions, co
       seconds: (performance.now() - startedMs) / 1000,
       peakRssBytes: Math.max(commands.peakRssBytes(), process.resourceUsage().maxRSS * 1024),
     };
-    const written = await writeOutcome(out, { study, network, run, assessment, result, heldOut: heldOut.cases, convention: heldOut.convention, command });
+    const written = await writeOutcome(out, {
+      study,
+      network,
+      run,
+      assessment,
+      result,
+      heldOut: heldOut.cases,
+      convention: heldOut.convention,
+      command,
+    });
     return { result, ...written, exampleCase: heldOut.cases[0].folder };
   } finally {
     await coordinator.close();
   }
 }
-

@@ -1,0 +1,26 @@
+/** Options by which `simulate` and `train` take a study: a file, or the usual one, with parts of it overridden. */
+
+import type { OpenedStudy } from "./open-study.ts";
+import { type OptionValues, option } from "./options.ts";
+
+export const studyOptions = {
+  study: option.text("FILE", "study file to run instead of the usual study"),
+  rounds: option.integer("rounds, instead of the study's", { min: 1 }),
+  seed: option.integer("seed, instead of the study's"),
+  threads: option.integer("threads of each engine, instead of the study's", { min: 1, max: 256 }),
+  spacing: option.number("MM", "working resolution, instead of the study's", { min: 0.5, max: 10 }),
+  learningRate: option.number("RATE", "learning rate, instead of the study's", { min: 1e-9, max: 100 }),
+  patchesPerCase: option.number("N", "patches for each training case in a round, instead of the study's", {
+    min: 0.001,
+  }),
+} as const;
+
+/** @throws ConsiliumError what the study file, its network or the overridden values are refused for. */
+export async function openChosenStudy(options: OptionValues<typeof studyOptions>): Promise<OpenedStudy> {
+  const { openStudy, openStudyFile } = await import("./open-study.ts");
+  const { defaultStudy, withOverrides } = await import("../simulate/index.ts");
+  const { rounds, seed, threads, spacing: spacingMm, learningRate, patchesPerCase } = options;
+  const overrides = { rounds, seed, threads, spacingMm, learningRate, patchesPerCase };
+  if (options.study === undefined) return openStudy(defaultStudy(overrides), undefined, "the usual study");
+  return openStudyFile(options.study, (study) => withOverrides(study, overrides));
+}

@@ -1,0 +1,169 @@
+/**
+ * One institution alone, or pooled data: the same engine, optimiser and schedule as in a federation, without the
+ * exchange. What a federation is measured against.
+ */
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ConsiliumError } from "../base/index.ts";
+import { type CaseFiles, type LabelConvention, scanDataset } from "../imaging/index.ts";
+import {
+  openEnginePool,
+  type ScoreSummary,
+  type SiteData,
+  stepsOfRound,
+  summariseScores,
+  writeModelFolder,
+} from "../segmentation/index.ts";
+import { trainOnCases } from "../simulate/index.ts";
+import { casesOf, splitBySubject } from "../site/index.ts";
+import type { OpenedStudy } from "./open-study.ts";
+import type { Progress } from "./progress.ts";
+
+export interface TrainAloneOptions extends OpenedStudy {
+  readonly dataset: string;
+  readonly labels?: LabelConvention;
+  /** A folder that is new or empty. */
+  readonly out: string;
+  /** Cases that are measured on instead of a fifth of the subjects. */
+  readonly holdOut: readonly string[];
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+export interface TrainedAlone {
+  readonly cases: { readonly train: number; readonly validation: number };
+  /** Null where there is nothing to measure on. */
+  readonly figures: ScoreSummary | null;
+  readonly modelSha256: string;
+  readonly modelDir: string;
+  readonly gradientSteps: number;
+  /** Mean loss of each round. */
+  readonly losses: readonly number[];
+}
+
+/** Windows overlap by half where a figure is published. */
+const FINAL_OVERLAP = 0.5;
+const SITE = "alone";
+
+/** @throws ConsiliumError what dataset, study and engine are refused for; `file-exists` for a used output folder. */
+export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlone> {
+  const { study, network, initial, out, progress, signal } = options;
+  await refuseUsedFolder(out);
+  const data = await dataOf(options);
+  const { trainingCases, validationCases } = data;
+  const cacheDir = join(out, "cache");
+  const pool = openEnginePool({ study, network, workers: 1, cacheDir });
+  const stop = (): void => void pool.close();
+  signal.addEventListener("abort", stop);
+  try {
+    const steps = stepsOfRound(study, trainingCases.length);
+    const tell = ({ done, total, loss }: { done: number; total: number; loss?: number }): void =>
+      progress.update({
+        label: "Training",
+        done,
+        total,
+        unit: "steps",
+        ...(loss !== undefined && { detail: `loss ${loss.toFixed(3)}` }),
+      });
+    const { parameters, gradientSteps, losses } = await trainOnCases(
+      pool,
+      study,
+      network,
+      data,
+      steps,
+      tell,
+      initial.data,
+    );
+    const scores = await pool
+      .forSite(data)
+      .evaluate({ parameters, grid: "original", overlap: FINAL_OVERLAP }, ({ done, total }) =>
+        progress.update({ label: "Evaluating", done, total, unit: "cases" }),
+      );
+    const regions = Object.keys(study.task.regions);
+    const figures =
+      scores.length === 0
+        ? null
+        : summariseScores(
+            scores.map((score) => score.regions),
+            regions,
+          );
+    const cases = { train: trainingCases.length, validation: validationCases.length };
+    const modelDir = join(out, "model");
+    const { modelSha256 } = await writeModelFolder(modelDir, {
+      study,
+      network,
+      parameters: { ...initial, data: parameters },
+      lineage: { kind: "one institution", rounds: study.rounds.count, cases },
+      notes: cardNotes(cases, figures),
+    });
+    await writeFile(join(out, "scores.json"), `${JSON.stringify(scores, null, 2)}\n`);
+    return { cases, figures, modelSha256, modelDir, gradientSteps, losses };
+  } finally {
+    signal.removeEventListener("abort", stop);
+    await pool.close();
+    await rm(cacheDir, { recursive: true, force: true });
+  }
+}
+
+async function dataOf({ dataset: dir, labels, holdOut, study }: TrainAloneOptions): Promise<SiteData> {
+  const dataset = await scanDataset(dir, labels === undefined ? {} : { labels });
+  if (dataset.problems.length > 0) throw dataset.problems[0].error;
+  const unlabelled = dataset.cases.find(({ labelMap }) => labelMap === undefined);
+  if (unlabelled !== undefined)
+    throw refusal("modality-missing", `case ${unlabelled.id}`, "a label map to train on", "none");
+  const unknown = holdOut.find((id) => !dataset.cases.some((each) => each.id === id));
+  if (unknown !== undefined) throw refusal("usage", "consilium train --hold-out", "cases of the dataset", unknown);
+  const { cases, convention } = dataset;
+  const [trainingCases, validationCases] =
+    holdOut.length > 0 ? heldOutOf(cases, holdOut) : splitOf(cases, study.training.seed);
+  if (trainingCases.length === 0) throw refusal("dataset-too-small", dir, "at least one case to train on", "none");
+  return { siteId: SITE, trainingCases, validationCases, convention };
+}
+
+function splitOf(cases: readonly CaseFiles[], seed: number): [CaseFiles[], CaseFiles[]] {
+  const split = splitBySubject(cases, seed);
+  return [casesOf(cases, split, "training"), casesOf(cases, split, "validation")];
+}
+
+/** All cases of a held-out subject are kept from training. */
+function heldOutOf(cases: readonly CaseFiles[], holdOut: readonly string[]): [CaseFiles[], CaseFiles[]] {
+  const held = cases.filter(({ id }) => holdOut.includes(id));
+  const subjects = new Set(held.map(({ subject }) => subject));
+  return [cases.filter(({ subject }) => !subjects.has(subject)), held];
+}
+
+function refusal(
+  code: "usage" | "modality-missing" | "dataset-too-small",
+  subject: string,
+  expected: string,
+  actual: string,
+): ConsiliumError {
+  return new ConsiliumError(code, {
+    subject,
+    expected,
+    actual,
+    hint: "See what the dataset holds: `consilium cohort check DIR`.",
+  });
+}
+
+async function refuseUsedFolder(out: string): Promise<void> {
+  await mkdir(out, { recursive: true });
+  const held = await readdir(out);
+  if (held.length === 0) return;
+  throw new ConsiliumError("file-exists", {
+    subject: out,
+    expected: "a folder that is new or empty",
+    actual: `one that holds ${held.length} entries`,
+    hint: "Give another --out, or move the old run away.",
+  });
+}
+
+function cardNotes(cases: TrainedAlone["cases"], figures: ScoreSummary | null): string {
+  const told =
+    figures === null
+      ? "No case was left to measure on."
+      : Object.entries(figures.dice)
+          .map(([region, dice]) => `${region} ${dice?.toFixed(3) ?? "undefined"}`)
+          .join(", ");
+  return `## Figures\n\nTrained by one institution on ${cases.train} case(s). Dice on ${cases.validation} other case(s): ${told}\n`;
+}
