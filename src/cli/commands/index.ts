@@ -8,6 +8,7 @@ import { coordinatorInvite } from "./coordinator-invite.ts";
 import { coordinatorStart } from "./coordinator-start.ts";
 import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
+import { modelExport } from "./model-export.ts";
 import { modelVerify } from "./model-verify.ts";
 import { segment } from "./segment.ts";
 import { simulate } from "./simulate.ts";
@@ -43,6 +44,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteStart,
   siteStatus,
   siteLog,
+  modelExport,
   modelVerify,
 ];
 
@@ -51,5 +53,5 @@ export const GROUPS: readonly GroupSpec[] = [
   { path: ["coordinator"], summary: "Found and run a federation" },
   { path: ["study"], summary: "Check and submit studies" },
   { path: ["site"], summary: "Take part in a federation as a hospital" },
-  { path: ["model"], summary: "Check networks" },
+  { path: ["model"], summary: "Take out models, check networks" },
 ];

@@ -1,0 +1,29 @@
+/** `model export`: the model of a study that ended, as a folder that `segment` and any ONNX runtime can use. */
+import { resolve } from "node:path";
+import { defineCommand } from "../command.ts";
+import { option } from "../options.ts";
+
+export const modelExport = defineCommand({
+  path: ["model", "export"],
+  summary: "Take the model out of a coordinator's or a site's home",
+  description: "Writes model.onnx, weights.safetensors, card.md and model.json of the study that ended last.",
+  options: {
+    home: option.requiredText("DIR", "home folder of the coordinator, or of a site"),
+    out: option.requiredText("DIR", "folder to write; must not exist"),
+    which: option.oneOf("the best by validation, or that of the last round (default: best)", ["best", "final"]),
+  },
+  examples: ["consilium model export --home coordinator --out model"],
+  async run({ options, version }) {
+    const { exportModel } = await import("../export-model.ts");
+    const { modelSha256, name, lineage } = await exportModel(
+      options.home,
+      options.which ?? "best",
+      options.out,
+      version,
+    );
+    return {
+      json: { out: resolve(options.out), modelSha256, name, lineage },
+      text: `Model of "${name}" in ${options.out}\n${modelSha256}`,
+    };
+  },
+});
