@@ -14,7 +14,7 @@ import {
   formatInvitation,
   lockFolder,
 } from "../protocol/index.ts";
-import { studyHash } from "../study/index.ts";
+import { type Study, studyHash } from "../study/index.ts";
 import { openContacts } from "./contacts.ts";
 import { createDuties } from "./duties.ts";
 import type { CoordinatorEvent } from "./events.ts";
@@ -31,6 +31,7 @@ import { type CoordinatorStatus, statusOf } from "./status.ts";
 import { type PreparedStudy, type StudyToSubmit, storeStudyObjects } from "./study-objects.ts";
 import type { Verdict } from "./verdict.ts";
 
+const LONGEST_INVITATION_HOURS = 24 * 90;
 const LOCK_FILE = "coordinator.lock";
 const LOCK_PATIENCE_MS = 1_000;
 const LOCK_RETRY_MS = 50;
@@ -70,6 +71,9 @@ export interface SubmittedStudy {
 
 /** What an ended study leaves: where its models lie. */
 export interface StudyResult {
+  readonly study: Study;
+  /** The study's ONNX model, where its network is a file. */
+  readonly network: (ObjectRef & { readonly path: string }) | null;
   readonly end: StudyEnd;
   readonly finalModel: (ObjectRef & { readonly path: string; readonly round: number }) | null;
   readonly bestModel: (ObjectRef & { readonly path: string; readonly round: number }) | null;
@@ -197,14 +201,22 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
     return submittedStudy(machineOf().state(), hash);
   };
   return {
-    service: createService({ machine: machineOf, secrets, store, contacts, home: () => home, clock }),
+    service: createService({
+      machine: machineOf,
+      secrets,
+      store,
+      contacts,
+      home: () => home,
+      clock,
+      defect: tellTrouble,
+    }),
     federation: () => home,
     state: () => machineOf().state(),
     status: () => statusOf({ federation: home, state: machineOf().state(), contacts, serving, trouble }),
     async invite({ siteId, validHours = LIMITS.invitationValidHours }) {
       checkSiteId(siteId);
       const nowMs = clock.nowMs();
-      const expiresMs = nowMs + validHours * 3_600_000;
+      const expiresMs = nowMs + validityMs(validHours);
       const invitationId = randomBytes(16).toString("hex");
       const secret = await secrets.create(invitationId, expiresMs, nowMs);
       await take({ kind: "site-invited", invitationId, siteId, expiresMs, atMs: nowMs });
@@ -257,6 +269,16 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
   };
 }
 
+function validityMs(hours: number): number {
+  if (hours > 0 && hours <= LONGEST_INVITATION_HOURS) return Math.ceil(hours * 3_600_000);
+  throw new ConsiliumError("usage", {
+    subject: "invitation",
+    expected: `a validity of up to ${LONGEST_INVITATION_HOURS} hours`,
+    actual: `${hours} hours`,
+    hint: "An invitation admits whoever holds it: keep its time short.",
+  });
+}
+
 function accepted(verdict: Verdict): void {
   if (verdict.outcome !== "accepted") throw verdict.error;
 }
@@ -272,16 +294,25 @@ function submittedStudy({ study, invitations, sites }: CoordinatorState, hash: S
   };
 }
 
-function resultOf({ phase, study }: CoordinatorState, store: ObjectStore): StudyResult | undefined {
-  const located = (object: ObjectRef, round: number) => ({ ...object, round, path: store.pathOf(object.sha256) });
+function resultOf({ phase, study: record }: CoordinatorState, store: ObjectStore): StudyResult | undefined {
+  if (record === null) return undefined;
+  const placed = (object: ObjectRef) => ({ ...object, path: store.pathOf(object.sha256) });
+  const { study, network } = record;
+  const ran = { study, network: network === undefined ? null : placed(network) };
   if (phase.kind === "failed") {
-    const best = bestOf(study?.rounds ?? []);
-    return { end: phase, finalModel: null, bestModel: best ? located(best.model, best.round) : null };
+    const best = bestOf(record.rounds);
+    return {
+      ...ran,
+      end: phase,
+      finalModel: null,
+      bestModel: best ? { ...placed(best.model), round: best.round } : null,
+    };
   }
   if (phase.kind !== "done") return undefined;
   return {
+    ...ran,
     end: phase,
-    finalModel: located(phase.final, phase.finalRound),
-    bestModel: located(phase.best, phase.bestRound),
+    finalModel: { ...placed(phase.final), round: phase.finalRound },
+    bestModel: { ...placed(phase.best), round: phase.bestRound },
   };
 }
