@@ -1,4 +1,4 @@
-export { casesOf, type Side, type SplitRecord, splitBySubject } from "./data-split.ts";
+export { casesOf, type SplitRecord, splitBySubject } from "./data-split.ts";
 export type { OpenWork, OpenWorkRequest } from "./engine.ts";
 export type { SiteEvent } from "./events.ts";
 export { type Membership, type OpenSite, openSite, readSite, type Site } from "./home.ts";
@@ -14,19 +14,10 @@ export {
   reviewStudies,
   type StudiesToReview,
 } from "./review-studies.ts";
-export {
-  type Decision,
-  findReview,
-  type RosterMember,
-  readReview,
-  readReviews,
-  type StudyReview,
-  writeDecision,
-} from "./reviews.ts";
+export type { Decision, RosterMember, StudyReview } from "./reviews.ts";
 export { type RunOutcome, type RunSiteOptions, runSite } from "./run-site.ts";
-export { type Pause, realPause, type Timing } from "./shift.ts";
-export { type RegisteredData, readRegisteredData, writeRegisteredData } from "./site-data.ts";
+export type { Pause, Timing } from "./shift.ts";
+export { type RegisteredData, readRegisteredData } from "./site-data.ts";
 export type { Departure, SiteLogEntry } from "./site-log.ts";
 export { readSiteLog, type SiteStatus, type SiteStudyStatus, siteStatus } from "./site-status.ts";
 export type { SiteStore } from "./site-store.ts";
-export { type StartSiteOptions, startSite } from "./start-site.ts";

@@ -16,7 +16,7 @@ import { createEngine, type Engine, type OpenWork } from "./engine.ts";
 import type { SiteEvent } from "./events.ts";
 import type { Site } from "./home.ts";
 import { type Answer, type Outgoing, type OutgoingMessage, openOutgoing } from "./outgoing.ts";
-import { readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
+import { type RegisteredData, readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
 
 export interface Timing {
   readonly heartbeatMs: number;
@@ -61,6 +61,8 @@ export interface Shift {
   /** An idle site waits by this; simulations wake it when something happened. */
   readonly pause: Pause;
   readonly productVersion: string;
+  /** Counts of what is registered; nobody registers while a site works, which holds the home's lock. */
+  readonly data: DataCounts | undefined;
   readonly patience: "endless" | "none";
   readonly signal: AbortSignal;
   readonly emit: (event: SiteEvent) => Promise<void>;
@@ -129,12 +131,31 @@ export async function startShift(options: ShiftOptions): Promise<Shift> {
     timing: { ...USUAL_TIMING, ...timing },
     pause,
     productVersion,
+    data: countsOf(await readRegisteredData(site.store)),
     patience: options.patience ?? "endless",
     signal: options.signal ?? new AbortController().signal,
     emit: async (event) => onEvent?.(event),
     jitter: createRandom("backoff", site.siteId, clock.nowMs()),
     told: new Set(),
   };
+}
+
+interface DataCounts {
+  readonly trainingCases: number;
+  readonly validationCases: number;
+  readonly channels: readonly string[];
+  readonly labelConvention: string;
+}
+
+function countsOf(data: RegisteredData | undefined): DataCounts | undefined {
+  return (
+    data && {
+      trainingCases: trainingCases(data).length,
+      validationCases: validationCases(data).length,
+      channels: [...new Set(data.cases.flatMap(({ images }) => Object.keys(images)))].sort(),
+      labelConvention: data.convention,
+    }
+  );
 }
 
 const noWork: OpenWork = () => {
@@ -174,9 +195,7 @@ export async function ask(shift: Shift, progress: Progress = IDLE): Promise<Dire
   return (await untilReached(shift, () => askOnce(shift, progress))).directive;
 }
 
-async function askOnce(shift: Shift, { activity, done, total }: Progress): Promise<Answer> {
-  const { site, clock, productVersion, out } = shift;
-  const data = await readRegisteredData(site.store);
+async function askOnce({ clock, productVersion, out, data }: Shift, progress: Progress): Promise<Answer> {
   return out.say({
     what: "sign of life",
     studyHash: "",
@@ -187,17 +206,10 @@ async function askOnce(shift: Shift, { activity, done, total }: Progress): Promi
       value: {
         productVersion,
         siteTimeMs: BigInt(clock.nowMs()),
-        activity,
-        stepsDone: done,
-        stepsTotal: total,
-        ...(data && {
-          data: {
-            trainingCases: trainingCases(data).length,
-            validationCases: validationCases(data).length,
-            channels: [...new Set(data.cases.flatMap((each) => Object.keys(each.images)))].sort(),
-            labelConvention: data.convention,
-          },
-        }),
+        activity: progress.activity,
+        stepsDone: progress.done,
+        stepsTotal: progress.total,
+        ...(data && { data: { ...data, channels: [...data.channels] } }),
       },
     },
   });

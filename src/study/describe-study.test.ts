@@ -13,6 +13,7 @@ const study: Study = parseStudy({
     batch: 2,
   },
   rounds: { count: 20, deadlineS: 5400 },
+  aggregation: { precisionBits: 24 },
 });
 
 describe("describeStudy", () => {
