@@ -72,7 +72,7 @@ async function admit(coordinator: Coordinator, { id, dir }: SiteFolder, options:
   const home = join(folder, id);
   const enrolBy = (enrolment: EnrolOptions): Promise<Enrolment> => enrolInMemory(coordinator.service, enrolment);
   await joinFederation({ home, invitationFile, productVersion: PRODUCT, enrolBy });
-  await registerDataset({ home, dataset: dir, seed: options.study.training.seed });
+  await registerDataset({ home, dataset: dir });
   return openSite(home);
 }
 
