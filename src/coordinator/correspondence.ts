@@ -45,7 +45,7 @@ export interface CorrespondenceOptions {
 export type Correspondence = (peer: Peer, envelope: SignedEnvelope) => Promise<SignedEnvelope>;
 
 /** Faults of this end: the site is not to take them for a verdict on its message. */
-const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["disk-full", "folder-not-writable", "internal"]);
+export const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["disk-full", "folder-not-writable", "internal"]);
 
 export function createCorrespondence(options: CorrespondenceOptions): Correspondence {
   const { machine, store, contacts, home, clock } = options;

@@ -144,21 +144,32 @@ async function guarded<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    if (!(cause instanceof LibsqlError)) throw cause;
-    const fields = { subject: "journal", actual: cause.code, cause };
-    if (/^SQLITE_(FULL|IOERR)/.test(cause.code)) {
-      const hint = "Free some space: nothing was lost, and what was not written is refused to its sender.";
-      throw new ConsiliumError("disk-full", { ...fields, expected: "room on the disk for a record", hint });
-    }
-    if (/^SQLITE_(CANTOPEN|READONLY|PERM)/.test(cause.code)) {
-      const hint = "Check that the home exists, whose it is, and that its disk is mounted for writing.";
-      throw new ConsiliumError("folder-not-writable", { ...fields, expected: "a home to write to", hint });
-    }
-    if (/^SQLITE_(CORRUPT|NOTADB|CONSTRAINT|SCHEMA|ERROR)/.test(cause.code)) {
-      throw corrupt("journal", "a journal of this product, whole", cause.code);
-    }
-    throw cause;
+    throw databaseError(cause);
   }
+}
+
+/** What SQLite says, in the product's words; anything else as it came. */
+export function databaseError(cause: unknown): unknown {
+  const code = codeOf(cause);
+  const fields = { subject: "journal", actual: code, cause };
+  if (/^SQLITE_(FULL|IOERR)/.test(code)) {
+    const hint = "Free some space: nothing was lost, and what was not written is refused to its sender.";
+    return new ConsiliumError("disk-full", { ...fields, expected: "room on the disk for a record", hint });
+  }
+  if (/^SQLITE_(CANTOPEN|READONLY|PERM)/.test(code)) {
+    const hint = "Check that the home exists, whose it is, and that its disk is mounted for writing.";
+    return new ConsiliumError("folder-not-writable", { ...fields, expected: "a home to write to", hint });
+  }
+  if (/^SQLITE_(CORRUPT|NOTADB|CONSTRAINT|SCHEMA|ERROR)/.test(code)) {
+    return corrupt("journal", "a journal of this product, whole", code);
+  }
+  return cause;
+}
+
+function codeOf(cause: unknown): string {
+  if (cause instanceof LibsqlError) return cause.code;
+  // The client opens connections without translating: "... Unable to open connection ...: 14" is SQLITE_CANTOPEN.
+  return cause instanceof Error && cause.message.includes("Unable to open connection") ? "SQLITE_CANTOPEN" : "";
 }
 
 function corrupt(subject: string, expected: string, actual: string): ConsiliumError {

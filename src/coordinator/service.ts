@@ -1,15 +1,40 @@
 /** The coordinator as sites meet it: enrolment, letters, and the objects that the study's state lets each of them move. */
 import { ConsiliumError, type Sha256 } from "../base/index.ts";
 import type { FederationService, Peer } from "../protocol/index.ts";
-import { type CorrespondenceOptions, createCorrespondence, knownSite } from "./correspondence.ts";
+import { type CorrespondenceOptions, createCorrespondence, knownSite, OWN_FAULTS } from "./correspondence.ts";
 import { type EnrollingOptions, enrolSiteByInvitation } from "./enrolling.ts";
 import { readableObjects } from "./objects-in-use.ts";
 import { updateBytes } from "./phases/collecting.ts";
 import { type CoordinatorState, isParticipant } from "./state.ts";
 
-export type ServiceOptions = CorrespondenceOptions & EnrollingOptions;
+export interface ServiceOptions extends CorrespondenceOptions, EnrollingOptions {
+  /** Hears of what no caller's fault explains; callers are told only that there was a defect. */
+  readonly defect: (error: unknown) => void;
+}
 
 export function createService(options: ServiceOptions): FederationService {
+  return withDefectsTold(undefendedService(options), options.defect);
+}
+
+function withDefectsTold(service: FederationService, defect: (error: unknown) => void): FederationService {
+  const told = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      if (!(error instanceof ConsiliumError) || OWN_FAULTS.has(error.code)) defect(error);
+      throw error;
+    }
+  };
+  return {
+    enrol: (request) => told(service.enrol(request)),
+    exchange: (peer, envelope) => told(service.exchange(peer, envelope)),
+    readObject: (peer, range) => told(service.readObject(peer, range)),
+    heldBytes: (peer, object) => told(service.heldBytes(peer, object)),
+    writeObject: (peer, chunk) => told(service.writeObject(peer, chunk)),
+  };
+}
+
+function undefendedService(options: ServiceOptions): FederationService {
   const { machine, store } = options;
   const correspond = createCorrespondence(options);
 

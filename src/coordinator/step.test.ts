@@ -1,13 +1,12 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { canonicalJson, type Json, LIMITS } from "../base/index.ts";
+import { LIMITS } from "../base/index.ts";
 import { type Study, studyHash } from "../study/index.ts";
 import { directiveFor } from "./directive.ts";
 import type { CoordinatorEvent } from "./events.ts";
 import { obsoleteObjects, readableObjects } from "./objects-in-use.ts";
 import type { CoordinatorState } from "./state.ts";
 import { INITIAL_STATE } from "./state.ts";
-import { dutiesOf, step } from "./step.ts";
+import { step } from "./step.ts";
 import {
   aggregated,
   approval,
@@ -391,95 +390,4 @@ describe("objects", () => {
     const end = stateAfter(...begun, ...wholeRound(1, 0.9), ...wholeRound(2, 0.1));
     expect(new Set(readableObjects(end).keys())).toEqual(new Set([model(1), model(2)]));
   });
-});
-
-describe("in any order, with any repetition", () => {
-  const two = smallStudy({ quorum: 2, count: 3 });
-  const forward: CoordinatorEvent[] = [
-    ...submitted(SITES, two),
-    ...approvals(SITES, two),
-    ...[1, 2, 3].flatMap((round) => wholeRound(round, round / 4, two)),
-  ];
-  const disturbances: CoordinatorEvent[] = [
-    ...forward,
-    approval("ucsf", SITES, two, false),
-    ...[1, 2, 3].map((round) => failure("tum", round, two)),
-    { kind: "time-reached", atMs: 30 },
-    { kind: "time-reached", atMs: 1e7 },
-    { kind: "coordinator-started", atMs: 2e6 },
-    { kind: "aggregation-failed", atMs: 45, round: 2, code: "object-corrupt", reason: "lost" },
-    { kind: "study-stopped", atMs: 60, reason: "enough" },
-  ];
-  /** The way of a study with events lost, repeated, and out of place. */
-  const history = fc
-    .array(fc.tuple(fc.nat({ max: 99 }), fc.nat()), { minLength: forward.length, maxLength: forward.length })
-    .map((fates) =>
-      fates.flatMap(([fate, pick], i) => {
-        const stranger = disturbances[pick % disturbances.length];
-        if (fate < 3) return [];
-        if (fate < 25) return [forward[i], stranger];
-        return fate < 35 ? [forward[i], forward[i]] : [forward[i]];
-      }),
-    );
-
-  test("only accepted events change the state, and the accepted ones alone rebuild it", () => {
-    let furthest = 0;
-    fc.assert(
-      fc.property(history, (events) => {
-        let state = INITIAL_STATE;
-        const journal: CoordinatorEvent[] = [];
-        for (const event of events) {
-          const { state: next, verdict } = step(state, event);
-          if (verdict.outcome === "accepted") journal.push(event);
-          else expect(next).toBe(state);
-          checkMonotone(state, next);
-          state = next;
-        }
-        furthest = Math.max(furthest, state.study?.rounds.length ?? 0);
-        const rebuilt = stateAfter(...(JSON.parse(JSON.stringify(journal)) as CoordinatorEvent[]));
-        expect(canonicalJson(rebuilt as unknown as Json)).toBe(canonicalJson(state as unknown as Json));
-        expect(dutiesOf(rebuilt)).toEqual(dutiesOf(state));
-      }),
-      { numRuns: 300 },
-    );
-    // The property is empty if histories never get anywhere.
-    expect(furthest).toBeGreaterThanOrEqual(2);
-  });
-
-  test("every update counts once, in its own round, whatever comes between", () => {
-    const chance = fc.array(fc.nat({ max: 1000 }), { minLength: 60, maxLength: 60 });
-    fc.assert(
-      fc.property(chance, (draws) => {
-        const rounds = [1, 2, 3].flatMap((round) => wholeRound(round, 0.5, two));
-        const noisy = rounds.flatMap((event, i) => [
-          event,
-          ...(draws[i % 60] % 2 ? [event, rounds[draws[i] % rounds.length]] : []),
-        ]);
-        let state = stateAfter(...submitted(SITES, two), ...approvals(SITES, two));
-        for (const event of noisy) state = step(state, event).state;
-        expect(state.phase.kind).toBe("done");
-        for (const { round, updates: counted } of state.study?.rounds ?? []) {
-          expect(Object.keys(counted).sort()).toEqual(SITES);
-          for (const siteId of SITES)
-            expect(counted[siteId].sha256).toBe(objectOf(`update of ${siteId} for ${round}`).sha256);
-        }
-      }),
-      { numRuns: 100 },
-    );
-  });
-
-  function checkMonotone(before: CoordinatorState, next: CoordinatorState): void {
-    if (before.study === null || next.study?.hash !== before.study.hash) return;
-    expect(next.study.rounds.length - before.study.rounds.length).toBeGreaterThanOrEqual(0);
-    expect(next.study.rounds.length - before.study.rounds.length).toBeLessThanOrEqual(1);
-    expect(next.study.rounds.map(({ round }) => round)).toEqual(next.study.rounds.map((_, i) => i + 1));
-    if (before.phase.kind === "done" || before.phase.kind === "failed") expect(next.phase).toEqual(before.phase);
-    if (
-      before.phase.kind === "collecting" &&
-      next.phase.kind === "collecting" &&
-      before.phase.round === next.phase.round
-    ) {
-      expect(next.phase.updates).toMatchObject(before.phase.updates);
-    }
-  }
 });
