@@ -146,6 +146,25 @@ describe("a site at work", () => {
     expect(made.coordinator.finalSha256()).toBe(undisturbed.coordinator.finalSha256());
   });
 
+  it("ends with a word about a full disk, and goes on from there once there is room", async () => {
+    const undisturbed = await federation();
+    await Promise.all(runAll(undisturbed));
+    const made = await federation();
+    const { coordinator, sites } = made;
+    const full = new ConsiliumError("disk-full", {
+      subject: "home",
+      expected: "room",
+      actual: "ENOSPC",
+      hint: "Make room.",
+    });
+    const store = { ...sites[0].store, keepObject: () => Promise.reject(full) };
+    const run = runTestSite({ site: { ...sites[0], store }, link: linkOf(sites[0], coordinator.service) });
+    await expect(run).rejects.toMatchObject({ code: "disk-full" });
+    expect(told(coordinator, "update")).toEqual([]);
+    await Promise.all(runAll(made));
+    expect(coordinator.finalSha256()).toBe(undisturbed.coordinator.finalSha256());
+  });
+
   it("keeps the cases that a study began with, whatever is registered later", async () => {
     const made = await federation();
     await runUntil(made, (event) => event.kind === "update-sent");
