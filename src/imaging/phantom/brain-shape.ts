@@ -5,17 +5,17 @@
  */
 
 import { smoothstep } from "./noise-field.ts";
-import { type Capsule, capsuleDistance, type Ellipsoid, ellipsoidDistance, smoothMax, smoothMin } from "./shapes.ts";
+import { capsule, capsuleDistance, ellipsoid, ellipsoidDistance, smoothMax, smoothMin } from "./shapes.ts";
 
-const PARIETAL: Ellipsoid = { centre: [0, 9, -5], radii: [65, 73, 66] };
-const FRONTAL: Ellipsoid = { centre: [0, -37, 8], radii: [50, 48, 47] };
-const OCCIPITAL: Ellipsoid = { centre: [0, 46, -2], radii: [51, 41, 51] };
-const TEMPORAL: Ellipsoid = { centre: [43, -6, -23], radii: [21, 41, 20] };
-const CEREBELLUM_SIDE: Ellipsoid = { centre: [21, 40, -42], radii: [31, 32, 27] };
-const VERMIS: Ellipsoid = { centre: [0, 37, -34], radii: [20, 25, 28] };
-const MIDBRAIN: Capsule = { from: [0, 4, -10], to: [0, 8, -34], radiusFrom: 16, radiusTo: 16 };
-const PONS: Capsule = { from: [0, 6, -34], to: [0, 12, -46], radiusFrom: 15, radiusTo: 13 };
-const MEDULLA: Capsule = { from: [0, 14, -48], to: [0, 26, -85], radiusFrom: 10, radiusTo: 7.5 };
+const PARIETAL = ellipsoid([0, 5, -6], [66, 73, 67]);
+const FRONTAL = ellipsoid([0, -37, 5], [52, 49, 47]);
+const OCCIPITAL = ellipsoid([0, 46, -9], [52, 41, 50]);
+const TEMPORAL = ellipsoid([44, -6, -23], [22, 41, 20]);
+const CEREBELLUM_SIDE = ellipsoid([22, 40, -41], [31, 34, 28]);
+const VERMIS = ellipsoid([0, 37, -34], [20, 25, 28]);
+const MIDBRAIN = capsule([0, 4, -10], [0, 8, -34], 16, 16);
+const PONS = capsule([0, 6, -34], [0, 12, -46], 15, 13);
+const MEDULLA = capsule([0, 14, -48], [0, 26, -85], 10, 7.5);
 
 /** Inferior border of the cerebrum (temporal lobes aside): orbital surface, then midline cisterns, then tentorium. */
 function cerebralBase(side: number, v: number): number {
@@ -63,12 +63,14 @@ export function sylvianHeight(v: number): number {
 /** Sylvian fissure and the cistern over the insula: distance to the sheet's middle. */
 export function sylvianDistance(side: number, v: number, w: number): number {
   const s = (w - sylvianHeight(v)) * 0.95;
-  const medial = Math.max(0, 38 - side);
+  // The insula bulges outwards in its middle.
+  const bulge = 38 - 0.012 * (v + 5) * (v + 5) - 0.02 * s * s;
+  const medial = Math.max(0, bulge - side);
   const alongCleft = Math.max(0, Math.abs(v + 8) - 36);
   const cleft = Math.sqrt(s * s + medial * medial + alongCleft * alongCleft);
   const height = Math.max(0, Math.abs(s - 2) - 10);
   const alongInsula = Math.max(0, Math.abs(v + 5) - 22);
-  const lateral = side - 38;
+  const lateral = side - bulge;
   const insula = Math.sqrt(lateral * lateral + height * height + alongInsula * alongInsula);
   return Math.min(cleft, insula);
 }
@@ -86,5 +88,5 @@ export function brainStemDistance(side: number, v: number, w: number): number {
 
 /** The filled outline that brain extraction keeps: everything above with the crevices closed. */
 export function brainOutline(cerebrum: number, cerebellum: number, stem: number): number {
-  return smoothMin(smoothMin(cerebrum, cerebellum, 12), stem, 10);
+  return smoothMin(smoothMin(cerebrum, cerebellum, 20), stem, 10);
 }

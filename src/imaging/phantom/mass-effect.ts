@@ -4,11 +4,11 @@
  */
 
 import { clamp, type NoiseField } from "./noise-field.ts";
-import { ellipsoidDistance } from "./shapes.ts";
+import { ellipsoid, ellipsoidDistance } from "./shapes.ts";
 import type { Focus } from "./tumour-plan.ts";
 
 /** The cranial cavity, roughly: tissue does not move through it. */
-const CAVITY = { centre: [0, 2, -2], radii: [68, 86, 66] } as const;
+const CAVITY = ellipsoid([0, 2, -2], [68, 86, 66]);
 const FADE_MM = 34;
 const REACH_MM = 75;
 const STIFF_MM = 14;

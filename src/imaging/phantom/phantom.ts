@@ -11,7 +11,7 @@ import { tissueSignals } from "./contrast.ts";
 import { undoMassEffect } from "./mass-effect.ts";
 import { createNoise } from "./noise-field.ts";
 import { acquire, type Box, caseSequence, type Scanner, siteScanner } from "./scanner.ts";
-import { drawSubject, toSubjectSpace } from "./subject.ts";
+import { drawSubject, farFromBrain, toSubjectSpace } from "./subject.ts";
 import { TISSUE, TISSUE_COUNT, TISSUES } from "./tissue.ts";
 import { createTumourPainter } from "./tumour-appearance.ts";
 import { growTumour } from "./tumour-growth.ts";
@@ -112,8 +112,8 @@ function renderTissue(path: SeedPath, dims: Triple, spacingMm: number, scanner: 
   const signals = MODALITIES.map((m, index) => caseSignals(m, sequences[index].contrast, [...path, "signals", m]));
   const texture = createTexture([...path, "texture"]);
 
-  const offset: Triple = [Math.floor(38 / spacingMm), Math.floor(30 / spacingMm), 0];
-  const end = [Math.ceil(200 / spacingMm), Math.ceil(226 / spacingMm), dims[2]];
+  const offset: Triple = [Math.floor(43 / spacingMm), Math.floor(33 / spacingMm), 0];
+  const end = [Math.ceil(193 / spacingMm), Math.ceil(224 / spacingMm), Math.min(dims[2], Math.ceil(150 / spacingMm))];
   const boxDims: [number, number, number] = [end[0] - offset[0], end[1] - offset[1], end[2] - offset[2]];
   const first = (spacingMm - 1) / 2;
   const startMm: [number, number, number] = [0, 1, 2].map((a) => offset[a] * spacingMm + first) as [
@@ -169,11 +169,6 @@ function renderTissue(path: SeedPath, dims: Triple, spacingMm: number, scanner: 
   return { box: { dims: boxDims, startMm, spacingMm }, offset, mask, images, sequences, labels, plan };
 }
 
-/** True where no brain reaches: outside an ellipsoid around all outlines. */
-function farFromBrain(u: number, v: number, w: number): boolean {
-  return (u / 76) ** 2 + ((v - 1) / 96) ** 2 + ((w + 8) / 84) ** 2 > 1;
-}
-
 /** Tissue signals of one subject: the scanner's, with the subject's own departure for each tissue. */
 function caseSignals(modality: Modality, contrast: number, seed: SeedPath): Float64Array {
   const random = createRandom(...seed);
@@ -193,8 +188,8 @@ function createTexture(
   const broad = createNoise(createRandom(...seed, "broad"), 22);
   const fine = createNoise(createRandom(...seed, "fine"), 4.5);
   const tumour = [7, 8, 9, 10].map((scaleMm, m) => createNoise(createRandom(...seed, "tumour", m), scaleMm));
-  const broadShare = [0.02, 0.02, -0.035, -0.02];
-  const fineShare = [0.015, 0.015, -0.02, 0.015];
+  const broadShare = [0.025, 0.025, -0.07, -0.04];
+  const fineShare = [0.015, 0.015, -0.045, 0.025];
   return (u, v, w, fractions, grain) => {
     const b = broad.value(u, v, w);
     const f = fine.value(u, v, w);

@@ -9,6 +9,7 @@
 import { createRandom, type SeedPath } from "../../base/index.ts";
 import { MODALITIES, type Modality } from "../../study/index.ts";
 import { clamp, createNoise, mix } from "./noise-field.ts";
+import { ORIGIN_MM } from "./subject.ts";
 
 export interface Sequence {
   /** Exponent on the ratios of tissue signals: above 1 more contrast than average. */
@@ -24,6 +25,8 @@ export interface Sequence {
   readonly noise: number;
   /** Standard deviation of the logarithm of the bias field. */
   readonly bias: number;
+  /** Logarithm of the sensitivity at the brain's surface over that at its centre: surface coils brighten the rim. */
+  readonly rim: number;
   /** Intensity of white matter in the file. */
   readonly scale: number;
 }
@@ -33,21 +36,23 @@ export type Scanner = Readonly<Record<Modality, Sequence>>;
 /** The scanner of a site: a function of the seed and the site's index alone. */
 export function siteScanner(seed: number, siteIndex: number): Scanner {
   const random = createRandom("phantom scanner", seed, siteIndex);
-  const volumetric = random.chance(0.55);
+  const volumetric = random.chance(0.4);
   const teslas = random.chance(0.5) ? 3 : 1.5;
   const baseNoise = random.between(0.015, 0.04) * (teslas === 3 ? 0.8 : 1.2);
-  const bias = random.between(0.03, 0.1) * (teslas === 3 ? 1.3 : 1);
+  const bias = random.between(0.015, 0.06) * (teslas === 3 ? 1.3 : 1);
+  const rim = random.between(-0.08, 0.2);
   const scales = Math.exp(random.between(Math.log(150), Math.log(4000)));
   const sequence = (modality: Modality): Sequence => {
-    const thin = modality === "t1ce" ? volumetric || random.chance(0.3) : volumetric && random.chance(0.4);
+    const thin = modality === "t1ce" ? volumetric || random.chance(0.4) : volumetric && random.chance(0.3);
     return {
-      contrast: clamp(1 + 0.16 * random.normal(), 0.65, 1.4),
+      contrast: clamp(1 + 0.2 * random.normal(), 0.6, 1.5),
       sliceAxis: thin ? 2 : random.chance(0.9) ? 2 : 0,
       sliceMm: thin ? random.between(1, 1.5) : random.between(3, 6.5),
       tilt: [0.05 * random.normal(), 0.2 * random.normal()],
       blurMm: random.between(0.35, 0.75),
       noise: baseNoise * random.between(0.8, 1.5),
       bias: bias * random.between(0.7, 1.3),
+      rim: rim + 0.06 * random.normal() + (modality === "flair" ? 0.06 : 0),
       scale: scales * Math.exp(0.5 * random.normal()),
     };
   };
@@ -66,6 +71,7 @@ export function caseSequence(site: Sequence, seed: SeedPath): Sequence {
     blurMm: site.blurMm * Math.exp(0.1 * random.normal()),
     noise: site.noise * Math.exp(0.2 * random.normal()),
     bias: site.bias * Math.exp(0.2 * random.normal()),
+    rim: site.rim + 0.04 * random.normal(),
     scale: site.scale * Math.exp(0.12 * random.normal()),
   };
 }
@@ -84,7 +90,7 @@ export interface Box {
  * @param mask 1 in the brain.
  */
 export function acquire(image: Float32Array, mask: Uint8Array, box: Box, sequence: Sequence, seed: SeedPath): void {
-  applyBias(image, mask, box, sequence.bias, [...seed, "bias"]);
+  applyBias(image, mask, box, sequence, [...seed, "bias"]);
   applySlices(image, mask, box, sequence, [...seed, "noise"]);
   const blurVoxels = sequence.blurMm / box.spacingMm;
   for (const axis of [0, 1, 2] as const) {
@@ -93,10 +99,10 @@ export function acquire(image: Float32Array, mask: Uint8Array, box: Box, sequenc
 }
 
 /** Coil sensitivity: a smooth positive field with mean about one, drawn every 8 voxels and interpolated. */
-function applyBias(image: Float32Array, mask: Uint8Array, box: Box, amplitude: number, seed: SeedPath): void {
+function applyBias(image: Float32Array, mask: Uint8Array, box: Box, sequence: Sequence, seed: SeedPath): void {
   const wide = createNoise(createRandom(...seed, "wide"), 150);
   const narrow = createNoise(createRandom(...seed, "narrow"), 75);
-  const step = 8;
+  const step = Math.max(2, Math.round(8 / box.spacingMm));
   const [nx, ny, nz] = box.dims;
   const columns = Math.ceil(nx / step) + 1;
   const rows = Math.ceil(ny / step) + 1;
@@ -105,7 +111,9 @@ function applyBias(image: Float32Array, mask: Uint8Array, box: Box, amplitude: n
     const i = box.startMm[0] + box.spacingMm * step * (n % columns);
     const j = box.startMm[1] + box.spacingMm * step * (Math.floor(n / columns) % rows);
     const k = box.startMm[2] + box.spacingMm * step * Math.floor(n / (columns * rows));
-    nodes[n] = Math.exp(amplitude * (wide.value(i, j, k) + 0.5 * narrow.value(i, j, k)));
+    const [u, v, w] = [(i - ORIGIN_MM[0]) / 68, (j - ORIGIN_MM[1]) / 86, (k - ORIGIN_MM[2]) / 66];
+    const surface = Math.min(1.3, u * u + v * v + w * w) ** 1.5;
+    nodes[n] = Math.exp(sequence.bias * (wide.value(i, j, k) + 0.5 * narrow.value(i, j, k)) + sequence.rim * surface);
   }
   const line = new Float32Array(columns);
   for (let z = 0, n = 0; z < nz; z++) {

@@ -5,55 +5,73 @@
  */
 
 export interface Ellipsoid {
-  readonly centre: readonly [number, number, number];
-  readonly radii: readonly [number, number, number];
+  readonly x: number;
+  readonly y: number;
+  readonly z: number;
+  readonly perX: number;
+  readonly perY: number;
+  readonly perZ: number;
 }
 
-/** Radial distance to an ellipsoid's surface in mm, negative inside. */
+type Point = readonly [number, number, number];
+
+export function ellipsoid(centre: Point, radii: Point): Ellipsoid {
+  const [x, y, z] = centre;
+  return { x, y, z, perX: 1 / radii[0], perY: 1 / radii[1], perZ: 1 / radii[2] };
+}
+
+/** Distance to an ellipsoid's surface in mm, negative inside; exact to first order at the surface. */
 export function ellipsoidDistance(shape: Ellipsoid, x: number, y: number, z: number): number {
-  const dx = x - shape.centre[0];
-  const dy = y - shape.centre[1];
-  const dz = z - shape.centre[2];
-  const ex = dx / shape.radii[0];
-  const ey = dy / shape.radii[1];
-  const ez = dz / shape.radii[2];
+  const ex = (x - shape.x) * shape.perX;
+  const ey = (y - shape.y) * shape.perY;
+  const ez = (z - shape.z) * shape.perZ;
   const level = Math.sqrt(ex * ex + ey * ey + ez * ez);
-  const gx = ex / shape.radii[0];
-  const gy = ey / shape.radii[1];
-  const gz = ez / shape.radii[2];
+  const gx = ex * shape.perX;
+  const gy = ey * shape.perY;
+  const gz = ez * shape.perZ;
   const slope = Math.sqrt(gx * gx + gy * gy + gz * gz);
-  // (level - 1) divided by the slope of `level`: first-order exact, and finite at the centre.
-  return slope < 1e-9 ? -Math.min(shape.radii[0], shape.radii[1], shape.radii[2]) : ((level - 1) * level) / slope;
+  return slope < 1e-9 ? -1 / Math.max(shape.perX, shape.perY, shape.perZ) : ((level - 1) * level) / slope;
 }
 
 export interface Capsule {
-  readonly from: readonly [number, number, number];
-  readonly to: readonly [number, number, number];
-  readonly radiusFrom: number;
-  readonly radiusTo: number;
+  readonly x: number;
+  readonly y: number;
+  readonly z: number;
+  /** Axis from one end to the other, and the inverse of its squared length. */
+  readonly alongX: number;
+  readonly alongY: number;
+  readonly alongZ: number;
+  readonly perSquare: number;
+  readonly radius: number;
+  readonly taper: number;
 }
 
-/** Distance to a capsule whose radius runs linearly from one end to the other, negative inside. */
+/** A capsule whose radius runs linearly from one end to the other. */
+export function capsule(from: Point, to: Point, radiusFrom: number, radiusTo: number): Capsule {
+  const [x, y, z] = from;
+  const [alongX, alongY, alongZ] = [to[0] - x, to[1] - y, to[2] - z];
+  const perSquare = 1 / (alongX * alongX + alongY * alongY + alongZ * alongZ);
+  return { x, y, z, alongX, alongY, alongZ, perSquare, radius: radiusFrom, taper: radiusTo - radiusFrom };
+}
+
+/** Distance to a capsule, negative inside. */
 export function capsuleDistance(shape: Capsule, x: number, y: number, z: number): number {
-  const ax = shape.to[0] - shape.from[0];
-  const ay = shape.to[1] - shape.from[1];
-  const az = shape.to[2] - shape.from[2];
-  const px = x - shape.from[0];
-  const py = y - shape.from[1];
-  const pz = z - shape.from[2];
-  const along = (px * ax + py * ay + pz * az) / (ax * ax + ay * ay + az * az);
+  const px = x - shape.x;
+  const py = y - shape.y;
+  const pz = z - shape.z;
+  const along = (px * shape.alongX + py * shape.alongY + pz * shape.alongZ) * shape.perSquare;
   const t = along < 0 ? 0 : along > 1 ? 1 : along;
-  const dx = px - t * ax;
-  const dy = py - t * ay;
-  const dz = pz - t * az;
-  return Math.sqrt(dx * dx + dy * dy + dz * dz) - (shape.radiusFrom + (shape.radiusTo - shape.radiusFrom) * t);
+  const dx = px - t * shape.alongX;
+  const dy = py - t * shape.alongY;
+  const dz = pz - t * shape.alongZ;
+  return Math.sqrt(dx * dx + dy * dy + dz * dz) - (shape.radius + shape.taper * t);
 }
 
 /** Minimum of two distances with the crease rounded over `blend` mm: the union of two shapes. */
 export function smoothMin(a: number, b: number, blend: number): number {
   const gap = blend - Math.abs(a - b);
   const rounding = gap > 0 ? (gap * gap) / (4 * blend) : 0;
-  return (a < b ? a : b) - rounding;
+  return Math.min(a, b) - rounding;
 }
 
 /** Maximum of two distances with the crease rounded over `blend` mm: the intersection of two shapes. */

@@ -28,12 +28,14 @@ export interface Subject {
   /** 0 to 1: how much dura and sinus the brain extraction left behind. */
   readonly duraLeft: number;
   readonly whiteMatterLesions: number;
+  /** Radius of the vessels on the brain's surface. */
+  readonly vesselMm: number;
 }
 
 export function drawSubject(random: Random): Subject {
   const age = random.uniform();
   const size = 1 + 0.025 * random.normal();
-  const ventricle = (0.72 + 0.5 * age * age + 0.1 * random.normal()) * 1;
+  const ventricle = 0.85 + 0.6 * age * age + 0.12 * random.normal();
   const asymmetry = 0.08 * random.normal();
   return {
     age,
@@ -43,11 +45,12 @@ export function drawSubject(random: Random): Subject {
     ventricleScale: [ventricle * (1 + asymmetry), ventricle * (1 - asymmetry)],
     cortexMm: random.between(2.3, 3.1),
     sulcusDepthMm: random.between(13, 18),
-    sulcusWidthMm: random.between(0.1, 0.3) + 0.45 * age * random.uniform(),
+    sulcusWidthMm: random.between(0.05, 0.2) + 0.35 * age * random.uniform(),
     gyrusSpacingMm: random.between(17, 21),
-    brainMarginMm: random.between(0.4, 1.8),
+    brainMarginMm: random.between(0, 1),
     duraLeft: random.chance(0.25) ? random.between(0.5, 1) : random.between(0.05, 0.4),
-    whiteMatterLesions: Math.max(0, age - 0.2) * random.uniform(),
+    whiteMatterLesions: 1.1 * Math.max(0, age - 0.15) * random.uniform(),
+    vesselMm: random.between(0.5, 0.95),
   };
 }
 
@@ -57,7 +60,9 @@ export function toSubjectSpace(subject: Subject, i: number, j: number, k: number
   let y = j - ORIGIN_MM[1] - subject.shiftMm[1];
   let z = k - ORIGIN_MM[2] - subject.shiftMm[2];
   // Small angles: rotation about x, y and z one after another, to first order, is within 0.1 mm here.
-  const [a, b, c] = subject.rotation;
+  const a = subject.rotation[0];
+  const b = subject.rotation[1];
+  const c = subject.rotation[2];
   const y1 = y - a * z;
   z = z + a * y;
   y = y1;
@@ -69,4 +74,9 @@ export function toSubjectSpace(subject: Subject, i: number, j: number, k: number
   out[0] = x2 / subject.scale[0];
   out[1] = y / subject.scale[1];
   out[2] = z / subject.scale[2];
+}
+
+/** True where no brain reaches: outside an ellipsoid around all outlines. */
+export function farFromBrain(u: number, v: number, w: number): boolean {
+  return (u / 76) ** 2 + ((v - 1) / 96) ** 2 + ((w + 8) / 84) ** 2 > 1;
 }

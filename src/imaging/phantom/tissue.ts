@@ -13,6 +13,8 @@ export const TISSUES = [
   "brainStem",
   "vessel",
   "dura",
+  "void",
+  "fat",
   "choroid",
   "lesion",
   "oedema",
@@ -34,4 +36,10 @@ export function paint(fractions: Float64Array, tissue: number, coverage: number)
   const rest = 1 - coverage;
   for (let t = 0; t < TISSUE_COUNT; t++) fractions[t] *= rest;
   fractions[tissue] += coverage;
+}
+
+/** Share of a voxel `widthMm` wide that lies inside a surface at the signed distance given (negative inside). */
+export function cover(distance: number, widthMm: number): number {
+  const share = 0.5 - distance / widthMm;
+  return share < 0 ? 0 : share > 1 ? 1 : share;
 }

@@ -32,6 +32,7 @@ export function createTumourPainter(plan: TumourPlan, grown: GrownTumour, seed: 
   const fluid = noise("fluid", 16);
   const random = createRandom(...seed, "rater");
   const raterOedema = random.between(-1, 1.2);
+  const ragged = 0.25 + 0.5 * plan.irregularity;
   const raterCore = random.between(-0.5, 0.5);
 
   function paintOedema(u: number, v: number, w: number, time: number, fractions: Float64Array): void {
@@ -63,7 +64,7 @@ export function createTumourPainter(plan: TumourPlan, grown: GrownTumour, seed: 
 
   return (u, v, w, widthMm, fractions) => {
     const time = grown.oedemaTime(u, v, w) + 1.1 * fingers.value(u, v, w);
-    const distance = grown.coreDistance(u, v, w) + 0.7 * roughness.value(u, v, w);
+    const distance = grown.coreDistance(u, v, w) + ragged * roughness.value(u, v, w);
     if (time > 5 && distance > 5) return 0;
     const fluidBefore = fractions[TISSUE.csf] + fractions[TISSUE.ventricle] + fractions[TISSUE.vessel];
     paintOedema(u, v, w, time, fractions);

@@ -1,5 +1,5 @@
 /**
- * Grows a tumour into a brain on a grid of its own (2 mm in subject space, whatever the resolution of the images):
+ * Grows a tumour into a brain on a grid of its own (2.5 mm in subject space, whatever the resolution of the images):
  * cores by a front that tissue and noise slow down, oedema by a second front that starts at the cores and follows
  * white matter. Volumes are met by stopping the fronts; what is kept are smooth fields to be looked up at any point.
  */
@@ -12,12 +12,12 @@ import { clamp, createNoise, type NoiseField } from "./noise-field.ts";
 import { TISSUE, TISSUE_COUNT } from "./tissue.ts";
 import type { TumourPlan } from "./tumour-plan.ts";
 
-const CELL_MM = 2;
+const CELL_MM = 2.5;
 const LOW: Triple = [-82, -98, -80];
-const DIMS: Triple = [83, 99, 78];
+const DIMS: Triple = [67, 80, 62];
 const CELL_ML = CELL_MM ** 3 / 1000;
 /** Times further than this beyond a border are all the same: far away. */
-const BEYOND = 9;
+const BEYOND = 6;
 
 export interface GrownTumour {
   /** Signed distance to the core's border in mm, negative inside; `BEYOND` far outside. */
@@ -91,7 +91,10 @@ function growCores(plan: TumourPlan, composition: Composition, seed: SeedPath): 
           0.6 * f[TISSUE.pallidum];
         const hindbrain = 0.08 * (f[TISSUE.brainStem] + f[TISSUE.cerebellarGrey]);
         const [u, v, w] = cellPosition(cell);
-        return (solid + hindbrain + 0.04) * Math.exp(0.42 * coarse.value(u, v, w) + 0.3 * fine.value(u, v, w));
+        return (
+          (solid + hindbrain + 0.04) *
+          Math.exp(plan.irregularity * (0.45 * coarse.value(u, v, w) + 0.3 * fine.value(u, v, w)))
+        );
       },
       stop: (accepted) => accepted >= wanted,
     });
