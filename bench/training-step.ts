@@ -23,11 +23,20 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
-const [base, levels, side, threads, runs] = [values.base, values.levels, values.side, values.threads, values.runs].map(Number);
+const [base, levels, side, threads, runs] = [values.base, values.levels, values.side, values.threads, values.runs].map(
+  Number,
+);
 const CHANNELS = 4;
 const CLASSES = 4;
 
-const network = unet3d({ inputChannels: CHANNELS, classes: CLASSES, levels, baseFeatures: base, maxFeatures: 320, seed: 1 });
+const network = unet3d({
+  inputChannels: CHANNELS,
+  classes: CLASSES,
+  levels,
+  baseFeatures: base,
+  maxFeatures: 320,
+  seed: 1,
+});
 const parameters = networkParameters(network);
 const openedAt = performance.now();
 const session = await openTrainingSession(network, {
@@ -47,23 +56,46 @@ for (let i = 0; i < runs + 2; i++) {
   if (i >= 2) times.push(performance.now() - start);
 }
 await session.close();
-const ours = { medianMs: median(times), peakRssMb: process.resourceUsage().maxRSS / 1024, openMs, parameters: parameters.data.length };
+const ours = {
+  medianMs: median(times),
+  peakRssMb: process.resourceUsage().maxRSS / 1024,
+  openMs,
+  parameters: parameters.data.length,
+};
 const theirs = values.python === undefined ? undefined : pytorch(values.python);
-const report = { base, levels, side, threads, runs, consilium: ours, ...(theirs && { pytorch: theirs, ratio: ours.medianMs / theirs.medianMs }) };
-if (values.json) console.log(JSON.stringify(report));
-else console.table({ consilium: rounded(ours), ...(theirs && { pytorch: rounded(theirs), ratio: { medianMs: Number((ours.medianMs / theirs.medianMs).toFixed(2)) } }) });
+const report = {
+  base,
+  levels,
+  side,
+  threads,
+  runs,
+  consilium: ours,
+  ...(theirs && { pytorch: theirs, ratio: ours.medianMs / theirs.medianMs }),
+};
+if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+else {
+  const row = (name: string, { medianMs, peakRssMb }: { medianMs: number; peakRssMb: number }): string =>
+    `${name.padEnd(12)} ${medianMs.toFixed(0).padStart(7)} ms ${peakRssMb.toFixed(0).padStart(7)} MB\n`;
+  process.stdout.write(`base ${base}, ${levels} levels, ${side}^3, ${threads} threads, median of ${runs}\n`);
+  process.stdout.write(row("consilium", ours));
+  if (theirs !== undefined) {
+    process.stdout.write(row("PyTorch", theirs));
+    process.stdout.write(`ratio        ${(ours.medianMs / theirs.medianMs).toFixed(2)}\n`);
+  }
+}
 
 function pytorch(python: string): { medianMs: number; peakRssMb: number } {
   const script = new URL("./pytorch/training_step.py", import.meta.url).pathname;
-  const args = [script, "--base", base, "--levels", levels, "--side", side, "--threads", threads, "--runs", runs].map(String);
-  return JSON.parse(execFileSync(python, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })) as { medianMs: number; peakRssMb: number };
+  const args = [script, "--base", base, "--levels", levels, "--side", side, "--threads", threads, "--runs", runs].map(
+    String,
+  );
+  return JSON.parse(execFileSync(python, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })) as {
+    medianMs: number;
+    peakRssMb: number;
+  };
 }
 
 function median(times: readonly number[]): number {
   const sorted = times.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];
-}
-
-function rounded(row: Readonly<Record<string, number>>): Record<string, number> {
-  return Object.fromEntries(Object.entries(row).map(([key, value]) => [key, Math.round(value)]));
 }

@@ -127,7 +127,10 @@ describe("the same study, data and seed", () => {
     const disturbed = await asProcesses("disturbed", async (federation) => {
       await until(federation, ({ study: now }) => (now?.round ?? 0) >= 2 && (now?.came.length ?? 0) >= 1);
       await federation.killCoordinator();
-      await until(federation, ({ study: now }) => (now?.round ?? 0) >= 3 && now?.phase === "collecting" && !now.came.includes("south"));
+      await until(
+        federation,
+        ({ study: now }) => (now?.round ?? 0) >= 3 && now?.phase === "collecting" && !now.came.includes("south"),
+      );
       await federation.killSite("south");
     });
     const outcome = await runSimulation(

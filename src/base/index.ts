@@ -1,4 +1,4 @@
-export { type Json, canonicalJson } from "./canonical-json.ts";
+export { canonicalJson, type Json } from "./canonical-json.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export { ConsiliumError, type ErrorFields, invariant } from "./error.ts";
 export { ERROR_CODES, type ErrorCode, exitCodeOf } from "./error-codes.ts";

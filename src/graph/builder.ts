@@ -85,7 +85,9 @@ export function createGraphBuilder(opset: number, prefix = ""): GraphBuilder {
     return made;
   }
   function constant(tensor: Tensor, name?: string): string {
-    const key = name ?? `${tensor.dtype}[${tensor.shape.join()}]${tensor.data.length <= KNOWN_ELEMENTS ? tensor.data.join() : fresh("big")}`;
+    const key =
+      name ??
+      `${tensor.dtype}[${tensor.shape.join()}]${tensor.data.length <= KNOWN_ELEMENTS ? tensor.data.join() : fresh("big")}`;
     const existing = constants.get(key);
     if (existing !== undefined) return existing;
     const made = define(name ?? fresh("constant"), { dtype: tensor.dtype, shape: tensor.shape, value: tensor });

@@ -13,7 +13,8 @@ export function checkGraph(graph: Graph): Graph {
   for (const name of graph.initializers.keys()) define(name, "initializers");
   for (const node of graph.nodes) {
     for (const name of node.inputs) {
-      if (name !== "" && !defined.has(name)) throw invalid(describeNode(node), `${name} defined before its use`, "none");
+      if (name !== "" && !defined.has(name))
+        throw invalid(describeNode(node), `${name} defined before its use`, "none");
     }
     if (node.outputs.length === 0) throw invalid(describeNode(node), "at least one output", "none");
     for (const name of node.outputs) if (name !== "") define(name, describeNode(node));

@@ -62,7 +62,9 @@ export function decodeOnnx(bytes: Uint8Array, subject: string): Graph {
       hint: "Check that the file is an ONNX model and not a checkpoint of another kind.",
     });
   }
-  const opset = Number(model.opsetImport.find((entry) => entry.domain === "" || entry.domain === "ai.onnx")?.version ?? 0);
+  const opset = Number(
+    model.opsetImport.find((entry) => entry.domain === "" || entry.domain === "ai.onnx")?.version ?? 0,
+  );
   if (opset < OPSET_RANGE.from || opset > OPSET_RANGE.to) {
     throw unsupported(subject, `operator set ${OPSET_RANGE.from} to ${OPSET_RANGE.to}`, `operator set ${opset}`);
   }

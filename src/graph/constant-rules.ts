@@ -118,7 +118,10 @@ function valuesOf(fact: Fact | undefined): number[] {
 
 function elementwise(compute: (a: number, b: number) => number): ConstantRule {
   return (node, inputs) => {
-    const shape = broadcastShapes(node, inputs.map((fact) => fact?.shape ?? []));
+    const shape = broadcastShapes(
+      node,
+      inputs.map((fact) => fact?.shape ?? []),
+    );
     const columns = inputs.map((fact) => broadcastValues(valuesOf(fact), fact?.shape ?? [], shape));
     return columns.reduce((total, column) => total.map((v, i) => compute(v, column[i])));
   };

@@ -5,8 +5,8 @@ export {
   type Attribute,
   type Attributes,
   attr,
-  describeNode,
   type Dim,
+  describeNode,
   floatAttribute,
   type Graph,
   type GraphNode,
@@ -26,8 +26,8 @@ export {
   parametersToSafetensors,
   parameterView,
   readSafetensors,
-  sameLayout,
   type StoredTensor,
+  sameLayout,
 } from "./parameters.ts";
 export {
   axisOf,
@@ -45,4 +45,12 @@ export {
   windowOf,
 } from "./shape-rules.ts";
 export { separateMergedInitializers, specialise } from "./specialise.ts";
-export { type DataType, elementCount, float32Tensor, int64Tensor, type Tensor, tensorOf, tensorValues } from "./tensor.ts";
+export {
+  type DataType,
+  elementCount,
+  float32Tensor,
+  int64Tensor,
+  type Tensor,
+  tensorOf,
+  tensorValues,
+} from "./tensor.ts";

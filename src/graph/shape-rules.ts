@@ -172,7 +172,11 @@ export function need(node: GraphNode, inputs: readonly (Fact | undefined)[], ind
 export function known(node: GraphNode, inputs: readonly (Fact | undefined)[], index: number): number[] {
   const { value } = need(node, inputs, index);
   if (value === undefined) {
-    throw shapeError(node, `input ${index} (${node.inputs[index]}) known before the graph runs`, "one that depends on data");
+    throw shapeError(
+      node,
+      `input ${index} (${node.inputs[index]}) known before the graph runs`,
+      "one that depends on data",
+    );
   }
   return tensorValues(value);
 }
@@ -192,7 +196,8 @@ export function optionalInts(
 
 export function axisOf(node: GraphNode, axis: number, rank: number): number {
   const positive = axis < 0 ? axis + rank : axis;
-  if (positive < 0 || positive >= Math.max(rank, 1)) throw shapeError(node, `an axis of a tensor of rank ${rank}`, String(axis));
+  if (positive < 0 || positive >= Math.max(rank, 1))
+    throw shapeError(node, `an axis of a tensor of rank ${rank}`, String(axis));
   return positive;
 }
 
@@ -200,7 +205,8 @@ export function broadcastShapes(node: GraphNode, shapes: readonly (readonly numb
   const rank = Math.max(...shapes.map((shape) => shape.length));
   return Array.from({ length: rank }, (_, i) => {
     const sizes = new Set(shapes.map((shape) => shape[i - rank + shape.length] ?? 1).filter((size) => size !== 1));
-    if (sizes.size > 1) throw shapeError(node, "shapes that broadcast", shapes.map((s) => `[${s.join(", ")}]`).join(" and "));
+    if (sizes.size > 1)
+      throw shapeError(node, "shapes that broadcast", shapes.map((s) => `[${s.join(", ")}]`).join(" and "));
     return [...sizes][0] ?? 1;
   });
 }
@@ -313,7 +319,10 @@ export function windowOutput(spatial: readonly number[], window: Window, ceilMod
 }
 
 /** ConvTranspose's window, with its output padding; auto_pad and output_shape are refused by its shape rule. */
-export function transposedWindowOf(node: GraphNode, kernel: readonly number[]): Window & { readonly outputPadding: readonly number[] } {
+export function transposedWindowOf(
+  node: GraphNode,
+  kernel: readonly number[],
+): Window & { readonly outputPadding: readonly number[] } {
   const outputPadding = intsAttribute(node, "output_padding") ?? kernel.map(() => 0);
   return { ...windowOf(node, kernel, kernel), outputPadding };
 }
@@ -330,7 +339,15 @@ function unary(node: GraphNode, inputs: readonly (Fact | undefined)[]): readonly
 
 function broadcasting(node: GraphNode, inputs: readonly (Fact | undefined)[]): readonly Fact[] {
   const facts = node.inputs.map((_, i) => need(node, inputs, i));
-  return [{ dtype: facts[0].dtype, shape: broadcastShapes(node, facts.map(({ shape }) => shape)) }];
+  return [
+    {
+      dtype: facts[0].dtype,
+      shape: broadcastShapes(
+        node,
+        facts.map(({ shape }) => shape),
+      ),
+    },
+  ];
 }
 
 function comparison(node: GraphNode, inputs: readonly (Fact | undefined)[]): readonly Fact[] {
@@ -375,7 +392,15 @@ function concat(node: GraphNode, inputs: readonly (Fact | undefined)[]): readonl
   const [{ dtype, shape }] = facts;
   const axis = axisOf(node, intAttribute(node, "axis", 0), shape.length);
   for (const other of facts) expectShape(node, other.shape.toSpliced(axis, 1), shape.toSpliced(axis, 1));
-  return [{ dtype, shape: shape.with(axis, facts.reduce((sum, fact) => sum + fact.shape[axis], 0)) }];
+  return [
+    {
+      dtype,
+      shape: shape.with(
+        axis,
+        facts.reduce((sum, fact) => sum + fact.shape[axis], 0),
+      ),
+    },
+  ];
 }
 
 function conv(node: GraphNode, inputs: readonly (Fact | undefined)[]): readonly Fact[] {
@@ -387,7 +412,8 @@ function conv(node: GraphNode, inputs: readonly (Fact | undefined)[]): readonly 
   }
   const spatial = x.shape.slice(2);
   const out = windowOutput(spatial, windowOf(node, w.shape.slice(2), spatial));
-  if (out.some((size) => size < 1)) throw shapeError(node, "an input as large as the kernel", `[${x.shape.join(", ")}]`);
+  if (out.some((size) => size < 1))
+    throw shapeError(node, "an input as large as the kernel", `[${x.shape.join(", ")}]`);
   return [{ dtype: x.dtype, shape: [x.shape[0], w.shape[0], ...out] }];
 }
 
@@ -432,7 +458,8 @@ function matMul(node: GraphNode, inputs: readonly (Fact | undefined)[]): readonl
   const left = a.shape.length === 1 ? [1, ...a.shape] : a.shape;
   const right = b.shape.length === 1 ? [...b.shape, 1] : b.shape;
   const inner = left[left.length - 1];
-  if (right[right.length - 2] !== inner) throw shapeError(node, `an inner size of ${inner}`, String(right[right.length - 2]));
+  if (right[right.length - 2] !== inner)
+    throw shapeError(node, `an inner size of ${inner}`, String(right[right.length - 2]));
   const batch = broadcastShapes(node, [left.slice(0, -2), right.slice(0, -2)]);
   const rows = a.shape.length === 1 ? [] : [left[left.length - 2]];
   const columns = b.shape.length === 1 ? [] : [right[right.length - 1]];
@@ -460,7 +487,11 @@ function reshape(node: GraphNode, inputs: readonly (Fact | undefined)[]): readon
   return [{ dtype, shape: result }];
 }
 
-export function resizedShape(node: GraphNode, inputs: readonly (Fact | undefined)[], shape: readonly number[]): number[] {
+export function resizedShape(
+  node: GraphNode,
+  inputs: readonly (Fact | undefined)[],
+  shape: readonly number[],
+): number[] {
   const axes = intsAttribute(node, "axes") ?? shape.map((_, i) => i);
   const given = (index: number): number[] | undefined => {
     const fact = inputs[index];
@@ -481,4 +512,3 @@ export function resizedShape(node: GraphNode, inputs: readonly (Fact | undefined
 function expectShape(node: GraphNode, actual: readonly number[], expected: readonly number[]): void {
   if (actual.join() !== expected.join()) throw shapeError(node, `[${expected.join(", ")}]`, `[${actual.join(", ")}]`);
 }
-

@@ -27,7 +27,11 @@ export function separateMergedInitializers(graph: Graph): Graph {
  * @param inputShapes one entry for each input of the graph.
  * @throws ConsiliumError `shape-mismatch` where a fixed size of the file is another.
  */
-export function specialise(graph: Graph, inputShapes: Readonly<Record<string, readonly number[]>>, prefix = ""): GraphBuilder {
+export function specialise(
+  graph: Graph,
+  inputShapes: Readonly<Record<string, readonly number[]>>,
+  prefix = "",
+): GraphBuilder {
   const builder = createGraphBuilder(graph.opset, prefix);
   for (const { name, dtype, shape } of graph.inputs) {
     const given = inputShapes[name];

@@ -11,7 +11,13 @@ import { unet3d } from "./unet3d.ts";
 export function networkOfStudy({ network, task, training }: Study, modelBytes?: Uint8Array): Graph {
   if (network.kind === "unet3d") {
     const { levels, baseFeatures, maxFeatures } = network;
-    const sizes = { inputChannels: task.channels.length, classes: task.labels.length, levels, baseFeatures, maxFeatures };
+    const sizes = {
+      inputChannels: task.channels.length,
+      classes: task.labels.length,
+      levels,
+      baseFeatures,
+      maxFeatures,
+    };
     return unet3d({ ...sizes, seed: training.seed });
   }
   if (modelBytes === undefined) {

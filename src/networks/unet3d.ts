@@ -25,7 +25,9 @@ const EPSILON = 1e-5;
 export function unet3d(options: UNet3DOptions): Graph {
   const { levels, inputChannels, classes } = options;
   const layers = createLayers(options.seed);
-  const features = Array.from({ length: levels }, (_, l) => Math.min(options.baseFeatures * 2 ** l, options.maxFeatures));
+  const features = Array.from({ length: levels }, (_, l) =>
+    Math.min(options.baseFeatures * 2 ** l, options.maxFeatures),
+  );
   const skips: string[] = [];
   let value = "image";
   for (let l = 0; l < levels; l++) {
@@ -59,7 +61,13 @@ export function unet3dStride(levels: number): number {
 interface Layers {
   readonly nodes: GraphNode[];
   readonly initializers: Map<string, Tensor>;
-  emit(opType: GraphNode["opType"], name: string, inputs: readonly string[], attributes: GraphNode["attributes"], output?: string): string;
+  emit(
+    opType: GraphNode["opType"],
+    name: string,
+    inputs: readonly string[],
+    attributes: GraphNode["attributes"],
+    output?: string,
+  ): string;
   conv(name: string, input: string, from: number, to: number, kernel: number, stride: number, output?: string): string;
   block(name: string, input: string, from: number, to: number, stride: number): string;
   up(name: string, input: string, from: number, to: number): string;
@@ -98,7 +106,13 @@ function createLayers(seed: number): Layers {
       initializers.set(`${name}.norm.weight`, float32Tensor([to], new Float32Array(to).fill(1)));
       initializers.set(`${name}.norm.bias`, float32Tensor([to], new Float32Array(to)));
       const inputs = [mixed, `${name}.norm.weight`, `${name}.norm.bias`];
-      const normal = emit("InstanceNormalization", `${name}.norm`, inputs, { epsilon: attr.float(EPSILON) }, `${name}.norm.out`);
+      const normal = emit(
+        "InstanceNormalization",
+        `${name}.norm`,
+        inputs,
+        { epsilon: attr.float(EPSILON) },
+        `${name}.norm.out`,
+      );
       return emit("LeakyRelu", `${name}.act`, [normal], { alpha: attr.float(SLOPE) }, `${name}.out`);
     },
     up(name, input, from, to) {
@@ -110,5 +124,8 @@ function createLayers(seed: number): Layers {
 
 function uniformTensor(random: Random, shape: readonly number[], bound: number): Tensor {
   const count = shape.reduce((product, size) => product * size, 1);
-  return float32Tensor(shape, Float32Array.from({ length: count }, () => random.between(-bound, bound)));
+  return float32Tensor(
+    shape,
+    Float32Array.from({ length: count }, () => random.between(-bound, bound)),
+  );
 }

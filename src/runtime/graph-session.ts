@@ -35,7 +35,11 @@ export async function openGraphSession(graph: Graph, options: SessionOptions): P
 }
 
 /** The same from ONNX bytes. */
-export async function openModelSession(bytes: Uint8Array, subject: string, options: SessionOptions): Promise<GraphSession> {
+export async function openModelSession(
+  bytes: Uint8Array,
+  subject: string,
+  options: SessionOptions,
+): Promise<GraphSession> {
   let session: InferenceSession;
   try {
     session = await InferenceSession.create(bytes, {
@@ -74,7 +78,9 @@ function runtimeError(cause: unknown, subject: string, expected: string): Consil
     subject,
     expected,
     actual: text.split("\n")[0].slice(0, 300),
-    hint: memory ? "Take a smaller patch or batch, or a machine with more memory." : "Please report the network that shows it.",
+    hint: memory
+      ? "Take a smaller patch or batch, or a machine with more memory."
+      : "Please report the network that shows it.",
     cause,
   });
 }

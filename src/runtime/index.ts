@@ -1,4 +1,17 @@
 export { type ForwardSession, openForwardSession } from "./forward-session.ts";
-export { type FeedTensor, type GraphSession, openGraphSession, openModelSession, runRecord, type SessionOptions } from "./graph-session.ts";
-export { type Batch, openTrainingSession, type StepResult, type TrainingSession, type TrainingSessionOptions } from "./training-session.ts";
+export {
+  type FeedTensor,
+  type GraphSession,
+  openGraphSession,
+  openModelSession,
+  runRecord,
+  type SessionOptions,
+} from "./graph-session.ts";
+export {
+  type Batch,
+  openTrainingSession,
+  type StepResult,
+  type TrainingSession,
+  type TrainingSessionOptions,
+} from "./training-session.ts";
 export { type VectorLosses, type Verification, verifyModel } from "./verify-model.ts";

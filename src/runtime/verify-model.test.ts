@@ -5,13 +5,19 @@ import { decodeOnnx, readSafetensors } from "../graph/index.ts";
 import { type VectorLosses, verifyModel } from "./verify-model.ts";
 
 const folder = process.env.CONSILIUM_VECTORS;
-if (folder === undefined) console.warn("verify-model: skipped, set CONSILIUM_VECTORS to the folder of training vectors");
+if (folder === undefined)
+  process.stderr.write("verify-model: skipped, set CONSILIUM_VECTORS to the folder of training vectors\n");
 
 describe.skipIf(folder === undefined)("training step against vectors", () => {
   const load = (name: string): Parameters<typeof verifyModel> => {
     const path = `${folder}/${name}`;
     const { loss } = JSON.parse(readFileSync(`${path}.json`, "utf8")) as { loss: VectorLosses };
-    return [decodeOnnx(readFileSync(`${path}.onnx`), name), readSafetensors(readFileSync(`${path}.safetensors`), name), loss, 2];
+    return [
+      decodeOnnx(readFileSync(`${path}.onnx`), name),
+      readSafetensors(readFileSync(`${path}.safetensors`), name),
+      loss,
+      2,
+    ];
   };
 
   it.each(["unet3d", "segresnet3d"])("%s agrees", async (name) => {

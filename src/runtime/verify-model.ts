@@ -63,15 +63,34 @@ export async function verifyModel(
     await session.close();
     const first = results[0];
     const empty = new Float32Array();
-    return { parameters, losses: results.map(({ loss }) => loss), gradient: first.gradient ?? empty, logits: first.logits ?? empty };
+    return {
+      parameters,
+      losses: results.map(({ loss }) => loss),
+      gradient: first.gradient ?? empty,
+      logits: first.logits ?? empty,
+    };
   };
   const [sgd, adamw] = [await run(SGD), await run(ADAMW)];
   const { layout } = initial;
   const gradients = compareGradients(layout, sgd.gradient, vectors);
   const vanishing = new Set(gradients.vanishing);
   const missing = missingTensors(layout, vectors);
-  const sgdError = compareParameters(layout, sgd.parameters, vectors, "sgd", vanishing, TOLERANCE.tensors * SGD.learningRate);
-  const adamwError = compareParameters(layout, adamw.parameters, vectors, "adamw", vanishing, STEPS * ADAMW.learningRate);
+  const sgdError = compareParameters(
+    layout,
+    sgd.parameters,
+    vectors,
+    "sgd",
+    vanishing,
+    TOLERANCE.tensors * SGD.learningRate,
+  );
+  const adamwError = compareParameters(
+    layout,
+    adamw.parameters,
+    vectors,
+    "adamw",
+    vanishing,
+    STEPS * ADAMW.learningRate,
+  );
   const logits = relativeError(sgd.logits, floatsOf(vectors, "logits").values);
   const relative = (a: number, b: number): number => Math.abs(a - b) / Math.abs(b);
   const loss = Math.max(
@@ -157,12 +176,17 @@ function compareParameters(
 
 function missingTensors(layout: ParameterLayout, vectors: ReadonlyMap<string, StoredTensor>): string[] {
   const own = new Set(layout.entries.map(({ name }) => name));
-  const named = [...vectors.keys()].flatMap((key) => (/^(grad|sgd|adamw)\./.test(key) ? [key.slice(key.indexOf(".") + 1)] : []));
+  const named = [...vectors.keys()].flatMap((key) =>
+    /^(grad|sgd|adamw)\./.test(key) ? [key.slice(key.indexOf(".") + 1)] : [],
+  );
   const absent = layout.entries.flatMap(({ name }) => (vectors.has(`grad.${name}`) ? [] : [name]));
   return [...new Set([...named.filter((name) => !own.has(name)), ...absent])].sort();
 }
 
-function floatsOf(vectors: ReadonlyMap<string, StoredTensor>, name: string): { values: Float32Array; shape: readonly number[] } {
+function floatsOf(
+  vectors: ReadonlyMap<string, StoredTensor>,
+  name: string,
+): { values: Float32Array; shape: readonly number[] } {
   const tensor = required(vectors, name);
   return { values: asFloats(tensor), shape: tensor.shape };
 }

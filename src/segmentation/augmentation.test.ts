@@ -3,9 +3,22 @@ import { describe, expect, it } from "vitest";
 import { createRandom } from "../base/index.ts";
 import { augmentPatch } from "./augmentation.ts";
 
-const still = { flip: 0, rotate90: 0, intensityScale: 0, intensityShift: 0, gamma: 0, noise: 0, biasField: 0, lowResolution: 0, channelDropout: 0 };
+const still = {
+  flip: 0,
+  rotate90: 0,
+  intensityScale: 0,
+  intensityShift: 0,
+  gamma: 0,
+  noise: 0,
+  biasField: 0,
+  lowResolution: 0,
+  channelDropout: 0,
+};
 
-function patchOf(sides: readonly [number, number, number], channels: number): { image: Float32Array; labels: Uint8Array } {
+function patchOf(
+  sides: readonly [number, number, number],
+  channels: number,
+): { image: Float32Array; labels: Uint8Array } {
   const volume = sides[0] * sides[1] * sides[2];
   const image = Float32Array.from({ length: channels * volume }, (_, i) => (i % 7 === 0 ? 0 : i + 1));
   return { image, labels: Uint8Array.from({ length: volume }, (_, i) => i % 251) };
@@ -60,7 +73,14 @@ describe("augmentPatch", () => {
   it("varies intensities inside the brain only", () => {
     const { image, labels } = patchOf([4, 4, 4], 1);
     const outside = Array.from(image, (value) => value === 0);
-    augmentPatch([4, 4, 4], 1, { ...still, intensityScale: 0.2, intensityShift: 0.2, gamma: 0.3, noise: 0.1, biasField: 0.4, lowResolution: 1 }, createRandom(3), image, labels);
+    augmentPatch(
+      [4, 4, 4],
+      1,
+      { ...still, intensityScale: 0.2, intensityShift: 0.2, gamma: 0.3, noise: 0.1, biasField: 0.4, lowResolution: 1 },
+      createRandom(3),
+      image,
+      labels,
+    );
     Array.from(image, (value, i) => expect(value === 0).toBe(outside[i]));
     expect(image[1]).not.toBe(2);
   });

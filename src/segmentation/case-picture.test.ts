@@ -15,7 +15,10 @@ it("draws each view cut to what is in it, with the outline in the class's colour
   const labelMap = new Uint8Array(240);
   for (let y = 3; y < 7; y++) for (let x = 4; x < 9; x++) image[120 + y * 12 + x] = 1 + x;
   labelMap[120 + 5 * 12 + 6] = 3;
-  const { width, height, pixels } = drawSlices([{ image, dims, slice: 1, labelMap }, { image, dims, slice: 1 }]);
+  const { width, height, pixels } = drawSlices([
+    { image, dims, slice: 1, labelMap },
+    { image, dims, slice: 1 },
+  ]);
   expect(width).toBe(2 * 9 * (height / 8));
   const colours = new Set(Array.from({ length: width * height }, (_, i) => pixels.slice(3 * i, 3 * i + 3).join()));
   expect(colours).toContain("80,170,255");

@@ -80,7 +80,14 @@ function filledFrame(views: readonly SliceView[]): Frame {
   return { x, y, width: Math.min(nx, right + 1 + MARGIN) - x, height: Math.min(ny, bottom + 1 + MARGIN) - y };
 }
 
-function drawView({ image, dims, slice, labelMap }: SliceView, frame: Frame, scale: number, pixels: Uint8Array, width: number, left: number): void {
+function drawView(
+  { image, dims, slice, labelMap }: SliceView,
+  frame: Frame,
+  scale: number,
+  pixels: Uint8Array,
+  width: number,
+  left: number,
+): void {
   const [nx, ny] = dims;
   const start = slice * nx * ny;
   const [low, high] = greyRange(image.subarray(start, start + nx * ny));
@@ -91,7 +98,8 @@ function drawView({ image, dims, slice, labelMap }: SliceView, frame: Frame, sca
       const [x, y] = [frame.x + Math.floor(px / scale), frame.y + Math.floor(py / scale)];
       const grey = Math.max(0, Math.min(255, (255 * (image[start + y * nx + x] - low)) / (high - low)));
       const own = classAt(x, y);
-      const beside = (at: number, step: number): number => (at % scale === 0 ? -1 : at % scale === scale - 1 ? 1 : 0) * step;
+      const beside = (at: number, step: number): number =>
+        (at % scale === 0 ? -1 : at % scale === scale - 1 ? 1 : 0) * step;
       const onEdge = own !== 0 && (classAt(x + beside(px, 1), y) !== own || classAt(x, y + beside(py, 1)) !== own);
       const colour = onEdge ? CLASS_COLOURS[own] : undefined;
       const at = 3 * (py * width + left + px);

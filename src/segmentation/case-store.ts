@@ -6,7 +6,15 @@
 import { mkdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { canonicalJson, LIMITS, sha256 } from "../base/index.ts";
-import { type CaseFiles, type LabelConvention, loadCase, type Modality, prepareCase, type PreparedCase, type Triple } from "../imaging/index.ts";
+import {
+  type CaseFiles,
+  type LabelConvention,
+  loadCase,
+  type Modality,
+  type PreparedCase,
+  prepareCase,
+  type Triple,
+} from "../imaging/index.ts";
 import { labelMapMissing } from "./evaluate-case.ts";
 import { indexClasses, type TrainingCase } from "./patches.ts";
 
@@ -49,7 +57,10 @@ export function createCaseStore(options: CaseStoreOptions): CaseStore {
 }
 
 function bytesOf({ image, labels, brain, voxelsByClass }: TrainingCase): number {
-  return voxelsByClass.reduce((sum, list) => sum + list.byteLength, image.byteLength + labels.byteLength + brain.byteLength);
+  return voxelsByClass.reduce(
+    (sum, list) => sum + list.byteLength,
+    image.byteLength + labels.byteLength + brain.byteLength,
+  );
 }
 
 async function cacheKey(files: CaseFiles, convention: LabelConvention, options: CaseStoreOptions): Promise<string> {
@@ -64,7 +75,12 @@ async function cacheKey(files: CaseFiles, convention: LabelConvention, options: 
   return sha256(canonicalJson({ stamps, convention, spacingMm, channels, version: 1 }));
 }
 
-async function fromDiskOrFiles(key: string, files: CaseFiles, convention: LabelConvention, options: CaseStoreOptions): Promise<TrainingCase> {
+async function fromDiskOrFiles(
+  key: string,
+  files: CaseFiles,
+  convention: LabelConvention,
+  options: CaseStoreOptions,
+): Promise<TrainingCase> {
   const path = options.cacheDir === undefined ? undefined : join(options.cacheDir, `${key}.case`);
   const stored = path === undefined ? undefined : await readStored(path);
   const plain = stored ?? (await prepare(files, convention, options));

@@ -84,7 +84,9 @@ export function openEnginePool({ study, network, workers, cacheDir }: EnginePool
         subject: "engine",
         expected: "work to its end",
         actual: cause instanceof Error ? cause.message : String(cause),
-        hint: closed ? "Start again: work goes on from its last saved state." : "If memory ran out, take a smaller patch or batch.",
+        hint: closed
+          ? "Start again: work goes on from its last saved state."
+          : "If memory ran out, take a smaller patch or batch.",
         cause,
       }),
     );

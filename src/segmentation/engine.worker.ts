@@ -19,7 +19,8 @@ port.on("message", (job: EngineJob) => {
 
 async function answer(job: EngineJob): Promise<void> {
   const { id } = job;
-  const onProgress = (progress: { done: number; total: number; loss?: number }): void => reply({ kind: "progress", id, progress });
+  const onProgress = (progress: { done: number; total: number; loss?: number }): void =>
+    reply({ kind: "progress", id, progress });
   try {
     if (job.kind === "train") {
       const result = await engine.train(job.site, job.request, onProgress);

@@ -1,6 +1,15 @@
 /** A prediction brought back to the grid that the case came on, and measured there. */
 import { ConsiliumError } from "../base/index.ts";
-import { type CaseFiles, type LabelConvention, loadCase, type LoadedCase, prepareCase, restoreProbabilities, spacingMmOf, type Volume } from "../imaging/index.ts";
+import {
+  type CaseFiles,
+  type LabelConvention,
+  type LoadedCase,
+  loadCase,
+  prepareCase,
+  restoreProbabilities,
+  spacingMmOf,
+  type Volume,
+} from "../imaging/index.ts";
 import type { Study } from "../study/index.ts";
 import { evaluateLabelMaps, type RegionScores } from "./metrics.ts";
 import { type Predict, predictVolume, type SlidingWindow } from "./sliding-window.ts";

@@ -1,5 +1,11 @@
 export { drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
-export { type EnginePool, type EnginePoolOptions, type LocalWorkOptions, openEnginePool, openLocalWork } from "./engine-pool.ts";
+export {
+  type EnginePool,
+  type EnginePoolOptions,
+  type LocalWorkOptions,
+  openEnginePool,
+  openLocalWork,
+} from "./engine-pool.ts";
 export type {
   CaseScores,
   EvaluateRequest,
@@ -9,7 +15,7 @@ export type {
   TrainResult,
   WorkProgress,
 } from "./local-work.ts";
-export { evaluateLabelMaps, type Regions, type RegionScores } from "./metrics.ts";
+export { evaluateLabelMaps, type RegionScores, type Regions } from "./metrics.ts";
 export {
   type CaseRegionScores,
   type RegionMeans,

@@ -5,8 +5,15 @@
  */
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { canonicalJson, ConsiliumError, type Json, sha256 } from "../base/index.ts";
-import { decodeOnnx, encodeOnnx, type Graph, type Parameters, parametersFromSafetensors, parametersToSafetensors } from "../graph/index.ts";
+import { ConsiliumError, canonicalJson, type Json, sha256 } from "../base/index.ts";
+import {
+  decodeOnnx,
+  encodeOnnx,
+  type Graph,
+  type Parameters,
+  parametersFromSafetensors,
+  parametersToSafetensors,
+} from "../graph/index.ts";
 import type { Study } from "../study/index.ts";
 import { withParameters } from "../training/index.ts";
 
@@ -125,8 +132,13 @@ function parseDescription(bytes: Buffer, dir: string): ModelDescription {
   });
 }
 
-function modelCard({ modelSha256, name, task, patch }: ModelDescription, { parameters, notes, study }: NewModel): string {
-  const regions = Object.entries(task.regions).map(([region, classes]) => `${region} = ${classes.map((k) => task.labels[k]).join(" + ")}`);
+function modelCard(
+  { modelSha256, name, task, patch }: ModelDescription,
+  { parameters, notes, study }: NewModel,
+): string {
+  const regions = Object.entries(task.regions).map(
+    ([region, classes]) => `${region} = ${classes.map((k) => task.labels[k]).join(" + ")}`,
+  );
   const { optimiser, batch, schedule, seed, threads } = study.training;
   return `# ${name}
 

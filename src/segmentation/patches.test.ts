@@ -1,7 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { drawPatch, indexClasses, type PatchSettings, type TrainingCase } from "./patches.ts";
 
-const still = { flip: 0, rotate90: 0, intensityScale: 0, intensityShift: 0, gamma: 0, noise: 0, biasField: 0, lowResolution: 0, channelDropout: 0 };
+const still = {
+  flip: 0,
+  rotate90: 0,
+  intensityScale: 0,
+  intensityShift: 0,
+  gamma: 0,
+  noise: 0,
+  biasField: 0,
+  lowResolution: 0,
+  channelDropout: 0,
+};
 
 /** A small tumour of class 3 in a corner, a larger one of class 2 elsewhere. */
 function smallCase(): TrainingCase {

@@ -56,7 +56,11 @@ export function indexClasses(labels: Uint8Array, brain: Uint8Array, classes: num
 }
 
 /** Centred near a tumour voxel of a class drawn evenly from those present, or near any voxel of the brain. */
-function patchOrigin({ dims, voxelsByClass }: TrainingCase, { patch, tumourPatches }: PatchSettings, random: Random): Triple {
+function patchOrigin(
+  { dims, voxelsByClass }: TrainingCase,
+  { patch, tumourPatches }: PatchSettings,
+  random: Random,
+): Triple {
   const present = voxelsByClass.flatMap((voxels, k) => (k > 0 && voxels.length > 0 ? [k] : []));
   const tumour = random.chance(tumourPatches) && present.length > 0;
   const voxels = voxelsByClass[tumour ? present[random.integer(present.length)] : 0];
@@ -71,7 +75,13 @@ function patchOrigin({ dims, voxelsByClass }: TrainingCase, { patch, tumourPatch
 }
 
 /** Copies rows; what lies outside the volume is background. */
-function cutPatch(source: TrainingCase, { patch, channels }: PatchSettings, origin: Triple, image: Float32Array, labels: Uint8Array): void {
+function cutPatch(
+  source: TrainingCase,
+  { patch, channels }: PatchSettings,
+  origin: Triple,
+  image: Float32Array,
+  labels: Uint8Array,
+): void {
   const [width, height, depth] = source.dims;
   const [pw, ph, pd] = patch;
   const volume = width * height * depth;

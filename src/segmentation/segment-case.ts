@@ -1,5 +1,12 @@
 /** A trained model applied to a patient: from a case's files to the label map on the grid that they came on. */
-import { type CaseFiles, type LabelConvention, loadCase, spacingMmOf, type Triple, type Volume } from "../imaging/index.ts";
+import {
+  type CaseFiles,
+  type LabelConvention,
+  loadCase,
+  spacingMmOf,
+  type Triple,
+  type Volume,
+} from "../imaging/index.ts";
 import { openForwardSession } from "../runtime/index.ts";
 import { segmentLoadedCase } from "./evaluate-case.ts";
 import type { Model } from "./model-folder.ts";
@@ -12,7 +19,11 @@ export interface Segmentation {
 }
 
 export interface Segmenter {
-  segment(files: CaseFiles, convention: LabelConvention, onWindow?: (done: number, total: number) => void): Promise<Segmentation>;
+  segment(
+    files: CaseFiles,
+    convention: LabelConvention,
+    onWindow?: (done: number, total: number) => void,
+  ): Promise<Segmentation>;
   close(): Promise<void>;
 }
 
@@ -36,7 +47,10 @@ export async function openSegmenter({ description, network, parameters }: Model,
   };
 }
 
-function regionVolumes(labelMap: Volume<Uint8Array>, regions: Readonly<Record<string, readonly number[]>>): Record<string, number> {
+function regionVolumes(
+  labelMap: Volume<Uint8Array>,
+  regions: Readonly<Record<string, readonly number[]>>,
+): Record<string, number> {
   const counts = new Float64Array(256);
   for (const label of labelMap.data) counts[label]++;
   const voxelMl = spacingMmOf(labelMap.affineVoxelToRas).reduce((product, side) => product * side, 1) / CUBIC_MM_PER_ML;

@@ -4,9 +4,15 @@
  * prepared cases, so requests of several sites may come in any order.
  */
 import { createRandom, type Json } from "../base/index.ts";
-import { type Graph } from "../graph/index.ts";
+import type { Graph } from "../graph/index.ts";
 import type { Triple } from "../imaging/index.ts";
-import { type ForwardSession, openForwardSession, openTrainingSession, runRecord, type TrainingSession } from "../runtime/index.ts";
+import {
+  type ForwardSession,
+  openForwardSession,
+  openTrainingSession,
+  runRecord,
+  type TrainingSession,
+} from "../runtime/index.ts";
 import type { Study } from "../study/index.ts";
 import { createCaseStore } from "./case-store.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
@@ -71,7 +77,10 @@ export function createSiteEngine({ study, network, cacheDir }: SiteEngineOptions
             labels.subarray(item * patchVoxels, (item + 1) * patchVoxels),
           );
         }
-        const { loss } = await session.step({ image, labels }, learningRateAt(study, request.round, step / request.steps));
+        const { loss } = await session.step(
+          { image, labels },
+          learningRateAt(study, request.round, step / request.steps),
+        );
         lossSum += loss;
         onProgress({ done: step + 1, total: request.steps, loss });
       }
@@ -117,7 +126,12 @@ function patchSettings({ task, training }: Study): PatchSettings {
 }
 
 /** Items run through all cases in a new order each time, across rounds. */
-function caseOfItem({ trainingCases }: SiteData, study: Study, request: TrainRequest, item: number): SiteData["trainingCases"][number] {
+function caseOfItem(
+  { trainingCases }: SiteData,
+  study: Study,
+  request: TrainRequest,
+  item: number,
+): SiteData["trainingCases"][number] {
   const count = trainingCases.length;
   const before = (request.round - 1) * request.steps * study.training.batch;
   const epoch = Math.floor((before + item) / count);

@@ -7,7 +7,10 @@ import { mostProbable, predictVolume } from "./sliding-window.ts";
 const pointwise = (window: Float32Array): Promise<Float32Array> => {
   const logits = new Float32Array(2 * window.length);
   logits.set(window);
-  logits.set(window.map((v) => -v), window.length);
+  logits.set(
+    window.map((v) => -v),
+    window.length,
+  );
   return Promise.resolve(logits);
 };
 
@@ -27,15 +30,26 @@ describe("predictVolume", () => {
 
   it("covers every voxel with as few windows as the overlap allows, and says how far it is", async () => {
     const seen: string[] = [];
-    await predictVolume(new Float32Array(8 * 4 * 4), [8, 4, 4], 1, { patch: [4, 4, 4], classes: 2, overlap: 0.5 }, pointwise, (done, total) =>
-      seen.push(`${done}/${total}`),
+    await predictVolume(
+      new Float32Array(8 * 4 * 4),
+      [8, 4, 4],
+      1,
+      { patch: [4, 4, 4], classes: 2, overlap: 0.5 },
+      pointwise,
+      (done, total) => seen.push(`${done}/${total}`),
     );
     expect(seen).toEqual(["1/3", "2/3", "3/3"]);
   });
 
   it("probabilities sum to one and the most probable class wins", async () => {
     const image = Float32Array.of(-1, 2, 0.5, -3, 1, -1, 1, 1);
-    const probabilities = await predictVolume(image, [2, 2, 2], 1, { patch: [4, 4, 4], classes: 2, overlap: 0.5 }, pointwise);
+    const probabilities = await predictVolume(
+      image,
+      [2, 2, 2],
+      1,
+      { patch: [4, 4, 4], classes: 2, overlap: 0.5 },
+      pointwise,
+    );
     image.forEach((_, i) => expect(probabilities[i] + probabilities[8 + i]).toBeCloseTo(1, 6));
     expect([...mostProbable(probabilities, 2)]).toEqual([1, 0, 0, 1, 0, 1, 0, 0]);
   });

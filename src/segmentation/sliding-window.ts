@@ -88,12 +88,18 @@ function gaussianWindow(patch: Triple): Float32Array {
   );
   const weights = new Float32Array(patch[0] * patch[1] * patch[2]);
   let i = 0;
-  for (const wz of axes[2]) for (const wy of axes[1]) for (const wx of axes[0]) weights[i++] = Math.max(wx * wy * wz, 1e-4);
+  for (const wz of axes[2])
+    for (const wy of axes[1]) for (const wx of axes[0]) weights[i++] = Math.max(wx * wy * wz, 1e-4);
   return weights;
 }
 
 /** Calls `row(source, target, length)` for each row of the window that lies inside the volume. */
-function forEachRow(dims: Triple, origin: Triple, patch: Triple, row: (source: number, target: number, length: number) => void): void {
+function forEachRow(
+  dims: Triple,
+  origin: Triple,
+  patch: Triple,
+  row: (source: number, target: number, length: number) => void,
+): void {
   const from = Math.max(0, -origin[0]);
   const to = Math.min(patch[0], dims[0] - origin[0]);
   for (let z = Math.max(0, -origin[2]); z < Math.min(patch[2], dims[2] - origin[2]); z++) {
@@ -104,7 +110,14 @@ function forEachRow(dims: Triple, origin: Triple, patch: Triple, row: (source: n
   }
 }
 
-function copyWindow(image: Float32Array, dims: Triple, origin: Triple, patch: Triple, channels: number, window: Float32Array): void {
+function copyWindow(
+  image: Float32Array,
+  dims: Triple,
+  origin: Triple,
+  patch: Triple,
+  channels: number,
+  window: Float32Array,
+): void {
   const volume = dims[0] * dims[1] * dims[2];
   const patchVolume = patch[0] * patch[1] * patch[2];
   window.fill(0);
@@ -132,7 +145,8 @@ function addWindow(
     for (let i = 0; i < length; i++) {
       const weight = gaussian[target + i];
       weights[source + i] += weight;
-      for (let k = 0; k < classes; k++) sums[k * volume + source + i] += weight * probabilities[k * patchVolume + target + i];
+      for (let k = 0; k < classes; k++)
+        sums[k * volume + source + i] += weight * probabilities[k * patchVolume + target + i];
     }
   });
 }

@@ -5,11 +5,17 @@
 import type { Graph, Parameters } from "../graph/index.ts";
 import { parametersSha256 } from "../graph/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
-import { type CaseScores, type EnginePool, openEnginePool, type SiteData, stepsOfRound } from "../segmentation/index.ts";
+import {
+  type CaseScores,
+  type EnginePool,
+  openEnginePool,
+  type SiteData,
+  stepsOfRound,
+} from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
 import { federationSteps, trainOnCases } from "./baselines.ts";
 import type { OnRunProgress } from "./progress.ts";
-import { type AloneFigures, meanOfMeans, type ModelFigures, modelFigures } from "./result.ts";
+import { type AloneFigures, type ModelFigures, meanOfMeans, modelFigures } from "./result.ts";
 
 /** Windows overlap by half where a figure is published. */
 const FINAL_OVERLAP = 0.5;
@@ -51,7 +57,11 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
     const regions = Object.keys(study.task.regions);
     const figuresOf = (scores: readonly CaseScores[], parameters: Float32Array): ModelFigures =>
       modelFigures(scores, regions, parametersSha256({ layout: federated.layout, data: parameters }));
-    const own = { evaluatedOn: { kind, cases: cases.length }, federated: figuresOf(federatedScores, federated.data), federatedScores } as const;
+    const own = {
+      evaluatedOn: { kind, cases: cases.length },
+      federated: figuresOf(federatedScores, federated.data),
+      federatedScores,
+    } as const;
     if (!options.baselines) return { ...own, pooled: null, pooledLosses: [], alone: null };
 
     const pooledData: SiteData = {
@@ -60,8 +70,14 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
       validationCases: [],
       convention,
     };
-    const steps = federationSteps(study, sites.map(({ trainingCases }) => trainingCases.length));
-    const progressOf = (phase: string) => ({ done, total }: { done: number; total: number }) => options.onProgress({ phase, done, total });
+    const steps = federationSteps(
+      study,
+      sites.map(({ trainingCases }) => trainingCases.length),
+    );
+    const progressOf =
+      (phase: string) =>
+      ({ done, total }: { done: number; total: number }) =>
+        options.onProgress({ phase, done, total });
     const initial = options.initial?.data;
     const [pooled, ...alone] = await Promise.all([
       trainOnCases(pool, study, network, pooledData, steps, progressOf("Training on pooled data"), initial),
@@ -81,7 +97,10 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
       pooled: figuresOf(pooledScores, pooled.parameters),
       pooledLosses: pooled.losses,
       alone: {
-        mean: { dice: meanOfMeans(bySite.map(({ figures }) => figures.dice)), hd95: meanOfMeans(bySite.map(({ figures }) => figures.hd95)) },
+        mean: {
+          dice: meanOfMeans(bySite.map(({ figures }) => figures.dice)),
+          hd95: meanOfMeans(bySite.map(({ figures }) => figures.hd95)),
+        },
         bySite: bySite.map(({ id, figures }) => ({ id, dice: figures.dice, hd95: figures.hd95 })),
       },
     };
@@ -93,14 +112,21 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
 type Judge = (phase: string, parameters: Float32Array) => Promise<readonly CaseScores[]>;
 
 /** Measures any model on the same cases, shared out among the engines. */
-function createJudge(pool: EnginePool, cases: readonly CaseFiles[], convention: LabelConvention, { workers, onProgress }: AssessmentOptions): Judge {
+function createJudge(
+  pool: EnginePool,
+  cases: readonly CaseFiles[],
+  convention: LabelConvention,
+  { workers, onProgress }: AssessmentOptions,
+): Judge {
   return async (phase, parameters) => {
     let done = 0;
     const parts = await Promise.all(
       Array.from({ length: Math.min(workers, cases.length) }, async (_, w) => {
         const own = cases.filter((_case, i) => i % workers === w);
         const work = pool.forSite({ siteId: "assessment", trainingCases: [], validationCases: own, convention });
-        return work.evaluate({ parameters, grid: "original", overlap: FINAL_OVERLAP }, () => onProgress({ phase, done: ++done, total: cases.length }));
+        return work.evaluate({ parameters, grid: "original", overlap: FINAL_OVERLAP }, () =>
+          onProgress({ phase, done: ++done, total: cases.length }),
+        );
       }),
     );
     const byId = new Map(parts.flat().map((scores) => [scores.caseId, scores]));

@@ -4,10 +4,11 @@
  * study's rounds on one set of cases. Pooled training takes as many gradient steps as all sites together, so it
  * sees as many examples; a site alone takes as many as it takes in the federation.
  */
-import { networkParameters } from "../training/index.ts";
+
 import type { Graph } from "../graph/index.ts";
 import { type EnginePool, type SiteData, stepsOfRound, type WorkProgress } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
+import { networkParameters } from "../training/index.ts";
 
 export interface BaselineResult {
   readonly parameters: Float32Array;

@@ -6,11 +6,25 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError, systemClock } from "../base/index.ts";
-import { type Coordinator, initCoordinator, openCoordinator, type StudyResult } from "../coordinator/index.ts";
+import {
+  type Coordinator,
+  type CoordinatorState,
+  initCoordinator,
+  openCoordinator,
+  type StudyResult,
+} from "../coordinator/index.ts";
 import { type Graph, type Parameters, parametersFromSafetensors } from "../graph/index.ts";
 import { type Enrolment, type EnrolOptions, enrolInMemory, memoryLink } from "../protocol/index.ts";
 import { type EnginePool, openEnginePool } from "../segmentation/index.ts";
-import { approveStudy, joinFederation, type OpenSite, openSite, type Pause, registerDataset, runSite } from "../site/index.ts";
+import {
+  approveStudy,
+  joinFederation,
+  type OpenSite,
+  openSite,
+  type Pause,
+  registerDataset,
+  runSite,
+} from "../site/index.ts";
 import type { Study } from "../study/index.ts";
 import type { FederatedRun } from "./federated-run.ts";
 import type { OnRunProgress } from "./progress.ts";
@@ -76,7 +90,12 @@ async function admit(coordinator: Coordinator, { id, dir }: SiteFolder, options:
   return openSite(home);
 }
 
-async function runToEnd(coordinator: Coordinator, pool: EnginePool, sites: readonly OpenSite[], options: InMemoryOptions): Promise<StudyResult> {
+async function runToEnd(
+  coordinator: Coordinator,
+  pool: EnginePool,
+  sites: readonly OpenSite[],
+  options: InMemoryOptions,
+): Promise<StudyResult> {
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
   const stopTelling = tellProgress(coordinator, options);
@@ -101,16 +120,24 @@ async function runToEnd(coordinator: Coordinator, pool: EnginePool, sites: reado
     const broken = Promise.all(running).then(() => ended);
     return await Promise.race([ended, broken]);
   } finally {
-    stop.abort(new ConsiliumError("interrupted", { subject: "simulation", expected: "its end", actual: "a stop", hint: "Start it again." }));
+    stop.abort(
+      new ConsiliumError("interrupted", {
+        subject: "simulation",
+        expected: "its end",
+        actual: "a stop",
+        hint: "Start it again.",
+      }),
+    );
     await Promise.allSettled(running);
     stopTelling();
   }
 }
 
-/** An idle site waits until something happens at the coordinator, or its time is over. */
+/** An idle site waits until the study moves on, or its time is over. */
 function pauseUntilNews(coordinator: Coordinator): Pause {
   return (ms, signal) =>
     new Promise((resolve) => {
+      const before = standOf(coordinator.state());
       const done = (): void => {
         clearTimeout(timer);
         stopListening();
@@ -118,10 +145,17 @@ function pauseUntilNews(coordinator: Coordinator): Pause {
         resolve();
       };
       const timer = setTimeout(done, ms);
-      const stopListening = coordinator.onNews(done);
+      const stopListening = coordinator.onNews((news) => {
+        if (news.kind === "event" && standOf(news.state) !== before) done();
+      });
       signal.addEventListener("abort", done);
       if (signal.aborted) done();
     });
+}
+
+/** What decides the sites' directives, as far as all sites share it. */
+function standOf({ phase }: CoordinatorState): string {
+  return `${phase.kind} ${"round" in phase ? phase.round : ""}`;
 }
 
 /** Progress in updates, as they come in. */
@@ -133,7 +167,12 @@ function tellProgress(coordinator: Coordinator, { study, sites, onProgress }: In
     const { event } = news;
     if (event.kind === "update-received") {
       done++;
-      onProgress({ phase: `Training together, round ${event.round} of ${study.rounds.count}`, done, total, note: `loss ${event.meanLoss.toFixed(3)}` });
+      onProgress({
+        phase: `Training together, round ${event.round} of ${study.rounds.count}`,
+        done,
+        total,
+        note: `loss ${event.meanLoss.toFixed(3)}`,
+      });
     }
   });
 }

@@ -1,4 +1,4 @@
-export { assess, type Assessment } from "./assess.ts";
+export { type Assessment, assess } from "./assess.ts";
 export { trainOnCases } from "./baselines.ts";
 export { defaultStudy, type StudyOverrides, withOverrides } from "./default-study.ts";
 export type { FederatedRun } from "./federated-run.ts";

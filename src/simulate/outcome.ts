@@ -31,11 +31,20 @@ export async function writeOutcome(out: string, outcome: Outcome): Promise<{ mod
     study,
     network,
     parameters: run.model,
-    lineage: { studyHash: run.studyHash, rounds: run.modelRound, sites: run.sites.map(({ id, cases }) => ({ id, ...cases })) },
+    lineage: {
+      studyHash: run.studyHash,
+      rounds: run.modelRound,
+      sites: run.sites.map(({ id, cases }) => ({ id, ...cases })),
+    },
     notes: cardNotes(outcome),
   });
   const shown = heldOut.length > 0 ? heldOut : run.sites.flatMap(({ data }) => data.validationCases);
-  const pictures = await heldOutPictures(await readModelFolder(modelDir), shown.slice(0, PICTURES), convention, study.training.threads);
+  const pictures = await heldOutPictures(
+    await readModelFolder(modelDir),
+    shown.slice(0, PICTURES),
+    convention,
+    study.training.threads,
+  );
   const report = join(out, "report.html");
   await writeFile(
     report,
@@ -66,7 +75,8 @@ function facts({ study, run, result }: Outcome): string[] {
 
 function cardNotes({ run, result, study }: Outcome): string {
   const regions = Object.keys(study.task.regions);
-  const row = (name: string, dice: Readonly<Record<string, number | null>>): string => `| ${name} | ${regions.map((r) => figure(dice[r])).join(" | ")} | ${figure(dice.mean)} |`;
+  const row = (name: string, dice: Readonly<Record<string, number | null>>): string =>
+    `| ${name} | ${regions.map((r) => figure(dice[r])).join(" | ")} | ${figure(dice.mean)} |`;
   const rows = [
     `| Dice on ${result.evaluatedOn.cases} ${result.evaluatedOn.kind === "heldOut" ? "held-out" : "validation"} case(s) | ${regions.join(" | ")} | mean |`,
     `| --- |${regions.map(() => " --- |").join("")} --- |`,
@@ -74,8 +84,13 @@ function cardNotes({ run, result, study }: Outcome): string {
     ...(result.pooled === null ? [] : [row("pooled data", result.pooled.dice)]),
     ...(result.alone === null ? [] : [row("one hospital alone, mean", result.alone.mean.dice)]),
   ];
-  const sites = run.sites.map(({ id, cases, dice }) => `| ${id} | ${cases.train} | ${cases.validation} | ${dice === null ? "too few cases" : figure(dice.mean)} |`);
-  const worst = run.sites.filter(({ dice }) => dice !== null && dice.mean !== null).toSorted((a, b) => (a.dice?.mean ?? 0) - (b.dice?.mean ?? 0))[0];
+  const sites = run.sites.map(
+    ({ id, cases, dice }) =>
+      `| ${id} | ${cases.train} | ${cases.validation} | ${dice === null ? "too few cases" : figure(dice.mean)} |`,
+  );
+  const worst = run.sites
+    .filter(({ dice }) => dice !== null && dice.mean !== null)
+    .toSorted((a, b) => (a.dice?.mean ?? 0) - (b.dice?.mean ?? 0))[0];
   return `## Figures
 
 ${rows.join("\n")}

@@ -23,7 +23,12 @@ const CASES_PER_FETS_SITE = 2;
  * @param subjects distinct subject identifiers.
  * @throws ConsiliumError `dataset-too-small` for fewer subjects than the sites need.
  */
-export function partitionSubjects(subjects: readonly string[], sites: number, sizes: SiteSizes, seed: number): string[][] {
+export function partitionSubjects(
+  subjects: readonly string[],
+  sites: number,
+  sizes: SiteSizes,
+  seed: number,
+): string[][] {
   const weights = sizes === "fets" ? FETS_SIZES : Array.from({ length: sites }, () => 1);
   const needed = sizes === "fets" ? CASES_PER_FETS_SITE * FETS_SIZES.length : sites;
   if (weights.length !== sites) {
@@ -58,7 +63,9 @@ export function apportion(total: number, weights: readonly number[]): number[] {
   const exact = weights.map((weight) => (total * weight) / sum);
   const counts = exact.map((share) => Math.max(1, Math.floor(share)));
   const left = (): number => total - counts.reduce((a, b) => a + b, 0);
-  const byRemainder = exact.map((share, i) => ({ i, over: share - counts[i] })).sort((a, b) => b.over - a.over || a.i - b.i);
+  const byRemainder = exact
+    .map((share, i) => ({ i, over: share - counts[i] }))
+    .sort((a, b) => b.over - a.over || a.i - b.i);
   for (let k = 0; left() > 0; k = (k + 1) % byRemainder.length) counts[byRemainder[k].i]++;
   for (let k = byRemainder.length - 1; left() < 0; k = (k - 1 + byRemainder.length) % byRemainder.length) {
     if (counts[byRemainder[k].i] > 1) counts[byRemainder[k].i]--;

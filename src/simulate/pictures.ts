@@ -6,7 +6,12 @@ import type { ReportPicture } from "./report.ts";
 const SHOWN = ["flair", "t1ce"] as const;
 
 /** One picture for each case: FLAIR and contrast-enhanced T1, each with the reference's and the model's outline. */
-export async function heldOutPictures(model: Model, cases: readonly CaseFiles[], convention: LabelConvention, threads: number): Promise<ReportPicture[]> {
+export async function heldOutPictures(
+  model: Model,
+  cases: readonly CaseFiles[],
+  convention: LabelConvention,
+  threads: number,
+): Promise<ReportPicture[]> {
   const segmenter = await openSegmenter(model, threads);
   const pictures: ReportPicture[] = [];
   try {
@@ -18,7 +23,10 @@ export async function heldOutPictures(model: Model, cases: readonly CaseFiles[],
       const views = SHOWN.flatMap((modality) => {
         const image = loaded.channels[loaded.modalities.indexOf(modality)].data;
         const view = { image, dims: labelMap.dims, slice };
-        return [...(reference === undefined ? [] : [{ ...view, labelMap: reference }]), { ...view, labelMap: labelMap.data }];
+        return [
+          ...(reference === undefined ? [] : [{ ...view, labelMap: reference }]),
+          { ...view, labelMap: labelMap.data },
+        ];
       });
       const { width, height, pixels } = drawSlices(views);
       const order = reference === undefined ? "the model's outline" : "reference, then the model's outline";

@@ -79,7 +79,10 @@ ${trafficTable(input)}
 function headline({ federated, ratio, sites, evaluatedOn, alone }: FederationResult): string {
   const best = alone === null ? null : Math.max(...alone.bySite.map(({ dice }) => dice.mean ?? 0));
   const tiles = [
-    [figure(federated.dice.mean), `mean Dice of the federated model on ${evaluatedOn.cases} ${evaluatedOn.kind === "heldOut" ? "patients no site has" : "validation cases"}`],
+    [
+      figure(federated.dice.mean),
+      `mean Dice of the federated model on ${evaluatedOn.cases} ${evaluatedOn.kind === "heldOut" ? "patients no site has" : "validation cases"}`,
+    ],
     ...(ratio === null ? [] : [[`${(100 * ratio).toFixed(1)} %`, "of the Dice of a model trained on pooled data"]]),
     ...(best === null ? [] : [[figure(best), "mean Dice of the best hospital alone"]]),
     [String(sites.length), "hospitals, none of which showed a scan to anyone"],
@@ -107,7 +110,9 @@ function figuresTable({ result, regions }: ReportInput): string {
 
 function undefinedNote({ federated }: FederationResult): string {
   const parts = Object.entries(federated.undefined).map(([region, count]) => `${region} in ${count}`);
-  return parts.length === 0 ? "" : `<p class="small">Undefined and left out of the means (the region is in neither map): ${escapeHtml(parts.join(", "))} case(s).</p>`;
+  return parts.length === 0
+    ? ""
+    : `<p class="small">Undefined and left out of the means (the region is in neither map): ${escapeHtml(parts.join(", "))} case(s).</p>`;
 }
 
 function siteTable({ result, regions }: ReportInput): string {
@@ -150,24 +155,36 @@ function curves({ roundFigures, pooledLosses, regions }: ReportInput): string {
 }
 
 function leftOut({ roundFigures }: ReportInput): string {
-  const missing = roundFigures.flatMap(({ round, leftOut: sites }) => sites.map(({ siteId, reason }) => `round ${round}: ${siteId} (${reason})`));
+  const missing = roundFigures.flatMap(({ round, leftOut: sites }) =>
+    sites.map(({ siteId, reason }) => `round ${round}: ${siteId} (${reason})`),
+  );
   const text = missing.length === 0 ? "Every hospital took part in every round." : `Left out: ${missing.join("; ")}.`;
   return `<p>${escapeHtml(text)}</p>`;
 }
 
 function pictures({ pictures: list }: ReportInput): string {
   if (list.length === 0) return "";
-  const figures = list.map(({ caption, png }) => `<figure><img alt="${escapeHtml(caption)}" src="data:image/png;base64,${Buffer.from(png).toString("base64")}"><figcaption>${escapeHtml(caption)}</figcaption></figure>`);
+  const figures = list.map(
+    ({ caption, png }) =>
+      `<figure><img alt="${escapeHtml(caption)}" src="data:image/png;base64,${Buffer.from(png).toString("base64")}"><figcaption>${escapeHtml(caption)}</figcaption></figure>`,
+  );
   return `<h2>On patients it never saw</h2><div class="pictures">${figures.join("")}</div>`;
 }
 
 function trafficTable({ traffic }: ReportInput): string {
-  const rows = traffic.map(({ siteId, updates, updateBytes, messages, messageBytes }) => [siteId, String(updates), bytes(updateBytes), String(messages), bytes(messageBytes)]);
+  const rows = traffic.map(({ siteId, updates, updateBytes, messages, messageBytes }) => [
+    siteId,
+    String(updates),
+    bytes(updateBytes),
+    String(messages),
+    bytes(messageBytes),
+  ]);
   return table(["Hospital", "Updates", "in all", "Messages", "in all"], rows);
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const row = (cells: readonly string[], tag: "th" | "td"): string => `<tr>${cells.map((cell, i) => `<${tag}${i > 0 ? ' class="n"' : ""}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
+  const row = (cells: readonly string[], tag: "th" | "td"): string =>
+    `<tr>${cells.map((cell, i) => `<${tag}${i > 0 ? ' class="n"' : ""}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
   return `<div class="scroll"><table><thead>${row(head, "th")}</thead><tbody>${rows.map((cells) => row(cells, "td")).join("")}</tbody></table></div>`;
 }
 

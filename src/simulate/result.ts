@@ -40,8 +40,15 @@ export interface FederationResult {
   readonly peakRssBytes: number;
 }
 
-export function modelFigures(scores: readonly CaseScores[], regions: readonly string[], modelSha256: string): ModelFigures {
-  const summary = summariseScores(scores.map((score) => score.regions), regions);
+export function modelFigures(
+  scores: readonly CaseScores[],
+  regions: readonly string[],
+  modelSha256: string,
+): ModelFigures {
+  const summary = summariseScores(
+    scores.map((score) => score.regions),
+    regions,
+  );
   return { dice: summary.dice, hd95: summary.hd95, undefined: undefinedOf(summary), modelSha256 };
 }
 

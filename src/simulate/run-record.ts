@@ -12,7 +12,12 @@ type Round = Study["rounds"][number];
 type Sums = NonNullable<Round["evaluation"]>["regions"];
 
 /** @param model the weights of the round that was chosen. */
-export async function describeRun(state: CoordinatorState, sites: readonly Site[], model: Parameters, modelRound: number): Promise<FederatedRun> {
+export async function describeRun(
+  state: CoordinatorState,
+  sites: readonly Site[],
+  model: Parameters,
+  modelRound: number,
+): Promise<FederatedRun> {
   const record = state.study ?? state.past.at(-1)?.record;
   invariant(record !== undefined, "a study in a run that ended");
   const evaluation = record.rounds.find(({ round }) => round === modelRound)?.evaluation;
@@ -23,7 +28,10 @@ export async function describeRun(state: CoordinatorState, sites: readonly Site[
     sites: await Promise.all(sites.map((site) => describeSite(site, evaluation?.sites[site.siteId]?.regions))),
     rounds: record.rounds.map(describeRound),
     traffic: await Promise.all(sites.map(describeTraffic)),
-    gradientSteps: record.rounds.reduce((sum, { updates }) => sum + total(updates, ({ gradientSteps }) => gradientSteps), 0),
+    gradientSteps: record.rounds.reduce(
+      (sum, { updates }) => sum + total(updates, ({ gradientSteps }) => gradientSteps),
+      0,
+    ),
   };
 }
 

@@ -12,10 +12,10 @@ import type { Study } from "../study/index.ts";
 import { assess } from "./assess.ts";
 import { federateInMemory } from "./federate-in-memory.ts";
 import { type Outcome, writeOutcome } from "./outcome.ts";
+import type { SiteSizes } from "./partition.ts";
 import type { OnRunProgress } from "./progress.ts";
 import { type FederationResult, ratioOf } from "./result.ts";
 import { dealCases, linkSiteFolders, type SiteFolder } from "./site-folders.ts";
-import type { SiteSizes } from "./partition.ts";
 
 export type SimulatedData =
   /** One dataset, dealt out by seed. */
@@ -65,7 +65,17 @@ export async function runSimulation(options: SimulationOptions, onProgress: OnRu
   await refuseUsedFolder(out);
   const { sites, heldOut, convention } = await laySites(options, out);
   const cacheDir = join(out, "cache");
-  const run = await federateInMemory({ study, network, initial, sites, out, workers, cacheDir, onProgress, ...pick(options) });
+  const run = await federateInMemory({
+    study,
+    network,
+    initial,
+    sites,
+    out,
+    workers,
+    cacheDir,
+    onProgress,
+    ...pick(options),
+  });
   const assessment = await assess({
     study,
     network,
@@ -116,7 +126,11 @@ async function laySites({ data, study }: SimulationOptions, out: string): Promis
   const dataset = await scanDataset(data.dataset, labels);
   if (dataset.problems.length > 0) throw dataset.problems[0].error;
   const dealt = dealCases(dataset, { ...data, seed: study.training.seed });
-  return { sites: await linkSiteFolders(dealt, join(out, "data")), heldOut: dealt.heldOut, convention: dataset.convention };
+  return {
+    sites: await linkSiteFolders(dealt, join(out, "data")),
+    heldOut: dealt.heldOut,
+    convention: dataset.convention,
+  };
 }
 
 async function refuseUsedFolder(out: string): Promise<void> {
@@ -130,4 +144,3 @@ async function refuseUsedFolder(out: string): Promise<void> {
     hint: "Give another --out, or move the old run away.",
   });
 }
-

@@ -37,7 +37,9 @@ export function dealCases(dataset: Dataset, { sites, sizes, seed, holdOut }: Dea
       hint: "List them with: consilium cohort check DIR",
     });
   }
-  const heldSubjects = new Set(dataset.cases.flatMap(({ id, subject }) => (holdOut.includes(id) || holdOut.includes(subject) ? [subject] : [])));
+  const heldSubjects = new Set(
+    dataset.cases.flatMap(({ id, subject }) => (holdOut.includes(id) || holdOut.includes(subject) ? [subject] : [])),
+  );
   const heldOut = dataset.cases.filter(({ subject }) => heldSubjects.has(subject));
   const rest = dataset.cases.filter(({ subject }) => !heldSubjects.has(subject));
   const subjects = [...new Set(rest.map(({ subject }) => subject))];

@@ -75,13 +75,27 @@ function phaseInputGradient(b: GraphBuilder, dy: string, w: string, shape: Convo
   const [outputs, channels] = shape.weight;
   const axes = spatialAxes(rank + 2);
   const taps = window.kernel.map((k, i) => Math.ceil(k / window.strides[i]));
-  const padded = padZeros(b, w, [0, 0, ...taps.map(() => 0)], [0, 0, ...taps.map((t, i) => t * window.strides[i] - window.kernel[i])]);
+  const padded = padZeros(
+    b,
+    w,
+    [0, 0, ...taps.map(() => 0)],
+    [0, 0, ...taps.map((t, i) => t * window.strides[i] - window.kernel[i])],
+  );
   // [O, C, m0, a0, m1, a1, ...], taps reversed for a correlation, to [C, a0, a1, ..., O, m0, m1, ...]
   const split = reshape(b, padded, [outputs, channels, ...taps.flatMap((t, i) => [t, window.strides[i]])]);
   const tapAxes = taps.map((_, i) => 2 + 2 * i);
   const turned = tapAxes.filter((_, i) => taps[i] > 1);
   const reversed =
-    turned.length === 0 ? split : slice(b, split, turned, turned.map(() => -1), turned.map(() => -(2 ** 31)), turned.map(() => -1));
+    turned.length === 0
+      ? split
+      : slice(
+          b,
+          split,
+          turned,
+          turned.map(() => -1),
+          turned.map(() => -(2 ** 31)),
+          turned.map(() => -1),
+        );
   const ordered = transpose(b, reversed, [1, ...tapAxes.map((axis) => axis + 1), 0, ...tapAxes]);
   const phases = elementCount(window.strides);
   const kernel = reshape(b, ordered, [channels * phases, outputs, ...taps]);
@@ -90,7 +104,15 @@ function phaseInputGradient(b: GraphBuilder, dy: string, w: string, shape: Convo
   const counts = spatial.map((size, i) => Math.ceil((size + window.padsBegin[i]) / window.strides[i]));
   const begin = taps.map((t) => t - 1);
   const end = counts.map((count, i) => count - shape.output[i + 2]);
-  const cut = end.some((n) => n < 0) ? slice(b, dy, axes, axes.map(() => 0), counts) : dy;
+  const cut = end.some((n) => n < 0)
+    ? slice(
+        b,
+        dy,
+        axes,
+        axes.map(() => 0),
+        counts,
+      )
+    : dy;
   const pads = attr.ints([...begin, ...end.map((n) => Math.max(0, n))]);
   const blocks = b.emit("Conv", [cut, kernel], { pads });
   const whole = interleave(b, blocks, [shape.input[0], channels, ...counts], window.strides);
@@ -104,7 +126,12 @@ function phaseInputGradient(b: GraphBuilder, dy: string, w: string, shape: Convo
  * [N, C * s0 * s1 * s2, q0, q1, q2] (channel slowest, last phase fastest) to [N, C, s0 q0, s1 q1, s2 q2].
  * The innermost phase axis is moved alone, so that the other moves copy whole rows.
  */
-export function interleave(b: GraphBuilder, blocks: string, coarse: readonly number[], strides: readonly number[]): string {
+export function interleave(
+  b: GraphBuilder,
+  blocks: string,
+  coarse: readonly number[],
+  strides: readonly number[],
+): string {
   const [batch, channels, ...counts] = coarse;
   const rank = counts.length;
   const outer = strides.slice(0, -1);
@@ -136,7 +163,12 @@ export function convWeightGradient(b: GraphBuilder, x: string, dy: string, shape
     });
     return concat(b, parts, 0);
   }
-  if (all(window.dilations, 1) && window.kernel.length === 3 && all(window.strides, 1) && elementCount(window.kernel) > 1) {
+  if (
+    all(window.dilations, 1) &&
+    window.kernel.length === 3 &&
+    all(window.strides, 1) &&
+    elementCount(window.kernel) > 1
+  ) {
     return planeWeightGradient(b, x, dy, shape);
   }
   if (all(window.dilations, 1)) return columnWeightGradient(b, x, dy, shape);
@@ -147,7 +179,12 @@ export function convWeightGradient(b: GraphBuilder, x: string, dy: string, shape
  * Three dimensions, stride 1. For every plane z of the padded input, dy of the kd planes that it meets are rows and
  * the kh kw shifts of x in the plane are columns: one [kd O, H W] x [H W, kh kw C] product for each plane, summed.
  */
-function planeWeightGradient(b: GraphBuilder, x: string, dy: string, { input, weight, output, window }: ConvolutionShape): string {
+function planeWeightGradient(
+  b: GraphBuilder,
+  x: string,
+  dy: string,
+  { input, weight, output, window }: ConvolutionShape,
+): string {
   const [batch, channels, depth] = input;
   const outputs = weight[0];
   const [kd, kh, kw] = window.kernel;
@@ -181,7 +218,12 @@ function planeWeightGradient(b: GraphBuilder, x: string, dy: string, { input, we
 }
 
 /** Any stride without dilation: the windows of x as columns, one product with dy for each case of the batch. */
-function columnWeightGradient(b: GraphBuilder, x: string, dy: string, { input, weight, output, window }: ConvolutionShape): string {
+function columnWeightGradient(
+  b: GraphBuilder,
+  x: string,
+  dy: string,
+  { input, weight, output, window }: ConvolutionShape,
+): string {
   const [batch, channels] = input;
   const [outputs] = weight;
   const rank = window.kernel.length;
@@ -192,7 +234,8 @@ function columnWeightGradient(b: GraphBuilder, x: string, dy: string, { input, w
   const columns = Array.from({ length: taps }, (_, t) => {
     const start = window.kernel.map((k, i) => Math.floor(t / elementCount(window.kernel.slice(i + 1))) % k);
     const end = start.map((s, i) => s + (counts[i] - 1) * window.strides[i] + 1);
-    const whole = taps === 1 && all(window.strides, 1) && start.every((s, i) => s === 0 && end[i] === b.shape(framed)[i + 2]);
+    const whole =
+      taps === 1 && all(window.strides, 1) && start.every((s, i) => s === 0 && end[i] === b.shape(framed)[i + 2]);
     return whole ? framed : slice(b, framed, axes, start, end, all(window.strides, 1) ? undefined : window.strides);
   });
   const volume = elementCount(counts);
@@ -214,6 +257,14 @@ function swappedWeightGradient(b: GraphBuilder, x: string, dy: string, { weight,
   });
   const axes = spatialAxes(rank + 2);
   const exact = axes.every((axis) => b.shape(result)[axis] === weight[axis]);
-  const cut = exact ? result : slice(b, result, axes, axes.map(() => 0), weight.slice(2));
+  const cut = exact
+    ? result
+    : slice(
+        b,
+        result,
+        axes,
+        axes.map(() => 0),
+        weight.slice(2),
+      );
   return transpose(b, cut, swap);
 }

@@ -14,7 +14,11 @@ import { GRADIENT_RULES } from "./gradient-rules.ts";
  * @returns the name of the gradient of each, of the value's own shape; undefined where the loss does not depend on it.
  * @throws ConsiliumError `gradient-unsupported` naming the operator and node that has no rule for what is asked.
  */
-export function differentiate(builder: GraphBuilder, loss: string, by: readonly string[]): Map<string, string | undefined> {
+export function differentiate(
+  builder: GraphBuilder,
+  loss: string,
+  by: readonly string[],
+): Map<string, string | undefined> {
   const nodes = [...builder.nodes()];
   const dependent = new Set(by);
   for (const node of nodes) {

@@ -1,6 +1,14 @@
 /** What a gradient rule is given, and the small emissions that many rules share. */
 import { ConsiliumError } from "../base/index.ts";
-import { type Attributes, attr, describeNode, elementCount, type GraphBuilder, type GraphNode, type OpType } from "../graph/index.ts";
+import {
+  type Attributes,
+  attr,
+  describeNode,
+  elementCount,
+  type GraphBuilder,
+  type GraphNode,
+  type OpType,
+} from "../graph/index.ts";
 
 export interface GradientContext {
   readonly builder: GraphBuilder;
@@ -79,7 +87,12 @@ export function slice(
 }
 
 /** Zeros before and after; negative amounts are refused by the caller. */
-export function padZeros(builder: GraphBuilder, value: string, begin: readonly number[], end: readonly number[]): string {
+export function padZeros(
+  builder: GraphBuilder,
+  value: string,
+  begin: readonly number[],
+  end: readonly number[],
+): string {
   if (begin.every((n) => n === 0) && end.every((n) => n === 0)) return value;
   return builder.emit("Pad", [value, builder.ints([...begin, ...end])]);
 }

@@ -2,11 +2,50 @@
  * The gradient of each operator, one row an operator; a missing row does not compile. Rules that take more than a few
  * lines live in files of their own, by family.
  */
-import { attr, axisOf, floatAttribute, intAttribute, type OpType, permutationOf, sliceRanges, splitSizes, padsByAxis, stringAttribute } from "../graph/index.ts";
+import {
+  attr,
+  axisOf,
+  floatAttribute,
+  intAttribute,
+  type OpType,
+  padsByAxis,
+  permutationOf,
+  sliceRanges,
+  splitSizes,
+  stringAttribute,
+} from "../graph/index.ts";
+import {
+  concat,
+  type GradientContext,
+  type GradientRule,
+  onlyGradient,
+  padZeros,
+  reshape,
+  slice,
+  sumToShape,
+  unsupportedGradient,
+  withScalar,
+  zeros,
+} from "./gradient-context.ts";
+import {
+  batchNormalization,
+  instanceNormalization,
+  logSoftmax,
+  reduceMax,
+  reduceMean,
+  reduceSum,
+  softmax,
+} from "./normalisation-rules.ts";
 import { gemm, matMul } from "./product-rules.ts";
-import { averagePool, conv, convTranspose, globalAveragePool, globalMaxPool, maxPool, resize } from "./spatial-rules.ts";
-import { batchNormalization, instanceNormalization, logSoftmax, reduceMax, reduceMean, reduceSum, softmax } from "./normalisation-rules.ts";
-import { concat, type GradientContext, type GradientRule, onlyGradient, padZeros, reshape, slice, sumToShape, unsupportedGradient, withScalar, zeros } from "./gradient-context.ts";
+import {
+  averagePool,
+  conv,
+  convTranspose,
+  globalAveragePool,
+  globalMaxPool,
+  maxPool,
+  resize,
+} from "./spatial-rules.ts";
 
 export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
   Abs: unary((b, x, dy) => b.emit("Mul", [dy, sign(b, x)])),
@@ -126,7 +165,15 @@ export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
       throw unsupportedGradient(c.node, "pads of zero or more", "negative pads");
     }
     const axes = shape.map((_, axis) => axis);
-    return [slice(b, onlyGradient(c), axes, starts, starts.map((start, axis) => start + shape[axis]))];
+    return [
+      slice(
+        b,
+        onlyGradient(c),
+        axes,
+        starts,
+        starts.map((start, axis) => start + shape[axis]),
+      ),
+    ];
   },
   Pow: broadcasting((b, [y, dy, exponent, x], needs) => {
     const lower = b.emit("Sub", [exponent, b.scalar(1)]);
@@ -151,7 +198,14 @@ export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
       throw unsupportedGradient(c.node, "a Slice with steps of 1", "another step");
     }
     const begin = ranges.map(({ start }) => start);
-    return [padZeros(b, onlyGradient(c), begin, ranges.map(({ start, length }, axis) => shape[axis] - start - length))];
+    return [
+      padZeros(
+        b,
+        onlyGradient(c),
+        begin,
+        ranges.map(({ start, length }, axis) => shape[axis] - start - length),
+      ),
+    ];
   },
   Softmax: softmax,
   Softplus: unary((b, x, dy) => b.emit("Mul", [dy, b.emit("Sigmoid", [x])])),
@@ -160,7 +214,13 @@ export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
     const shape = b.shape(c.node.inputs[0]);
     const axis = axisOf(c.node, intAttribute(c.node, "axis", 0), shape.length);
     const sizes = splitSizes(c.node, factsOf(c), shape[axis]);
-    return [concat(b, sizes.map((size, i) => c.outputGradients[i] ?? zeros(b, shape.with(axis, size))), axis)];
+    return [
+      concat(
+        b,
+        sizes.map((size, i) => c.outputGradients[i] ?? zeros(b, shape.with(axis, size))),
+        axis,
+      ),
+    ];
   },
   Sqrt: unary((b, _, dy, y) => b.emit("Div", [withScalar(b, "Mul", dy, 0.5), y])),
   Squeeze: toInputShape,
@@ -243,7 +303,12 @@ function gelu(c: GradientContext): readonly string[] {
   const [x, dy] = [c.node.inputs[0], onlyGradient(c)];
   const square = b.emit("Mul", [x, x]);
   if (stringAttribute(c.node, "approximate", "none") === "none") {
-    const cdf = withScalar(b, "Mul", withScalar(b, "Add", b.emit("Erf", [withScalar(b, "Mul", x, Math.SQRT1_2)]), 1), 0.5);
+    const cdf = withScalar(
+      b,
+      "Mul",
+      withScalar(b, "Add", b.emit("Erf", [withScalar(b, "Mul", x, Math.SQRT1_2)]), 1),
+      0.5,
+    );
     const bell = withScalar(b, "Mul", b.emit("Exp", [withScalar(b, "Mul", square, -0.5)]), 1 / Math.sqrt(2 * Math.PI));
     return [b.emit("Mul", [dy, b.emit("Add", [cdf, b.emit("Mul", [x, bell])])])];
   }

@@ -22,7 +22,12 @@ export function crossEntropyAndDice(b: GraphBuilder, logits: string, labels: str
   const logProbabilities = b.emit("LogSoftmax", [logits], { axis: attr.int(1) });
   const voxels = shape[0] * shape.slice(2).reduce((product, size) => product * size, 1);
   const hits = b.emit("Mul", [logProbabilities, oneHot]);
-  const crossEntropy = withScalar(b, "Mul", reduce(b, "ReduceSum", hits, [0, 1, ...spatialAxes(shape.length)]), -1 / voxels);
+  const crossEntropy = withScalar(
+    b,
+    "Mul",
+    reduce(b, "ReduceSum", hits, [0, 1, ...spatialAxes(shape.length)]),
+    -1 / voxels,
+  );
 
   const probabilities = b.emit("Exp", [logProbabilities]);
   const overlap = reduce(b, "ReduceSum", b.emit("Mul", [probabilities, oneHot]), axes);
@@ -42,6 +47,10 @@ export function crossEntropyAndDice(b: GraphBuilder, logits: string, labels: str
 function oneHotLabels(b: GraphBuilder, labels: string, classes: number): string {
   const [batch, ...spatial] = b.shape(labels);
   const column = b.emit("Cast", [reshape(b, labels, [batch, 1, ...spatial])], { to: attr.int(6) });
-  const numbers = tensorOf("int32", [1, classes, ...spatial.map(() => 1)], Array.from({ length: classes }, (_, k) => k));
+  const numbers = tensorOf(
+    "int32",
+    [1, classes, ...spatial.map(() => 1)],
+    Array.from({ length: classes }, (_, k) => k),
+  );
   return b.emit("Cast", [b.emit("Equal", [column, b.constant(numbers)])], { to: attr.int(1) });
 }

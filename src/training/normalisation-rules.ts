@@ -1,6 +1,24 @@
 /** Gradients of normalisations, softmax and reductions. */
-import { attr, axisOf, elementCount, floatAttribute, type GraphBuilder, intAttribute, reducedAxes } from "../graph/index.ts";
-import { type GradientContext, onlyGradient, reduce, reshape, spatialAxes, spatialSize, voxelSum, unsupportedGradient, withScalar } from "./gradient-context.ts";
+import {
+  attr,
+  axisOf,
+  elementCount,
+  floatAttribute,
+  type GraphBuilder,
+  intAttribute,
+  reducedAxes,
+} from "../graph/index.ts";
+import {
+  type GradientContext,
+  onlyGradient,
+  reduce,
+  reshape,
+  spatialAxes,
+  spatialSize,
+  unsupportedGradient,
+  voxelSum,
+  withScalar,
+} from "./gradient-context.ts";
 
 /**
  * y = g (x - m) r + b with m and r = 1 / sqrt(var + eps) over each case's channel of V voxels (Ulyanov et al. 2016).
@@ -26,7 +44,8 @@ export function instanceNormalization(c: GradientContext): readonly (string | un
     const slope = b.emit("Mul", [b.emit("Mul", [product, root]), b.scalar(-1 / voxels)]);
     return b.emit("Mul", [b.emit("Add", [dyCentred, b.emit("Mul", [centred, slope])]), gain]);
   };
-  const overBatch = (value: string, name: string): string => reshape(b, reduce(b, "ReduceSum", value, [0]), b.shape(name));
+  const overBatch = (value: string, name: string): string =>
+    reshape(b, reduce(b, "ReduceSum", value, [0]), b.shape(name));
   return [
     c.needs(0) ? back() : undefined,
     c.needs(1) ? overBatch(product, scale) : undefined,
@@ -49,10 +68,12 @@ export function batchNormalization(c: GradientContext): readonly (string | undef
   const dy = onlyGradient(c);
   const shape = b.shape(x);
   const axes = [0, ...spatialAxes(shape.length)];
-  const perChannel = (name: string): string => reshape(b, name, [1, shape[1], ...spatialAxes(shape.length).map(() => 1)]);
+  const perChannel = (name: string): string =>
+    reshape(b, name, [1, shape[1], ...spatialAxes(shape.length).map(() => 1)]);
   const epsilon = floatAttribute(c.node, "epsilon", 1e-5);
   const root = b.emit("Reciprocal", [b.emit("Sqrt", [withScalar(b, "Add", perChannel(variance), epsilon)])]);
-  const overVoxels = (value: string, name: string): string => reshape(b, reduce(b, "ReduceSum", value, axes), b.shape(name));
+  const overVoxels = (value: string, name: string): string =>
+    reshape(b, reduce(b, "ReduceSum", value, axes), b.shape(name));
   const normal = (): string => b.emit("Mul", [b.emit("Sub", [x, perChannel(mean)]), root]);
   return [
     c.needs(0) ? b.emit("Mul", [dy, b.emit("Mul", [perChannel(scale), root])]) : undefined,
@@ -114,6 +135,10 @@ function spread(c: GradientContext, gradient: string): string {
   const b = c.builder;
   const shape = b.shape(c.node.inputs[0]);
   const axes = axesOf(c);
-  const kept = reshape(b, gradient, shape.map((size, axis) => (axes.includes(axis) ? 1 : size)));
+  const kept = reshape(
+    b,
+    gradient,
+    shape.map((size, axis) => (axes.includes(axis) ? 1 : size)),
+  );
   return b.emit("Expand", [kept, b.ints(shape)]);
 }

@@ -24,7 +24,11 @@ export function stepScalars(optimiser: OptimiserSpec, step: number, learningRate
   if (optimiser.kind === "sgd") return Float32Array.of(learningRate, 1 - learningRate * optimiser.weightDecay, 0);
   const correction1 = 1 - optimiser.beta1 ** step;
   const correction2 = 1 - optimiser.beta2 ** step;
-  return Float32Array.of(learningRate / correction1, 1 - learningRate * optimiser.weightDecay, 1 / Math.sqrt(correction2));
+  return Float32Array.of(
+    learningRate / correction1,
+    1 - learningRate * optimiser.weightDecay,
+    1 / Math.sqrt(correction2),
+  );
 }
 
 /** Length of what `stepScalars` gives. */
@@ -37,9 +41,7 @@ export function applyOptimiser(
   values: { readonly parameters: string; readonly gradient: string; readonly state: string; readonly scalars: string },
 ): OptimiserOutputs {
   const scalar = (index: number): string => slice(b, values.scalars, [0], [index], [index + 1]);
-  return optimiser.kind === "sgd"
-    ? nesterovSgd(b, optimiser, values, scalar(0))
-    : adamW(b, optimiser, values, scalar);
+  return optimiser.kind === "sgd" ? nesterovSgd(b, optimiser, values, scalar(0)) : adamW(b, optimiser, values, scalar);
 }
 
 /** Sutskever et al. 2013 as PyTorch writes it: g + decay w; v = momentum v + g; w -= lr (g + momentum v). */
@@ -49,7 +51,8 @@ function nesterovSgd(
   { parameters, gradient, state }: { parameters: string; gradient: string; state: string },
   learningRate: string,
 ): OptimiserOutputs {
-  const decayed = weightDecay === 0 ? gradient : b.emit("Add", [gradient, withScalar(b, "Mul", parameters, weightDecay)]);
+  const decayed =
+    weightDecay === 0 ? gradient : b.emit("Add", [gradient, withScalar(b, "Mul", parameters, weightDecay)]);
   const velocity = b.emit("Add", [withScalar(b, "Mul", state, momentum), decayed]);
   const direction = nesterov ? b.emit("Add", [decayed, withScalar(b, "Mul", velocity, momentum)]) : velocity;
   return { parameters: b.emit("Sub", [parameters, b.emit("Mul", [direction, learningRate])]), state: velocity };

@@ -1,6 +1,13 @@
 /** Gradients of matrix products: dA = dY B', dB = A' dY, summed over broadcast batch axes. */
-import { type GraphBuilder, floatAttribute, intAttribute } from "../graph/index.ts";
-import { type GradientContext, onlyGradient, sumToShape, transpose, unsupportedGradient, withScalar } from "./gradient-context.ts";
+import { floatAttribute, type GraphBuilder, intAttribute } from "../graph/index.ts";
+import {
+  type GradientContext,
+  onlyGradient,
+  sumToShape,
+  transpose,
+  unsupportedGradient,
+  withScalar,
+} from "./gradient-context.ts";
 
 export function matMul(c: GradientContext): readonly (string | undefined)[] {
   const b = c.builder;

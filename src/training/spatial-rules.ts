@@ -1,7 +1,29 @@
 /** Gradients of convolutions, pooling and resizing. */
-import { attr, elementCount, float32Tensor, type GraphBuilder, intAttribute, intsAttribute, tensorValues, transposedWindowOf, type Window, windowOf } from "../graph/index.ts";
-import { convInputGradient, type ConvolutionShape, convWeightGradient } from "./convolution-gradients.ts";
-import { type GradientContext, onlyGradient, reduce, reshape, spatialAxes, spatialSize, unsupportedGradient, voxelSum, withScalar, zeros } from "./gradient-context.ts";
+import {
+  attr,
+  elementCount,
+  float32Tensor,
+  type GraphBuilder,
+  intAttribute,
+  intsAttribute,
+  tensorValues,
+  transposedWindowOf,
+  type Window,
+  windowOf,
+} from "../graph/index.ts";
+import { type ConvolutionShape, convInputGradient, convWeightGradient } from "./convolution-gradients.ts";
+import {
+  type GradientContext,
+  onlyGradient,
+  reduce,
+  reshape,
+  spatialAxes,
+  spatialSize,
+  unsupportedGradient,
+  voxelSum,
+  withScalar,
+  zeros,
+} from "./gradient-context.ts";
 import { resizeMatrix } from "./resize-matrix.ts";
 
 export function conv(c: GradientContext): readonly (string | undefined)[] {
@@ -73,7 +95,9 @@ export function averagePool(c: GradientContext): readonly string[] {
   const counts = windowCounts(window, shape.slice(2), output.slice(2), padded);
   const divisor = b.constant(float32Tensor([1, 1, ...output.slice(2)], counts));
   const share = b.emit("Div", [onlyGradient(c), divisor]);
-  const kernel = b.constant(float32Tensor([shape[1], 1, ...window.kernel], new Float32Array(shape[1] * elementCount(window.kernel)).fill(1)));
+  const kernel = b.constant(
+    float32Tensor([shape[1], 1, ...window.kernel], new Float32Array(shape[1] * elementCount(window.kernel)).fill(1)),
+  );
   const result = convInputGradient(b, share, kernel, {
     input: shape,
     weight: [shape[1], 1, ...window.kernel],
@@ -85,7 +109,12 @@ export function averagePool(c: GradientContext): readonly string[] {
 }
 
 /** How many voxels each window averages over: all of its taps, or those inside the volume. */
-function windowCounts(window: Window, spatial: readonly number[], output: readonly number[], padded: boolean): number[] {
+function windowCounts(
+  window: Window,
+  spatial: readonly number[],
+  output: readonly number[],
+  padded: boolean,
+): number[] {
   const perAxis = output.map((size, axis) =>
     Array.from({ length: size }, (_, o) => {
       const start = o * window.strides[axis] - window.padsBegin[axis];
@@ -107,7 +136,11 @@ export function maxPool(c: GradientContext): readonly string[] {
   const unpadded = [...window.padsBegin, ...window.padsEnd].every((p) => p === 0);
   const covers = output.slice(2).every((size, i) => size * window.strides[i] === shape[i + 2]);
   if (!disjoint || !unpadded || !covers || window.dilations.some((d) => d !== 1)) {
-    throw unsupportedGradient(c.node, "windows that tile the input", "windows that overlap, are padded or leave a rest");
+    throw unsupportedGradient(
+      c.node,
+      "windows that tile the input",
+      "windows that overlap, are padded or leave a rest",
+    );
   }
   return [tiledMaxGradient(b, x, c.node.outputs[0], onlyGradient(c), window, output)];
 }
@@ -116,7 +149,14 @@ export function maxPool(c: GradientContext): readonly string[] {
  * Windows that tile the input, seen as an axis of their own: the first element that equals the maximum is found by
  * counting the hits before it with a product by a triangular matrix.
  */
-function tiledMaxGradient(b: GraphBuilder, x: string, y: string, dy: string, window: Window, output: readonly number[]): string {
+function tiledMaxGradient(
+  b: GraphBuilder,
+  x: string,
+  y: string,
+  dy: string,
+  window: Window,
+  output: readonly number[],
+): string {
   const shape = b.shape(x);
   const rank = window.kernel.length;
   const taps = elementCount(window.kernel);

@@ -94,7 +94,11 @@ export function buildTrainingStep(network: Graph, options: TrainingStepOptions):
   const [batch, classes, ...spatial] = b.shape(logits);
   const labels = b.input(STEP.labels, "uint8", [batch, ...spatial]);
   const loss = crossEntropyAndDice(b, logits, labels);
-  const gradients = differentiate(b, loss, layout.entries.map(({ name }) => name));
+  const gradients = differentiate(
+    b,
+    loss,
+    layout.entries.map(({ name }) => name),
+  );
   const flat = layout.entries.map(({ name, shape, length }) =>
     reshape(b, gradients.get(name) ?? zeros(b, shape), [length]),
   );
@@ -107,10 +111,19 @@ export function buildTrainingStep(network: Graph, options: TrainingStepOptions):
     b.append({ opType: "Identity", name, inputs: [source], outputs: [name], attributes: {} });
     return name;
   };
-  const outputs = [named(loss, STEP.loss), named(next.parameters, STEP.nextParameters), named(next.state, STEP.nextState)];
+  const outputs = [
+    named(loss, STEP.loss),
+    named(next.parameters, STEP.nextParameters),
+    named(next.state, STEP.nextState),
+  ];
   if (options.withGradient) outputs.push(named(gradient, STEP.gradient));
   if (options.withGradient) outputs.push(logits === STEP.logits ? logits : named(logits, STEP.logits));
-  return { graph: checkGraph(b.build("training step", outputs)), layout, stateLength, logitsShape: [batch, classes, ...spatial] };
+  return {
+    graph: checkGraph(b.build("training step", outputs)),
+    layout,
+    stateLength,
+    logitsShape: [batch, classes, ...spatial],
+  };
 }
 
 /** The forward graph alone, with its parameters as an input: one session predicts with any weights. */
@@ -144,9 +157,20 @@ function layForward(b: GraphBuilder, network: Graph, layout: ParameterLayout, in
     });
   }
   b.input(STEP.image, "float32", inputShape);
-  b.append({ opType: "Identity", name: "", inputs: [STEP.image], outputs: [image.name === STEP.image ? "step.image" : image.name], attributes: {} });
+  b.append({
+    opType: "Identity",
+    name: "",
+    inputs: [STEP.image],
+    outputs: [image.name === STEP.image ? "step.image" : image.name],
+    attributes: {},
+  });
   b.input(STEP.parameters, "float32", [layout.length]);
-  const cut = b.emitMany("Split", [STEP.parameters, b.ints(layout.entries.map(({ length }) => length))], layout.entries.length, {});
+  const cut = b.emitMany(
+    "Split",
+    [STEP.parameters, b.ints(layout.entries.map(({ length }) => length))],
+    layout.entries.length,
+    {},
+  );
   layout.entries.forEach(({ name, shape }, i) => {
     b.append({ opType: "Reshape", name, inputs: [cut[i], b.ints(shape)], outputs: [name], attributes: {} });
   });
