@@ -283,6 +283,23 @@ describe("an update", () => {
 });
 
 describe("a disk", () => {
+  test("that changed an update fails the study by its site and digest, instead of using it", async () => {
+    await begin();
+    const [site, ...others] = federation.sites;
+    await act(site);
+    const incoming = join(federation.home, "objects", "incoming", site.siteId);
+    const [name] = await readdir(incoming);
+    await writeFile(join(incoming, name), new Uint8Array(40));
+    for (const other of others) await act(other);
+    const { end } = await federation.coordinator.waitForStudyEnd();
+    expect(end).toMatchObject({
+      kind: "failed",
+      code: "object-corrupt",
+      reason: expect.stringContaining(`update of site ${site.siteId}`),
+    });
+    expect(federation.coordinator.status().trouble?.message).toContain("object-corrupt");
+  });
+
   test("that is full refuses the upload by its code, and the coordinator goes on", async () => {
     await begin();
     const [site, other] = federation.sites;
@@ -323,6 +340,11 @@ describe("a home", () => {
       "usage",
     );
     expect(await refusalOf(initCoordinator({ ...init, home: join(federation.folder, "b"), name: "" }))).toBe("usage");
+    const anywhere = { ...init, home: join(federation.folder, "b"), listen: "0.0.0.0:7443" };
+    expect(await refusalOf(initCoordinator(anywhere))).toBe("usage");
+    expect((await initCoordinator({ ...anywhere, address: "hospital.example:7443" })).address).toBe(
+      "hospital.example:7443",
+    );
   });
 
   test("keeps its keys to its owner", async () => {

@@ -13,6 +13,7 @@ import { ConsiliumError, type Sha256 } from "../base/index.ts";
 import {
   type Credentials,
   certificateFingerprint,
+  certificateServes,
   createAuthority,
   issueCoordinatorCertificate,
   readCertificate,
@@ -74,6 +75,14 @@ export async function initCoordinator(options: InitOptions): Promise<Federation>
       hint: "Sites see it when they join: choose one that they know.",
     });
   }
+  if (isWildcard(splitAddress(address).host)) {
+    throw new ConsiliumError("usage", {
+      subject: `address ${address}`,
+      expected: "an address that sites can dial",
+      actual: "one that only means every address of this machine",
+      hint: "Say beside it under which name or address sites reach this machine.",
+    });
+  }
   const taken = await readOptional(join(folder, "coordinator.json"));
   if (taken !== undefined) {
     throw new ConsiliumError("file-exists", {
@@ -113,10 +122,11 @@ export async function readHome(folder: string): Promise<Home> {
   return { folder, name, listen, address, id: certificateFingerprint(authority.certificatePem), authority, server };
 }
 
-/** Issues the coordinator's certificate anew where it is about to run out. */
+/** Issues the coordinator's certificate anew where it is about to run out, or where its address was changed. */
 export async function renewServerCertificate(home: Home, nowMs: number): Promise<Home> {
-  const { notAfterMs } = readCertificate(home.server.certificatePem);
-  if (notAfterMs - nowMs > RENEW_BEFORE_MS) return home;
+  const { certificatePem } = home.server;
+  const fits = hostsOf(home).every((host) => certificateServes(certificatePem, host));
+  if (fits && readCertificate(certificatePem).notAfterMs - nowMs > RENEW_BEFORE_MS) return home;
   const server = await issueCoordinatorCertificate(home.authority, hostsOf(home), nowMs);
   await writing(() => writeCredentials(home.folder, "server", server));
   return { ...home, server };
@@ -138,7 +148,11 @@ function withPort(address: string, bound: string): string {
 
 function hostsOf({ listen, address }: { readonly listen: string; readonly address: string }): string[] {
   const hosts = [splitAddress(address).host, splitAddress(listen).host];
-  return [...new Set(hosts)].filter((host) => host !== "0.0.0.0" && host !== "::");
+  return [...new Set(hosts)].filter((host) => !isWildcard(host));
+}
+
+function isWildcard(host: string): boolean {
+  return host === "0.0.0.0" || host === "::";
 }
 
 async function writeFacts(

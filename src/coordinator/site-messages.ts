@@ -86,7 +86,7 @@ function readPoll(poll: Poll, origin: Origin): ReadMessage {
         data: {
           trainingCases: atMost(origin, "training cases", data.trainingCases, LIMITS.casesPerDataset),
           validationCases: atMost(origin, "validation cases", data.validationCases, LIMITS.casesPerDataset),
-          channels: data.channels.slice(0, 64).map((channel) => words(origin, "channel", channel, 64)),
+          channels: few(origin, "channels", data.channels).map((channel) => words(origin, "channel", channel, 64)),
           labelConvention: words(origin, "label convention", data.labelConvention, 64),
         },
       }),
@@ -102,7 +102,10 @@ function approvalOf(approval: Approval, origin: Origin): SiteEventKind {
     ...origin,
     approved,
     reason: words(origin, "reason", approval.reason, LIMITS.reasonChars),
-    roster: roster.slice(0, LIMITS.sitesPerFederation + 1).map(({ siteId, keySha256 }) => ({ siteId, keySha256 })),
+    roster: few(origin, "sites", roster, LIMITS.sitesPerFederation).map(({ siteId, keySha256 }) => ({
+      siteId,
+      keySha256,
+    })),
   };
 }
 
@@ -136,7 +139,7 @@ function evaluationOf(evaluation: EvaluationReady, origin: Origin): SiteEventKin
   const { round, attempt, modelSha256 } = evaluation;
   const cases = atMost(origin, "cases", evaluation.cases, LIMITS.casesPerDataset);
   const regions: Record<string, RegionSums> = {};
-  for (const figures of evaluation.regions.slice(0, 64)) {
+  for (const figures of few(origin, "regions", evaluation.regions)) {
     const region = words(origin, "region", figures.region, 64);
     if (Object.hasOwn(regions, region)) throw invalid(origin, `region ${region} once`, "twice");
     Object.defineProperty(regions, region, { value: sumsOf(figures, cases, origin), enumerable: true });
@@ -192,6 +195,16 @@ function words(origin: Origin, what: string, text: string, most: number): string
     expected: `${what} of at most ${most} characters`,
     actual: `${text.length}`,
     hint: "Say it in fewer words.",
+  });
+}
+
+function few<T>(origin: Origin, what: string, items: readonly T[], most = 64): readonly T[] {
+  if (items.length <= most) return items;
+  throw new ConsiliumError("limit-exceeded", {
+    subject: `message of ${origin.siteId}`,
+    expected: `at most ${most} ${what}`,
+    actual: `${items.length}`,
+    hint: "The site does not follow the protocol: compare the versions at both ends.",
   });
 }
 

@@ -1,6 +1,6 @@
 /** What a study needs in the object store before it is submitted: its initial weights, and its network's file. */
 import { readFile } from "node:fs/promises";
-import { ConsiliumError, type Sha256, sha256 } from "../base/index.ts";
+import { ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import { type Parameters, parametersToSafetensors } from "../graph/index.ts";
 import { systemCode } from "../protocol/index.ts";
 import type { Study } from "../study/index.ts";
@@ -29,6 +29,7 @@ export interface PreparedStudy {
 /** @throws ConsiliumError `study-invalid` where the model file is not the one that the study names, `disk-full` */
 export async function storeStudyObjects(submitted: StudyToSubmit, store: ObjectStore): Promise<PreparedStudy> {
   const { study, initialParameters, modelFile, sites } = submitted;
+  checkSize(study, initialParameters);
   const network = await networkOf(study, modelFile);
   return {
     study,
@@ -37,6 +38,18 @@ export async function storeStudyObjects(submitted: StudyToSubmit, store: ObjectS
     parameterCount: initialParameters.layout.length,
     ...(sites && { sites }),
   };
+}
+
+/** With room for the header of a safetensors file. */
+function checkSize({ name }: Study, { layout }: Parameters): void {
+  const bytes = 4 * layout.length + LIMITS.messageBytes;
+  if (layout.length > 0 && bytes <= LIMITS.objectBytes) return;
+  throw new ConsiliumError("limit-exceeded", {
+    subject: `study ${name}, network`,
+    expected: `parameters of 4 to ${LIMITS.objectBytes - LIMITS.messageBytes} bytes`,
+    actual: `${4 * layout.length} bytes`,
+    hint: "Choose a network of another size.",
+  });
 }
 
 async function networkOf({ name, network }: Study, modelFile: string | undefined): Promise<Uint8Array | undefined> {

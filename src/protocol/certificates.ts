@@ -140,27 +140,41 @@ export function verifyCertificate(
   authorityPem: string,
   nowMs: number,
 ): CertificateFacts {
+  const key = sha256(authorityPem, certificate);
+  const facts = verified.get(key) ?? verifyIssuer(certificate, authorityPem);
+  if (verified.size >= VERIFIED_AT_MOST) verified.clear();
+  verified.set(key, facts);
+  if (nowMs >= facts.notBeforeMs && nowMs <= facts.notAfterMs) return facts;
+  throw new ConsiliumError("certificate-expired", {
+    subject: `certificate of ${facts.name}`,
+    expected: `a time between ${iso(facts.notBeforeMs)} and ${iso(facts.notAfterMs)}`,
+    actual: iso(nowMs),
+    hint: "Check this machine's clock; if it is right, join the federation anew with a new invitation.",
+  });
+}
+
+/** Certificates whose issuer was verified, by the bytes of both: a signature holds or does not, once and for all. */
+const verified = new Map<Sha256, CertificateFacts>();
+const VERIFIED_AT_MOST = 4096;
+
+function verifyIssuer(certificate: string | Uint8Array, authorityPem: string): CertificateFacts {
   const authority = parseCertificate(authorityPem);
   const parsed = parseCertificate(certificate);
   const facts = readCertificate(certificate);
   const own = authority.fingerprint256 === parsed.fingerprint256;
-  if (own || !parsed.checkIssued(authority) || !parsed.verify(authority.publicKey)) {
-    throw new ConsiliumError("certificate-untrusted", {
-      subject: `certificate of ${facts.name}`,
-      expected: "one issued by this federation's authority",
-      actual: `one issued by ${commonName(parsed.raw, "issuer") || "another authority"} under another key`,
-      hint: "It belongs to another federation: join this one with an invitation of its own.",
-    });
-  }
-  if (nowMs < facts.notBeforeMs || nowMs > facts.notAfterMs) {
-    throw new ConsiliumError("certificate-expired", {
-      subject: `certificate of ${facts.name}`,
-      expected: `a time between ${iso(facts.notBeforeMs)} and ${iso(facts.notAfterMs)}`,
-      actual: iso(nowMs),
-      hint: "Check this machine's clock; if it is right, join the federation anew with a new invitation.",
-    });
-  }
-  return facts;
+  if (!own && parsed.checkIssued(authority) && parsed.verify(authority.publicKey)) return facts;
+  throw new ConsiliumError("certificate-untrusted", {
+    subject: `certificate of ${facts.name}`,
+    expected: "one issued by this federation's authority",
+    actual: `one issued by ${commonName(parsed.raw, "issuer") || "another authority"} under another key`,
+    hint: "It belongs to another federation: join this one with an invitation of its own.",
+  });
+}
+
+/** Whether a certificate is good for a host name or address that is dialled. */
+export function certificateServes(certificate: string | Uint8Array, host: string): boolean {
+  const parsed = parseCertificate(certificate);
+  return (isIP(host) ? parsed.checkIP(host) : parsed.checkHost(host)) !== undefined;
 }
 
 /** SHA-256 of the certificate (DER), as `openssl x509 -fingerprint -sha256` shows it, in lower case without colons. */

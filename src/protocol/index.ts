@@ -2,8 +2,8 @@ export {
   type CertificateFacts,
   type Credentials,
   certificateFingerprint,
+  certificateServes,
   certificateToDer,
-  certificateToPem,
   createAuthority,
   issueCoordinatorCertificate,
   issueSiteCertificate,
@@ -18,7 +18,6 @@ export {
   type Enrolment,
   type EnrolOptions,
   enrolmentProof,
-  enrolThrough,
   isEnrolmentProof,
 } from "./enrolment.ts";
 export {
@@ -47,7 +46,7 @@ export {
   sealAnswer,
   sealSiteMessage,
 } from "./messages.ts";
-export { COORDINATOR_NAME, checkSiteId, isSiteId, PROTOCOL_VERSION } from "./names.ts";
+export { checkSiteId, isSiteId, PROTOCOL_VERSION } from "./names.ts";
 export { syncFolder, writeAll } from "./object-transfer.ts";
 export { type ErrorRecord, errorFromRecord, errorRecord } from "./refusal.ts";
 export type { FederationService, ObjectChunk, ObjectRange, Peer } from "./service.ts";

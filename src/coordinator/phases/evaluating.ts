@@ -25,7 +25,7 @@ export function startEvaluation(
 }
 
 export function receiveEvaluation(state: CoordinatorState, event: EvaluationReceived): Taken {
-  const unfit = studyMismatch(state, event) ?? wrongModel(state, event);
+  const unfit = studyMismatch(state, event) ?? wrongModel(state, event) ?? unknownRegion(state, event);
   if (unfit !== undefined) return unfit;
   const { phase } = state;
   invariant(phase.kind === "evaluating", "an evaluating study");
@@ -62,6 +62,18 @@ function wrongModel(state: CoordinatorState, event: EvaluationReceived): Taken |
   }
   const hint = "Evaluate the model that is offered.";
   return rejected(state, "update-wrong-round", { subject, expected, actual, hint });
+}
+
+function unknownRegion(state: CoordinatorState, event: EvaluationReceived): Taken | undefined {
+  const known = state.study?.study.task.regions ?? {};
+  const unknown = Object.keys(event.regions).find((region) => !Object.hasOwn(known, region));
+  if (unknown === undefined) return undefined;
+  return rejected(state, "message-invalid", {
+    subject: `evaluation by ${event.siteId} of round ${event.round}`,
+    expected: `figures of ${Object.keys(known).join(", ")}`,
+    actual: `figures of ${unknown}`,
+    hint: "Send figures of the study's regions only.",
+  });
 }
 
 export function evaluationFailed(state: CoordinatorState, event: FailureReceived): Taken {
