@@ -14,13 +14,14 @@ import { networkOfStudy } from "../../networks/index.ts";
 import { assess, describeRun, type FederationResult, ratioOf, writeOutcome } from "../../simulate/index.ts";
 import { readSite } from "../../site/index.ts";
 import type { Progress } from "../progress.ts";
+import { takeDemoFolder } from "./demo-folder.ts";
 import type { DemoPlan } from "./demo-plan.ts";
 import { type Commands, createCommands, type RunningCommand } from "./processes.ts";
 
 export interface DemoOptions {
   readonly plan: DemoPlan;
   readonly seed: number;
-  /** Emptied first. */
+  /** Emptied first, where it is of an earlier demonstration. */
   readonly out: string;
   readonly launcher: string;
   readonly command: string;
@@ -43,8 +44,7 @@ const ENGINES = 2;
 export async function runDemo(options: DemoOptions): Promise<DemoOutcome> {
   const startedMs = performance.now();
   const { plan, out, launcher, signal } = options;
-  await rm(out, { recursive: true, force: true });
-  await mkdir(out, { recursive: true });
+  await takeDemoFolder(out);
   const commands = createCommands(launcher, signal);
   try {
     const heldOutDir = await makePatients(options, commands);
