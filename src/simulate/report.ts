@@ -211,14 +211,14 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
 .tile span { color: var(--soft); font-size: .85rem; display: block; line-height: 1.35; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; width: 100%; }
-th, td { border-bottom: 1px solid var(--line); padding: .4rem .6rem; text-align: left; white-space: nowrap; }
+th, td { border-bottom: 1px solid var(--line); padding: .4rem .5rem; text-align: left; white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
 .charts, .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
 figure { margin: 0; }
 figcaption { color: var(--soft); font-size: .85rem; }
 .chart { width: 100%; height: auto; font-size: 12px; }
-.chart text { fill: var(--soft); }
+.chart text:not([fill]) { fill: var(--soft); }
 .chart .grid { stroke: var(--line); }
 img { width: 100%; height: auto; image-rendering: auto; background: #000; border-radius: .3rem; }
 pre { background: var(--fill); border-radius: .4rem; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; }
