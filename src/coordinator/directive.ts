@@ -12,8 +12,10 @@ import { type CoordinatorState, hasRosterKey, type Phase, participantsOf } from 
 
 type DirectiveKind = NonNullable<MessageInitShape<typeof DirectiveSchema>["kind"]>;
 
-const SOON_MS = 1_000;
 const LATER_MS = 5_000;
+/** Sites that wait ask so often that together they make about fifty requests a second, and seldom enough for one. */
+const SOONEST_MS = 200;
+const BETWEEN_REQUESTS_MS = 20;
 
 export function directiveFor(state: CoordinatorState, siteId: string, nowMs: number): Directive {
   return create(DirectiveSchema, { kind: kindFor(state, siteId, nowMs) });
@@ -32,7 +34,7 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
     case "approving":
       return approving(study, siteId);
     case "collecting": {
-      if (siteId in phase.updates) return wait(SOON_MS, awaited(study, phase.updates, "updates"));
+      if (siteId in phase.updates) return wait(soonMs(study), awaited(study, phase.updates, "updates"));
       const { round, global, deadlineMs } = phase;
       return working(phase.failures[siteId], nowMs, (attempt) => ({
         case: "train",
@@ -47,9 +49,9 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
       }));
     }
     case "aggregating":
-      return wait(SOON_MS, `The updates of round ${phase.round} are being summed.`);
+      return wait(soonMs(study), `The updates of round ${phase.round} are being summed.`);
     case "evaluating": {
-      if (siteId in phase.evaluations) return wait(SOON_MS, awaited(study, phase.evaluations, "figures"));
+      if (siteId in phase.evaluations) return wait(soonMs(study), awaited(study, phase.evaluations, "figures"));
       const { round, model, deadlineMs } = phase;
       return working(phase.failures[siteId], nowMs, (attempt) => ({
         case: "evaluate",
@@ -74,7 +76,7 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
 function approving(study: StudyRecord, siteId: string): DirectiveKind {
   if (study.approvals[siteId]?.approved) {
     const open = study.roster.filter((entry) => !(entry.siteId in study.approvals)).map((entry) => entry.siteId);
-    return wait(SOON_MS, `Waiting for the decision of ${open.join(", ")}.`);
+    return wait(soonMs(study), `Waiting for the decision of ${open.join(", ")}.`);
   }
   return {
     case: "review",
@@ -125,6 +127,10 @@ function awaited(study: StudyRecord, came: Readonly<Record<string, unknown>>, wh
   const open = participantsOf(study).filter((siteId) => !(siteId in came));
   const named = open.length > 5 ? `${open.length} sites` : open.join(", ");
   return `Waiting for the ${what} of ${named}.`;
+}
+
+function soonMs({ roster }: StudyRecord): number {
+  return Math.min(LATER_MS, Math.max(SOONEST_MS, BETWEEN_REQUESTS_MS * roster.length));
 }
 
 function wait(retryAfterMs: number, reason: string): DirectiveKind {

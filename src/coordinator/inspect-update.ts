@@ -15,7 +15,7 @@ export async function inspectUpdate(store: ObjectStore, study: StudyRecord, even
     throw new ConsiliumError("object-missing", {
       subject: `update of ${siteId} for round ${event.round}`,
       expected: "the whole object before it is announced",
-      actual: `${await store.heldBytes(siteId, sha256)} of ${update.bytes} bytes`,
+      actual: `none of its ${update.bytes} bytes, or not all`,
       hint: "Send the object first, then announce it.",
     });
   }

@@ -42,8 +42,8 @@ export interface ObjectStore {
   readWhole(sha256: Sha256): Promise<Uint8Array>;
   pathOf(sha256: Sha256): string;
   remove(sha256: Sha256): Promise<void>;
-  /** Bytes of a site's upload that are held; all of them once it is whole. */
-  heldBytes(siteId: string, sha256: Sha256): Promise<number>;
+  /** Bytes of a site's upload that are held; all of them once it is whole and verified. */
+  heldBytes(siteId: string, sha256: Sha256, totalBytes: number): Promise<number>;
   /** Adds a piece where the last one ended; returns the bytes held now. The last piece verifies the whole. */
   addPiece(piece: IncomingPiece): Promise<number>;
   /** A whole upload to be read, accepted already or not; undefined where it is not whole. */
@@ -79,8 +79,8 @@ export async function openObjectStore(folder: string): Promise<ObjectStore> {
     async remove(sha256) {
       await rm(pathOf(sha256), { force: true });
     },
-    async heldBytes(siteId, sha256) {
-      return (await sizeOf(pathOf(sha256))) ?? heldBytes(siteId, sha256);
+    async heldBytes(siteId, sha256, totalBytes) {
+      return (await sizeOf(pathOf(sha256))) ?? heldBytes(siteId, sha256, totalBytes);
     },
     async openUpload(siteId, sha256) {
       for (const path of [incoming.wholePath(siteId, sha256), pathOf(sha256)]) {
@@ -119,7 +119,7 @@ interface Running {
 /** Uploads in progress. The running hash spares a second reading; after a restart it is made anew from the file. */
 function openIncoming(folder: string): Incoming {
   const running = new Map<string, Running>();
-  const busy = new Set<string>();
+  const turns = new Map<string, Promise<unknown>>();
   const wholePath = (siteId: string, sha256: Sha256): string => join(folder, siteId, sha256);
   const partPath = (siteId: string, sha256: Sha256): string => `${wholePath(siteId, sha256)}.part`;
 
@@ -129,7 +129,7 @@ function openIncoming(folder: string): Incoming {
     const whole = wholePath(siteId, sha256);
     if ((await sizeOf(whole)) === totalBytes) return totalBytes;
     const upload = await runningOf(siteId, sha256);
-    if (upload.held !== offset) throw outOfOrder(sha256, upload.held, offset);
+    if (upload.held !== offset) throw outOfOrder(sha256, `a piece at ${upload.held}`, `one at ${offset}`);
     await writing(nameOf(sha256), async () => {
       const file = await open(part, "r+");
       try {
@@ -145,9 +145,15 @@ function openIncoming(folder: string): Incoming {
     });
     upload.hash.update(bytes);
     upload.held += bytes.length;
-    if (upload.held < totalBytes) return upload.held;
+    return upload.held < totalBytes ? upload.held : finish(siteId, upload);
+  }
+
+  /** Verifies an upload of which every byte is there, and gives it its name. */
+  async function finish(siteId: string, { sha256, hash, held }: Running): Promise<number> {
     running.delete(siteId);
-    const digest = upload.hash.digest("hex");
+    const part = partPath(siteId, sha256);
+    const whole = wholePath(siteId, sha256);
+    const digest = hash.digest("hex");
     if (digest !== sha256) {
       await rm(part, { force: true });
       throw corrupt(sha256, digest);
@@ -156,7 +162,19 @@ function openIncoming(folder: string): Incoming {
       await rename(part, whole);
       await syncFolder(dirname(whole));
     });
-    return totalBytes;
+    return held;
+  }
+
+  /** What is held; an upload whose last piece came just before a crash is finished here. */
+  async function heldBytes(siteId: string, sha256: Sha256, totalBytes: number): Promise<number> {
+    const whole = await sizeOf(wholePath(siteId, sha256));
+    if (whole !== undefined) return whole;
+    const held = (await sizeOf(partPath(siteId, sha256))) ?? 0;
+    if (held < totalBytes) return held;
+    if (held === totalBytes) return finish(siteId, await runningOf(siteId, sha256));
+    running.delete(siteId);
+    await rm(partPath(siteId, sha256), { force: true });
+    return 0;
   }
 
   async function runningOf(siteId: string, sha256: Sha256): Promise<Running> {
@@ -181,21 +199,20 @@ function openIncoming(folder: string): Incoming {
     }
   }
 
+  /** One request of a site after another: two at a time would count, hash and write past each other. */
+  function inTurn<T>(siteId: string, work: () => Promise<T>): Promise<T> {
+    const done = (turns.get(siteId) ?? Promise.resolve()).then(work);
+    turns.set(
+      siteId,
+      done.catch(() => undefined),
+    );
+    return done;
+  }
+
   return {
     wholePath,
-    async addPiece(piece) {
-      if (busy.has(piece.siteId)) throw outOfOrder(piece.sha256, Number.NaN, piece.offset);
-      busy.add(piece.siteId);
-      try {
-        return await addPiece(piece);
-      } finally {
-        busy.delete(piece.siteId);
-      }
-    },
-    async heldBytes(siteId, sha256) {
-      const whole = await sizeOf(wholePath(siteId, sha256));
-      return whole ?? (await sizeOf(partPath(siteId, sha256))) ?? 0;
-    },
+    addPiece: (piece) => inTurn(piece.siteId, () => addPiece(piece)),
+    heldBytes: (siteId, sha256, totalBytes) => inTurn(siteId, () => heldBytes(siteId, sha256, totalBytes)),
     async dropAllIncoming() {
       running.clear();
       for (const siteId of await namesIn(folder)) await rm(join(folder, siteId), { recursive: true, force: true });
@@ -314,11 +331,11 @@ function corrupt(sha256: Sha256, actual: string): ConsiliumError {
   });
 }
 
-function outOfOrder(sha256: Sha256, held: number, offset: number): ConsiliumError {
+function outOfOrder(sha256: Sha256, expected: string, actual: string): ConsiliumError {
   return new ConsiliumError("object-refused", {
     subject: nameOf(sha256),
-    expected: Number.isNaN(held) ? "one piece at a time" : `a piece at ${held}`,
-    actual: `one at ${offset}`,
+    expected,
+    actual,
     hint: "Ask how much is held and go on from there.",
   });
 }

@@ -58,7 +58,7 @@ function undefendedService(options: ServiceOptions): FederationService {
       const state = stateFor(peer);
       const counted = "updates" in state.phase && state.phase.updates[peer.siteId]?.sha256 === sha256;
       if (!counted) checkAwaited(state, peer.siteId, sha256, totalBytes);
-      return store.heldBytes(peer.siteId, sha256);
+      return store.heldBytes(peer.siteId, sha256, totalBytes);
     },
     async writeObject(peer, { sha256, offset, totalBytes, bytes }) {
       checkAwaited(stateFor(peer), peer.siteId, sha256, totalBytes);
