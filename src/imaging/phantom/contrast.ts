@@ -9,7 +9,7 @@ import { TISSUE_COUNT, TISSUES, type Tissue } from "./tissue.ts";
 
 /** Signal over white matter's in that modality. */
 const SIGNAL: Readonly<Record<Tissue, Readonly<Record<Modality, number>>>> = {
-  csf: { t1: 0.3, t1ce: 0.31, t2: 2.5, flair: 0.36 },
+  csf: { t1: 0.3, t1ce: 0.31, t2: 2.7, flair: 0.36 },
   ventricle: { t1: 0.26, t1ce: 0.27, t2: 3.1, flair: 0.31 },
   cortex: { t1: 0.87, t1ce: 0.88, t2: 1.15, flair: 1.17 },
   whiteMatter: { t1: 1, t1ce: 1, t2: 1, flair: 1 },
@@ -24,7 +24,7 @@ const SIGNAL: Readonly<Record<Tissue, Readonly<Record<Modality, number>>>> = {
   choroid: { t1: 0.72, t1ce: 2.0, t2: 2.3, flair: 1.2 },
   lesion: { t1: 0.86, t1ce: 0.86, t2: 1.65, flair: 1.5 },
   oedema: { t1: 0.84, t1ce: 0.83, t2: 2.05, flair: 1.6 },
-  necrosis: { t1: 0.77, t1ce: 0.7, t2: 2.3, flair: 1.68 },
+  necrosis: { t1: 0.77, t1ce: 0.7, t2: 2.35, flair: 1.42 },
   cyst: { t1: 0.46, t1ce: 0.47, t2: 3.0, flair: 0.8 },
   solidTumour: { t1: 0.83, t1ce: 0.82, t2: 2.1, flair: 1.66 },
   enhancing: { t1: 0.97, t1ce: 1.58, t2: 2.0, flair: 1.62 },

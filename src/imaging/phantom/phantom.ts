@@ -12,7 +12,7 @@ import { undoMassEffect } from "./mass-effect.ts";
 import { createNoise } from "./noise-field.ts";
 import { acquire, type Box, caseSequence, type Scanner, siteScanner } from "./scanner.ts";
 import { drawSubject, farFromBrain, toSubjectSpace } from "./subject.ts";
-import { TISSUE, TISSUE_COUNT, TISSUES } from "./tissue.ts";
+import { TISSUE, TISSUE_COUNT, TISSUES, type Tissue } from "./tissue.ts";
 import { createTumourPainter } from "./tumour-appearance.ts";
 import { growTumour } from "./tumour-growth.ts";
 import { drawTumourPlan, type TumourPlan } from "./tumour-plan.ts";
@@ -110,7 +110,7 @@ function renderTissue(path: SeedPath, dims: Triple, spacingMm: number, scanner: 
   const paintTumour = createTumourPainter(plan, grown, [...path, "appearance"]);
   const sequences = MODALITIES.map((m) => caseSequence(scanner[m], [...path, "sequence", m]));
   const signals = MODALITIES.map((m, index) => caseSignals(m, sequences[index].contrast, [...path, "signals", m]));
-  const texture = createTexture([...path, "texture"]);
+  const texture = createTexture([...path, "texture"], plan.heterogeneity);
 
   const offset: Triple = [Math.floor(43 / spacingMm), Math.floor(33 / spacingMm), 0];
   const end = [Math.ceil(193 / spacingMm), Math.ceil(224 / spacingMm), Math.min(dims[2], Math.ceil(150 / spacingMm))];
@@ -169,13 +169,22 @@ function renderTissue(path: SeedPath, dims: Triple, spacingMm: number, scanner: 
   return { box: { dims: boxDims, startMm, spacingMm }, offset, mask, images, sequences, labels, plan };
 }
 
+/** How far one subject's signal of a tissue departs from the average: standard deviation of its logarithm. */
+const PATHOLOGICAL_SPREAD: Readonly<Partial<Record<Tissue, number>>> = {
+  lesion: 0.06,
+  oedema: 0.08,
+  necrosis: 0.15,
+  cyst: 0.12,
+  solidTumour: 0.1,
+  enhancing: 0.1,
+};
+
 /** Tissue signals of one subject: the scanner's, with the subject's own departure for each tissue. */
 function caseSignals(modality: Modality, contrast: number, seed: SeedPath): Float64Array {
   const random = createRandom(...seed);
   const signals = tissueSignals(modality, contrast);
-  const pathological: ReadonlySet<string> = new Set(["oedema", "necrosis", "cyst", "solidTumour", "enhancing"]);
   TISSUES.forEach((name, t) => {
-    const spread = pathological.has(name) ? 0.09 : name === "whiteMatter" ? 0 : 0.03;
+    const spread = PATHOLOGICAL_SPREAD[name] ?? (name === "whiteMatter" ? 0 : 0.03);
     signals[t] *= Math.exp(spread * random.normal());
   });
   return signals;
@@ -184,6 +193,7 @@ function caseSignals(modality: Modality, contrast: number, seed: SeedPath): Floa
 /** Unevenness within tissues: broad and fine, stronger in tumour, partly shared between modalities. */
 function createTexture(
   seed: SeedPath,
+  heterogeneity: number,
 ): (u: number, v: number, w: number, fractions: Float64Array, grain: Float64Array) => void {
   const broad = createNoise(createRandom(...seed, "broad"), 22);
   const fine = createNoise(createRandom(...seed, "fine"), 4.5);
@@ -200,7 +210,7 @@ function createTexture(
       0.4 * fractions[TISSUE.oedema];
     for (let m = 0; m < grain.length; m++) {
       grain[m] = 1 + broadShare[m] * b + fineShare[m] * f;
-      if (core > 0.05) grain[m] *= 1 + 0.09 * core * tumour[m].value(u, v, w);
+      if (core > 0.05) grain[m] *= 1 + heterogeneity * core * tumour[m].value(u, v, w);
     }
   };
 }

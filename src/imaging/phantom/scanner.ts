@@ -39,8 +39,8 @@ export function siteScanner(seed: number, siteIndex: number): Scanner {
   const volumetric = random.chance(0.4);
   const teslas = random.chance(0.5) ? 3 : 1.5;
   const baseNoise = random.between(0.015, 0.04) * (teslas === 3 ? 0.8 : 1.2);
-  const bias = random.between(0.015, 0.06) * (teslas === 3 ? 1.3 : 1);
-  const rim = random.between(-0.08, 0.2);
+  const bias = random.between(0.02, 0.075) * (teslas === 3 ? 1.3 : 1);
+  const rim = random.between(-0.08, 0.23);
   const scales = Math.exp(random.between(Math.log(150), Math.log(4000)));
   const sequence = (modality: Modality): Sequence => {
     const thin = modality === "t1ce" ? volumetric || random.chance(0.4) : volumetric && random.chance(0.3);
@@ -52,7 +52,7 @@ export function siteScanner(seed: number, siteIndex: number): Scanner {
       blurMm: random.between(0.35, 0.75),
       noise: baseNoise * random.between(0.8, 1.5),
       bias: bias * random.between(0.7, 1.3),
-      rim: rim + 0.06 * random.normal() + (modality === "flair" ? 0.06 : 0),
+      rim: rim + 0.06 * random.normal() + (modality === "flair" ? 0.08 : 0),
       scale: scales * Math.exp(0.5 * random.normal()),
     };
   };

@@ -33,7 +33,7 @@ export interface Subject {
 }
 
 export function drawSubject(random: Random): Subject {
-  const age = random.uniform();
+  const age = Math.max(random.uniform(), 0.9 * random.uniform());
   const size = 1 + 0.025 * random.normal();
   const ventricle = 0.85 + 0.6 * age * age + 0.12 * random.normal();
   const asymmetry = 0.08 * random.normal();
@@ -49,8 +49,8 @@ export function drawSubject(random: Random): Subject {
     gyrusSpacingMm: random.between(17, 21),
     brainMarginMm: random.between(0, 1),
     duraLeft: random.chance(0.25) ? random.between(0.5, 1) : random.between(0.05, 0.4),
-    whiteMatterLesions: 1.1 * Math.max(0, age - 0.15) * random.uniform(),
-    vesselMm: random.between(0.5, 0.95),
+    whiteMatterLesions: 1.2 * Math.max(0, age - 0.1) * random.uniform(),
+    vesselMm: random.between(0.4, 0.8),
   };
 }
 

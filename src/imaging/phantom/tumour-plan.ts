@@ -38,6 +38,8 @@ export interface TumourPlan {
   /** 0 to 1: how uneven oedema is. */
   readonly oedemaPatchiness: number;
   readonly enhancementStrength: number;
+  /** Standard deviation of the core's signal around its tissue's, 0 to 0.12. */
+  readonly heterogeneity: number;
   /** 0 to 1.3: how lobed and ragged the core is. */
   readonly irregularity: number;
 }
@@ -89,8 +91,9 @@ export function drawTumourPlan(random: Random, anatomy: Anatomy): TumourPlan {
       nonEnhancing: random.between(0.7, 1),
     }[kind],
     borderMm: kind === "ring" || kind === "solid" ? random.between(0.6, 1.5) : random.between(1, 4),
-    oedemaStrength: clamp(0.78 + 0.24 * random.normal(), 0.25, 1.1),
-    oedemaPatchiness: random.between(0.15, 0.7),
+    oedemaStrength: clamp(0.66 + 0.27 * random.normal(), 0.25, 1.1),
+    oedemaPatchiness: random.between(0.1, 0.6),
+    heterogeneity: random.between(0.02, 0.1),
     irregularity: random.between(0.15, kind === "nonEnhancing" ? 0.9 : 1.3),
     enhancementStrength: clamp(1 + 0.22 * random.normal(), 0.55, 1.5),
   };

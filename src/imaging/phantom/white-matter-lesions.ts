@@ -26,7 +26,7 @@ export function createLesions(
       periventricular = smoothstep(reach + 1.5, reach * 0.3, ventricle);
     }
     if (load < 0.05 || pial < 4) return 0.75 * periventricular;
-    const strength = spot.value(u, v, w) + 0.7 * region.value(u, v, w) - 3 + 2 * load;
+    const strength = spot.value(u, v, w) + 0.7 * region.value(u, v, w) - 2.8 + 2.1 * load;
     return Math.max(0.75 * periventricular, clamp(1.4 * strength, 0, 0.9));
   };
 }
