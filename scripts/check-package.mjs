@@ -36,6 +36,22 @@ try {
     });
   console.error(`version ${run("--version").trim()}, ${files.length} files, ${(size / 1e6).toFixed(1)} MB packed`);
   if (!run("segment", "--help").includes("Example")) throw new Error("its commands have no help");
+  run("cohort", "make", "--cases", "1", "--spacing", "8", "--out", "phantom", "--quiet");
+  run("coordinator", "init", "--home", "home", "--name", "Package", "--listen", "127.0.0.1:0");
+  if (!JSON.parse(run("status", "--home", "home", "--json")).federation)
+    throw new Error("its coordinator has no status");
+  // The weights of a model that was trained for nothing: its engine starts in its thread, and ends.
+  const short = ["--rounds", "1", "--patches-per-case", "0.001", "--spacing", "8", "--threads", "1", "--quiet"];
+  run(
+    "train",
+    "--data",
+    "phantom",
+    "--out",
+    "run",
+    ...short,
+    "--study",
+    join(root, "test", "transcripts", "study.yaml"),
+  );
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

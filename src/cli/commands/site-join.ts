@@ -13,9 +13,8 @@ export const siteJoin = defineCommand({
     invitation: option.requiredText("FILE", "invitation from the study lead"),
   },
   examples: ["consilium site join --home site --invitation upenn.invitation"],
-  async run({ options, version, progress }) {
+  async run({ options, version }) {
     const { joinFederation } = await import("../../site/index.ts");
-    progress.note("Asking the coordinator for a certificate");
     const { siteId, federationName, federationId, address } = await joinFederation({
       home: options.home,
       invitationFile: options.invitation,

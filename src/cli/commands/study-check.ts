@@ -15,6 +15,9 @@ export const studyCheck = defineCommand({
     const { study } = await openStudyFile(args[0]);
     const hash = studyHash(study);
     const text = options.full ? JSON.stringify(study, null, 2) : describeStudy(study);
-    return { json: { studyHash: hash, study: study as unknown as Json }, text: `${text}\n\nStudy ${hash}` };
+    return {
+      json: { studyHash: hash, study: study as unknown as Json },
+      text: `${text}\n\nHash of the study: ${hash}`,
+    };
   },
 });

@@ -11,8 +11,9 @@ import { adminClient, openCoordinator } from "../../coordinator/index.ts";
 import { parametersFromSafetensors } from "../../graph/index.ts";
 import { scanDataset } from "../../imaging/index.ts";
 import { networkOfStudy } from "../../networks/index.ts";
-import { assess, describeRun, type FederationResult, ratioOf, writeOutcome } from "../../simulate/index.ts";
+import { type Conclusion, concludeRun, describeRun } from "../../simulate/index.ts";
 import { readSite } from "../../site/index.ts";
+import { networkParameters } from "../../training/index.ts";
 import type { Progress } from "../progress.ts";
 import { takeDemoFolder } from "./demo-folder.ts";
 import type { DemoPlan } from "./demo-plan.ts";
@@ -29,10 +30,7 @@ export interface DemoOptions {
   readonly signal: AbortSignal;
 }
 
-export interface DemoOutcome {
-  readonly result: FederationResult;
-  readonly modelDir: string;
-  readonly report: string;
+export interface DemoOutcome extends Conclusion {
   /** Folder of a patient whom no hospital has. */
   readonly exampleCase: string;
 }
@@ -204,42 +202,23 @@ async function measure(
     const run = await describeRun(coordinator.state(), sites, model, bestModel.round);
     const heldOut = await scanDataset(heldOutDir);
     progress.note("The federation is done. Now its references: one model on pooled data, one at each hospital alone");
-    const assessment = await assess({
+    const concluded = await concludeRun({
       study,
       network,
-      federated: run.model,
-      sites: run.sites.map(({ data }) => data),
+      initial: networkParameters(network),
+      run,
       heldOut: heldOut.cases,
       convention: heldOut.convention,
       baselines: true,
       workers: ENGINES,
+      out,
       cacheDir: join(out, "cache"),
+      command,
+      startedMs,
+      otherPeakRssBytes: () => commands.peakRssBytes(),
       onProgress: ({ phase, done, total }) => progress.update({ label: phase, done, total }),
     });
-    const { evaluatedOn, federated, pooled, alone } = assessment;
-    const result: FederationResult = {
-      sites: run.sites.map(({ id, cases, dice, hd95 }) => ({ id, cases, dice, hd95 })),
-      evaluatedOn,
-      federated,
-      pooled,
-      alone,
-      ratio: ratioOf(federated.dice, pooled?.dice),
-      rounds: study.rounds.count,
-      gradientSteps: run.gradientSteps,
-      seconds: (performance.now() - startedMs) / 1000,
-      peakRssBytes: Math.max(commands.peakRssBytes(), process.resourceUsage().maxRSS * 1024),
-    };
-    const written = await writeOutcome(out, {
-      study,
-      network,
-      run,
-      assessment,
-      result,
-      heldOut: heldOut.cases,
-      convention: heldOut.convention,
-      command,
-    });
-    return { result, ...written, exampleCase: heldOut.cases[0].folder };
+    return { ...concluded, exampleCase: heldOut.cases[0].folder };
   } finally {
     await coordinator.close();
   }
