@@ -29,6 +29,7 @@ export {
   type StoredTensor,
   sameLayout,
 } from "./parameters.ts";
+export { separateMergedInitializers } from "./separate-initializers.ts";
 export {
   axisOf,
   type Fact,
@@ -44,7 +45,6 @@ export {
   type Window,
   windowOf,
 } from "./shape-rules.ts";
-export { separateMergedInitializers, specialise } from "./specialise.ts";
 export {
   type DataType,
   elementCount,

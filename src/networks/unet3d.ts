@@ -53,11 +53,6 @@ export function unet3d(options: UNet3DOptions): Graph {
   });
 }
 
-/** Sides of the input must be multiples of this. */
-export function unet3dStride(levels: number): number {
-  return 2 ** (levels - 1);
-}
-
 interface Layers {
   readonly nodes: GraphNode[];
   readonly initializers: Map<string, Tensor>;

@@ -22,7 +22,6 @@ export {
   type RegionSums,
   type ScoreSummary,
   summariseScores,
-  summariseSums,
   sumScores,
 } from "./metrics-summary.ts";
 export { type Model, type ModelDescription, type NewModel, readModelFolder, writeModelFolder } from "./model-folder.ts";

@@ -1,11 +1,10 @@
-export { type Assessment, assess } from "./assess.ts";
 export { trainOnCases } from "./baselines.ts";
+export { type Conclusion, concludeRun } from "./conclude-run.ts";
 export { defaultStudy, type StudyOverrides, withOverrides } from "./default-study.ts";
 export type { FederatedRun } from "./federated-run.ts";
-export { writeOutcome } from "./outcome.ts";
 export type { SiteSizes } from "./partition.ts";
 export type { OnRunProgress, RunProgress } from "./progress.ts";
-export { type FederationResult, ratioOf } from "./result.ts";
+export type { FederationResult } from "./result.ts";
 export { describeRun } from "./run-record.ts";
-export { runSimulation, type SimulatedData, type SimulationOptions, type SimulationOutcome } from "./run-simulation.ts";
+export { runSimulation, type SimulatedData, type SimulationOptions } from "./run-simulation.ts";
 export type { SiteFolder } from "./site-folders.ts";

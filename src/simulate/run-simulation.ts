@@ -9,12 +9,10 @@ import { ConsiliumError } from "../base/index.ts";
 import type { Graph, Parameters } from "../graph/index.ts";
 import { type CaseFiles, type LabelConvention, scanDataset } from "../imaging/index.ts";
 import type { Study } from "../study/index.ts";
-import { assess } from "./assess.ts";
+import { type Conclusion, concludeRun } from "./conclude-run.ts";
 import { federateInMemory } from "./federate-in-memory.ts";
-import { type Outcome, writeOutcome } from "./outcome.ts";
 import type { SiteSizes } from "./partition.ts";
 import type { OnRunProgress } from "./progress.ts";
-import { type FederationResult, ratioOf } from "./result.ts";
 import { dealCases, linkSiteFolders, type SiteFolder } from "./site-folders.ts";
 
 export type SimulatedData =
@@ -50,15 +48,8 @@ export interface SimulationOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface SimulationOutcome {
-  readonly result: FederationResult;
-  /** Folders and files that were written. */
-  readonly modelDir: string;
-  readonly report: string;
-}
-
 /** @throws ConsiliumError `file-exists` for an output folder that holds files, and what data, study and engine refuse. */
-export async function runSimulation(options: SimulationOptions, onProgress: OnRunProgress): Promise<SimulationOutcome> {
+export async function runSimulation(options: SimulationOptions, onProgress: OnRunProgress): Promise<Conclusion> {
   const startedMs = performance.now();
   const { study, network, initial, workers } = options;
   const out = resolve(options.out);
@@ -76,34 +67,7 @@ export async function runSimulation(options: SimulationOptions, onProgress: OnRu
     onProgress,
     ...pick(options),
   });
-  const assessment = await assess({
-    study,
-    network,
-    initial,
-    federated: run.model,
-    sites: run.sites.map(({ data }) => data),
-    heldOut,
-    convention,
-    baselines: options.baselines,
-    workers,
-    cacheDir,
-    onProgress,
-  });
-  const { evaluatedOn, federated, pooled, alone } = assessment;
-  const result: FederationResult = {
-    sites: run.sites.map(({ id, cases, dice, hd95 }) => ({ id, cases, dice, hd95 })),
-    evaluatedOn,
-    federated,
-    pooled,
-    alone,
-    ratio: ratioOf(federated.dice, pooled?.dice),
-    rounds: study.rounds.count,
-    gradientSteps: run.gradientSteps,
-    seconds: (performance.now() - startedMs) / 1000,
-    peakRssBytes: process.resourceUsage().maxRSS * 1024,
-  };
-  const outcome: Outcome = { study, network, run, assessment, result, heldOut, convention, command: options.command };
-  return { result, ...(await writeOutcome(out, outcome)) };
+  return concludeRun({ ...options, run, out, heldOut, convention, cacheDir, startedMs, onProgress });
 }
 
 function pick({ signal }: SimulationOptions): { signal?: AbortSignal } {

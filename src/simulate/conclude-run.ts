@@ -1,0 +1,54 @@
+/** The end of every run, simulated or of real processes: the model is measured, and what it leaves is written. */
+import type { Graph, Parameters } from "../graph/index.ts";
+import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
+import type { Study } from "../study/index.ts";
+import { assess } from "./assess.ts";
+import type { FederatedRun } from "./federated-run.ts";
+import { writeOutcome } from "./outcome.ts";
+import type { OnRunProgress } from "./progress.ts";
+import { type FederationResult, ratioOf } from "./result.ts";
+
+export interface ConclusionOptions {
+  readonly study: Study;
+  readonly network: Graph;
+  readonly initial: Parameters;
+  readonly run: FederatedRun;
+  readonly heldOut: readonly CaseFiles[];
+  readonly convention: LabelConvention;
+  readonly baselines: boolean;
+  readonly workers: number;
+  readonly out: string;
+  readonly cacheDir: string;
+  /** How the run was started, for the report. */
+  readonly command: string;
+  /** `performance.now()` at its start. */
+  readonly startedMs: number;
+  /** Of other processes that took part; asked for at the end. */
+  readonly otherPeakRssBytes?: () => number;
+  readonly onProgress: OnRunProgress;
+}
+
+export interface Conclusion {
+  readonly result: FederationResult;
+  readonly modelDir: string;
+  readonly report: string;
+}
+
+export async function concludeRun(options: ConclusionOptions): Promise<Conclusion> {
+  const { study, run, out, startedMs, otherPeakRssBytes = () => 0 } = options;
+  const assessment = await assess({ ...options, federated: run.model, sites: run.sites.map(({ data }) => data) });
+  const { evaluatedOn, federated, pooled, alone } = assessment;
+  const result: FederationResult = {
+    sites: run.sites.map(({ id, cases, dice, hd95 }) => ({ id, cases, dice, hd95 })),
+    evaluatedOn,
+    federated,
+    pooled,
+    alone,
+    ratio: ratioOf(federated.dice, pooled?.dice),
+    rounds: study.rounds.count,
+    gradientSteps: run.gradientSteps,
+    seconds: (performance.now() - startedMs) / 1000,
+    peakRssBytes: Math.max(otherPeakRssBytes(), process.resourceUsage().maxRSS * 1024),
+  };
+  return { result, ...(await writeOutcome(out, { ...options, assessment, result })) };
+}
