@@ -28,7 +28,7 @@ export const coordinatorInit = defineCommand({
         fingerprint: federation.id,
       },
       text:
-        `Founded "${federation.name}". Its authority's fingerprint (SHA-256) is\n${federation.id}\n` +
+        `Founded "${federation.name}".\nFingerprint of its authority (SHA-256): ${federation.id}\n` +
         `Next: consilium coordinator start --home ${home}`,
     };
   },
