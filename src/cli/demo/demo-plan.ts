@@ -35,7 +35,7 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
       optimiser: { kind: "sgd", learningRate: 0.03, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
       patch: quick ? [32, 32, 32] : [40, 48, 32],
       batch: 1,
-      stepsPerRound: { patchesPerCase: 3 },
+      stepsPerRound: { patchesPerCase: quick ? 2 : 3 },
       threads,
       seed,
     },
