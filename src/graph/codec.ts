@@ -85,7 +85,7 @@ function decodeGraph(proto: GraphProto, opset: number, subject: string): Graph {
       if ((domain !== "" && domain !== "ai.onnx") || !isOpType(opType)) {
         throw new ConsiliumError("operator-unsupported", {
           subject: `${subject}, node ${name || node.output[0]}`,
-          expected: "an operator of docs/OPERATORS.md",
+          expected: "an operator that this version has rules for",
           actual: domain ? `${domain}.${opType}` : opType,
           hint: `It is needed for ${node.output.join(", ")}. Export the network without it, or ask for a rule.`,
         });
