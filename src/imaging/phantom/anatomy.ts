@@ -124,12 +124,12 @@ export function createAnatomy(subject: Subject, seed: SeedPath): Anatomy {
     fractions[TISSUE.whiteMatter] = white;
     if (white <= 0) return;
     const side = Math.abs(u);
-    if (side < 40 && probe.hull > 12) {
+    if (side < 40 && probe.hull > 4) {
       paint(fractions, TISSUE.deepGrey, white * cover(deepGreyDistance(side, v, w), widthMm));
       paint(fractions, TISSUE.pallidum, white * cover(pallidumDistance(side, v, w), widthMm));
     }
     const ventricle = lateralVentricleDistance(side, v, w, subject.ventricleScale[u > 0 ? 0 : 1]);
-    paint(fractions, TISSUE.lesion, white * lesions(u, v, w, ventricle, probe.pial));
+    paint(fractions, TISSUE.lesion, fractions[TISSUE.whiteMatter] * lesions(u, v, w, ventricle, probe.pial));
   }
 
   function paintVentricles(u: number, v: number, w: number, widthMm: number, fractions: Float64Array): void {

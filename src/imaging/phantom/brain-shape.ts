@@ -13,15 +13,17 @@ const OCCIPITAL = ellipsoid([0, 46, -9], [52, 41, 50]);
 const TEMPORAL = ellipsoid([44, -6, -23], [22, 41, 20]);
 const CEREBELLUM_SIDE = ellipsoid([22, 40, -41], [31, 34, 28]);
 const VERMIS = ellipsoid([0, 37, -34], [20, 25, 28]);
-const MIDBRAIN = capsule([0, 4, -10], [0, 8, -34], 16, 16);
+const MIDBRAIN: Capsule = capsule([0, 5, -20], [0, 8, -34], 14, 16);
 const PONS = capsule([0, 6, -34], [0, 12, -46], 15, 13);
 const MEDULLA = capsule([0, 14, -48], [0, 26, -85], 10, 7.5);
 
 /** Inferior border of the cerebrum (temporal lobes aside): orbital surface, then midline cisterns, then tentorium. */
 function cerebralBase(side: number, v: number): number {
   if (v < -40) return -19 + 0.0118 * (v + 40) * (v + 40);
-  const front = -19 + 4 * smoothstep(-40, -10, v);
-  return front + (tentorium(side, v) + 0.7 - front) * smoothstep(6, 26, v);
+  // Towards the midline the base merges into the brain stem: there is no cortex below the thalamus.
+  const stalk = 13 * smoothstep(22, 10, side) * smoothstep(-14, 0, v) * smoothstep(34, 22, v);
+  const front = -19 + 4 * smoothstep(-40, -10, v) - stalk;
+  return front + (tentorium(side, v) + 0.7 - stalk - front) * smoothstep(6, 26, v);
 }
 
 /** Height of the tentorium, the sheet between cerebrum and cerebellum: a tent that falls to the sides and back. */

@@ -85,12 +85,9 @@ function solveEikonal(a: number, b: number, c: number, step: number): number {
   if (one <= middle) return one;
   const gap = middle - low;
   const two = (low + middle + Math.sqrt(2 * step * step - gap * gap)) / 2;
-  if (!(two > high)) {
-    const sum = low + middle + high;
-    const root = sum * sum - 3 * (low * low + middle * middle + high * high - step * step);
-    if (root >= 0) return (sum + Math.sqrt(root)) / 3;
-  }
-  return two;
+  if (two <= high) return two;
+  const sum = low + middle + high;
+  return (sum + Math.sqrt(sum * sum - 3 * (low * low + middle * middle + high * high - step * step))) / 3;
 }
 
 /** A binary heap of cells by time; a cell whose time fell is pushed again and its stale entry skipped by the caller. */

@@ -198,7 +198,7 @@ function createTexture(
   const broad = createNoise(createRandom(...seed, "broad"), 22);
   const fine = createNoise(createRandom(...seed, "fine"), 4.5);
   const tumour = [7, 8, 9, 10].map((scaleMm, m) => createNoise(createRandom(...seed, "tumour", m), scaleMm));
-  const broadShare = [0.025, 0.025, -0.07, -0.04];
+  const broadShare = [0.025, 0.025, -0.055, -0.035];
   const fineShare = [0.015, 0.015, -0.045, 0.025];
   return (u, v, w, fractions, grain) => {
     const b = broad.value(u, v, w);
