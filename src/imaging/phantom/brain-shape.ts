@@ -13,7 +13,7 @@ const OCCIPITAL = ellipsoid([0, 46, -9], [52, 41, 50]);
 const TEMPORAL = ellipsoid([44, -6, -23], [22, 41, 20]);
 const CEREBELLUM_SIDE = ellipsoid([22, 40, -41], [31, 34, 28]);
 const VERMIS = ellipsoid([0, 37, -34], [20, 25, 28]);
-const MIDBRAIN: Capsule = capsule([0, 5, -20], [0, 8, -34], 14, 16);
+const MIDBRAIN = capsule([0, 5, -20], [0, 8, -34], 14, 16);
 const PONS = capsule([0, 6, -34], [0, 12, -46], 15, 13);
 const MEDULLA = capsule([0, 14, -48], [0, 26, -85], 10, 7.5);
 
