@@ -158,7 +158,9 @@ async function follow(
     signal.throwIfAborted();
     const { study } = await adminClient(home).status();
     if (study !== null) {
-      for (const { round, dice, seconds } of study.rounds.slice(toldRound)) {
+      // A round that is being evaluated is told once its figures are in.
+      const told = study.phase === "evaluating" ? study.rounds.slice(0, -1) : study.rounds;
+      for (const { round, dice, seconds } of told.slice(toldRound)) {
         const figures = dice === null ? "" : `, Dice at the hospitals ${dice.mean?.toFixed(3) ?? "–"}`;
         progress.note(`Round ${round} of ${study.roundsInAll} closed after ${seconds.toFixed(0)} s${figures}`);
         toldRound = round;
