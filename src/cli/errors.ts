@@ -70,6 +70,6 @@ export function interrupted(signal: NodeJS.Signals): ConsiliumError {
     subject: "consilium",
     expected: "to finish",
     actual: signal,
-    hint: "Run the same command again: what it had finished is kept.",
+    hint: "Run the command again: a coordinator or a site goes on where it was, other work begins anew.",
   });
 }

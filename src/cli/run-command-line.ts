@@ -8,8 +8,8 @@ import { describeError, interrupted, toConsiliumError } from "./errors.ts";
 import { type Parsed, type ProgramSpec, parseCommandLine } from "./program.ts";
 import { createProgress, type ProgressOutput, silentProgress } from "./progress.ts";
 
-/** How long an interrupted command may take to put its things in order. */
-const FAREWELL_MS = 10_000;
+/** How long an interrupted command may take to put its things in order: an engine finishes the step that runs. */
+const FAREWELL_MS = 120_000;
 
 export interface Surroundings {
   readonly launcher: string;

@@ -8,7 +8,7 @@ import { ConsiliumError, startWorkerThread } from "../base/index.ts";
 import { encodeOnnx, type Graph } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
 import type { Study } from "../study/index.ts";
-import type { EngineJob, EngineReply, EngineSetup } from "./engine-protocol.ts";
+import type { EngineJob, EngineReply, EngineSetup, EngineStop } from "./engine-protocol.ts";
 import type { CaseScores, LocalWork, SiteData, TrainResult, WorkProgress } from "./local-work.ts";
 
 export interface EnginePool {
@@ -36,6 +36,9 @@ interface Slot {
   readonly worker: Worker;
   current: Pending | undefined;
 }
+
+/** Longer than any step takes. */
+const STOP_PATIENCE_MS = 120_000;
 
 export function openEnginePool({ study, network, workers, cacheDir }: EnginePoolOptions): EnginePool {
   const setup: EngineSetup = { study, networkBytes: encodeOnnx(network), ...(cacheDir !== undefined && { cacheDir }) };
@@ -79,17 +82,7 @@ export function openEnginePool({ study, network, workers, cacheDir }: EnginePool
   function fail(slot: Slot, cause: unknown): void {
     const index = slots.indexOf(slot);
     if (index >= 0) slots.splice(index, 1);
-    slot.current?.reject(
-      new ConsiliumError(closed ? "interrupted" : "internal", {
-        subject: "engine",
-        expected: "work to its end",
-        actual: cause instanceof Error ? cause.message : String(cause),
-        hint: closed
-          ? "Start again: work goes on from its last saved state."
-          : "If memory ran out, take a smaller patch or batch.",
-        cause,
-      }),
-    );
+    slot.current?.reject(closed ? interrupted(cause) : brokenOff(cause));
     slot.current = undefined;
     if (!closed) dispatch();
   }
@@ -109,9 +102,42 @@ export function openEnginePool({ study, network, workers, cacheDir }: EnginePool
     }),
     async close() {
       closed = true;
-      await Promise.all(slots.map(({ worker }) => worker.terminate()));
+      for (const { reject } of waiting.splice(0)) reject(interrupted());
+      await Promise.all(slots.map(({ worker }) => stopped(worker)));
     },
   };
+}
+
+/** Lets the worker finish its step: ONNX Runtime ends the whole process where its thread goes away within one. */
+function stopped(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    const patience = setTimeout(() => void worker.terminate(), STOP_PATIENCE_MS);
+    worker.once("exit", () => {
+      clearTimeout(patience);
+      resolve();
+    });
+    worker.postMessage({ kind: "stop" } satisfies EngineStop);
+  });
+}
+
+function interrupted(cause?: unknown): ConsiliumError {
+  return new ConsiliumError("interrupted", {
+    subject: "engine",
+    expected: "work to its end",
+    actual: "a stop",
+    hint: "Start again: work goes on from its last saved state.",
+    cause,
+  });
+}
+
+function brokenOff(cause: unknown): ConsiliumError {
+  return new ConsiliumError("internal", {
+    subject: "engine",
+    expected: "work to its end",
+    actual: cause instanceof Error ? cause.message : String(cause),
+    hint: "If memory ran out, take a smaller patch or batch.",
+    cause,
+  });
 }
 
 export interface LocalWorkOptions {

@@ -14,6 +14,11 @@ export type EngineJob =
   | { readonly kind: "train"; readonly id: number; readonly site: SiteData; readonly request: TrainRequest }
   | { readonly kind: "evaluate"; readonly id: number; readonly site: SiteData; readonly request: EvaluateRequest };
 
+/** Ends the thread after the step that runs: a thread that is torn down within one takes the process with it. */
+export interface EngineStop {
+  readonly kind: "stop";
+}
+
 export type EngineReply =
   | { readonly kind: "progress"; readonly id: number; readonly progress: WorkProgress }
   | { readonly kind: "trained"; readonly id: number; readonly result: TrainResult }

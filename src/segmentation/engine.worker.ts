@@ -2,19 +2,30 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { ConsiliumError, invariant } from "../base/index.ts";
 import { decodeOnnx } from "../graph/index.ts";
-import type { EngineJob, EngineReply, EngineSetup } from "./engine-protocol.ts";
+import type { EngineJob, EngineReply, EngineSetup, EngineStop } from "./engine-protocol.ts";
 import { createSiteEngine } from "./site-engine.ts";
 
 const port = parentPort;
 invariant(port !== null, "the engine to run in a worker thread");
 const { study, networkBytes, cacheDir } = workerData as EngineSetup;
 const network = decodeOnnx(networkBytes, "the study's network");
-const engine = createSiteEngine({ study, network, ...(cacheDir !== undefined && { cacheDir }) });
+const stopping = new AbortController();
+const engine = createSiteEngine({
+  study,
+  network,
+  signal: stopping.signal,
+  ...(cacheDir !== undefined && { cacheDir }),
+});
 const reply = (message: EngineReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 
 let queue = Promise.resolve();
-port.on("message", (job: EngineJob) => {
-  queue = queue.then(() => answer(job));
+port.on("message", (message: EngineJob | EngineStop) => {
+  if (message.kind === "stop") {
+    stopping.abort(stopped());
+    queue = queue.then(() => engine.close()).finally(() => process.exit());
+  } else {
+    queue = queue.then(() => answer(message));
+  }
 });
 
 async function answer(job: EngineJob): Promise<void> {
@@ -31,6 +42,15 @@ async function answer(job: EngineJob): Promise<void> {
   } catch (cause) {
     reply({ kind: "failed", id, error: asConsiliumError(cause).toJSON() });
   }
+}
+
+function stopped(): ConsiliumError {
+  return new ConsiliumError("interrupted", {
+    subject: "engine",
+    expected: "work to its end",
+    actual: "an order to stop",
+    hint: "Start again: work goes on from its last saved state.",
+  });
 }
 
 function asConsiliumError(cause: unknown): ConsiliumError {

@@ -25,6 +25,8 @@ export interface SiteEngineOptions {
   readonly study: Study;
   readonly network: Graph;
   readonly cacheDir?: string;
+  /** Looked at before every run of a graph. */
+  readonly signal?: AbortSignal;
 }
 
 type OnProgress = (progress: WorkProgress) => void;
@@ -35,7 +37,7 @@ export interface SiteEngine {
   close(): Promise<void>;
 }
 
-export function createSiteEngine({ study, network, cacheDir }: SiteEngineOptions): SiteEngine {
+export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngineOptions): SiteEngine {
   const { task, training } = study;
   const [pw, ph, pd] = training.patch;
   const channels = task.channels.length;
@@ -77,6 +79,7 @@ export function createSiteEngine({ study, network, cacheDir }: SiteEngineOptions
             labels.subarray(item * patchVoxels, (item + 1) * patchVoxels),
           );
         }
+        signal?.throwIfAborted();
         const { loss } = await session.step(
           { image, labels },
           learningRateAt(study, request.round, step / request.steps),
@@ -96,7 +99,10 @@ export function createSiteEngine({ study, network, cacheDir }: SiteEngineOptions
     async evaluate(site, { parameters, grid, overlap }, onProgress) {
       const session = await openPredictor();
       const window = { patch: training.patch as Triple, classes: session.classes, overlap };
-      const predict = (image: Float32Array): Promise<Float32Array> => session.run(image, parameters);
+      const predict = async (image: Float32Array): Promise<Float32Array> => {
+        signal?.throwIfAborted();
+        return session.run(image, parameters);
+      };
       const scores: CaseScores[] = [];
       for (const files of site.validationCases) {
         if (grid === "original") {
