@@ -29,9 +29,9 @@ export interface GrownTumour {
 }
 
 export function growTumour(plan: TumourPlan, anatomy: Anatomy, lobes: NoiseField, seed: SeedPath): GrownTumour {
-  const composition = createComposition(plan, anatomy, lobes);
-  const core = growCores(plan, composition, seed);
-  const oedema = growOedema(plan, composition, core.inside, seed);
+  const ease = createEase(plan, anatomy, lobes);
+  const core = growCores(plan, ease, seed);
+  const oedema = growOedema(plan, ease, core.inside, seed);
   const distance = signedDistance(core.inside);
   const low: [number, number, number] = [1e9, 1e9, 1e9];
   const high: [number, number, number] = [-1e9, -1e9, -1e9];
@@ -51,26 +51,46 @@ export function growTumour(plan: TumourPlan, anatomy: Anatomy, lobes: NoiseField
   };
 }
 
-type Composition = (cell: number) => Float64Array | undefined;
+/** How easily each front passes a cell, 0 outside the brain: white matter is 1. */
+interface Ease {
+  core(cell: number): number;
+  oedema(cell: number): number;
+}
 
-/** Composition of a cell after mass effect; undefined outside the brain. */
-function createComposition(plan: TumourPlan, anatomy: Anatomy, lobes: NoiseField): Composition {
-  const known = new Map<number, Float64Array | undefined>();
+/** Ease from the composition of tissues after mass effect; each cell is looked at once, when a front reaches it. */
+function createEase(plan: TumourPlan, anatomy: Anatomy, lobes: NoiseField): Ease {
+  const size = DIMS[0] * DIMS[1] * DIMS[2];
+  const core = new Float32Array(size).fill(-1);
+  const oedema = new Float32Array(size).fill(-1);
+  const f = new Float64Array(TISSUE_COUNT);
   const origin = new Float64Array(3);
-  return (cell) => {
-    if (known.has(cell)) return known.get(cell);
+  function look(cell: number): void {
+    core[cell] = 0;
+    oedema[cell] = 0;
     const [u, v, w] = cellPosition(cell);
-    const fractions = new Float64Array(TISSUE_COUNT);
+    if (anatomy.outline(u, v, w) > -0.5) return;
     undoMassEffect(plan.foci, lobes, u, v, w, origin);
-    const outside = anatomy.outline(u, v, w) > -0.5;
-    const inside = !outside && anatomy.compose(origin[0], origin[1], origin[2], CELL_MM, fractions) <= 0;
-    known.set(cell, inside ? fractions : undefined);
-    return known.get(cell);
+    if (anatomy.compose(origin[0], origin[1], origin[2], CELL_MM, f) > 0) return;
+    const white = f[TISSUE.whiteMatter] + f[TISSUE.lesion];
+    const deep = f[TISSUE.deepGrey] + f[TISSUE.pallidum];
+    const hindbrain = f[TISSUE.brainStem] + f[TISSUE.cerebellarGrey];
+    core[cell] = white + 0.75 * f[TISSUE.cortex] + 0.6 * deep + 0.08 * hindbrain + 0.04;
+    oedema[cell] = white + 0.3 * f[TISSUE.cortex] + 0.3 * deep + 0.15 * hindbrain + 0.015;
+  }
+  return {
+    core(cell) {
+      if (core[cell] < 0) look(cell);
+      return core[cell];
+    },
+    oedema(cell) {
+      if (oedema[cell] < 0) look(cell);
+      return oedema[cell];
+    },
   };
 }
 
 /** Grows each focus to its volume, the largest first. */
-function growCores(plan: TumourPlan, composition: Composition, seed: SeedPath): { inside: Uint8Array } {
+function growCores(plan: TumourPlan, ease: Ease, seed: SeedPath): { inside: Uint8Array } {
   const inside = new Uint8Array(DIMS[0] * DIMS[1] * DIMS[2]);
   const coarse = createNoise(createRandom(...seed, "coreLobes"), 19);
   const fine = createNoise(createRandom(...seed, "coreBuds"), 8);
@@ -81,20 +101,10 @@ function growCores(plan: TumourPlan, composition: Composition, seed: SeedPath): 
       cellMm: CELL_MM,
       sources: [{ cell: cellAt(focus.centre), time: 0 }],
       speed: (cell) => {
-        const f = composition(cell);
-        if (!f) return 0;
-        const solid =
-          f[TISSUE.whiteMatter] +
-          f[TISSUE.lesion] +
-          0.75 * f[TISSUE.cortex] +
-          0.6 * f[TISSUE.deepGrey] +
-          0.6 * f[TISSUE.pallidum];
-        const hindbrain = 0.08 * (f[TISSUE.brainStem] + f[TISSUE.cerebellarGrey]);
+        const base = ease.core(cell);
+        if (base === 0) return 0;
         const [u, v, w] = cellPosition(cell);
-        return (
-          (solid + hindbrain + 0.04) *
-          Math.exp(plan.irregularity * (0.45 * coarse.value(u, v, w) + 0.3 * fine.value(u, v, w)))
-        );
+        return base * Math.exp(plan.irregularity * (0.45 * coarse.value(u, v, w) + 0.3 * fine.value(u, v, w)));
       },
       stop: (accepted) => accepted >= wanted,
     });
@@ -104,7 +114,7 @@ function growCores(plan: TumourPlan, composition: Composition, seed: SeedPath): 
 }
 
 /** Time of the oedema front minus its final time, capped at `BEYOND`. */
-function growOedema(plan: TumourPlan, composition: Composition, core: Uint8Array, seed: SeedPath): Float32Array {
+function growOedema(plan: TumourPlan, ease: Ease, core: Uint8Array, seed: SeedPath): Float32Array {
   const coarse = createNoise(createRandom(...seed, "oedemaTracts"), 27);
   const fine = createNoise(createRandom(...seed, "oedemaFingers"), 10);
   const sources: { cell: number; time: number }[] = [];
@@ -116,16 +126,10 @@ function growOedema(plan: TumourPlan, composition: Composition, core: Uint8Array
     cellMm: CELL_MM,
     sources,
     speed: (cell) => {
-      const f = composition(cell);
-      if (!f) return 0;
-      const tissue =
-        f[TISSUE.whiteMatter] +
-        f[TISSUE.lesion] +
-        0.3 * f[TISSUE.cortex] +
-        0.3 * (f[TISSUE.deepGrey] + f[TISSUE.pallidum]) +
-        0.15 * (f[TISSUE.brainStem] + f[TISSUE.cerebellarGrey]);
+      const base = ease.oedema(cell);
+      if (base === 0) return 0;
       const [u, v, w] = cellPosition(cell);
-      return (tissue + 0.015) * Math.exp(0.5 * coarse.value(u, v, w) + 0.3 * fine.value(u, v, w));
+      return base * Math.exp(0.5 * coarse.value(u, v, w) + 0.3 * fine.value(u, v, w));
     },
     stop: (accepted, time) => {
       if (accepted < wanted) finalTime = time;
