@@ -26,15 +26,18 @@ export function figuresTable(result: FederationResult): string {
   const undefinedCases = Object.entries(federated.undefined).map(
     ([region, count]) => `${region} in ${countOf(count, "case")}`,
   );
-  const where = evaluatedOn.kind === "heldOut" ? "patients whom no site has" : "the sites' validation cases";
+  const where =
+    evaluatedOn.kind === "heldOut"
+      ? `${countOf(evaluatedOn.cases, "patient")} whom no site has`
+      : `${countOf(evaluatedOn.cases, "validation case")} of the sites`;
   const lines = [
-    `Measured on ${evaluatedOn.cases} ${where}; HD95 in mm.`,
+    `Measured on ${where}; HD95 in mm.`,
     "",
     formatTable(head, rows),
     "",
     ...(undefinedCases.length > 0 ? [`Left out as undefined: ${undefinedCases.join(", ")}.`] : []),
     ...(ratio === null ? [] : [`Federated over pooled: ${(100 * ratio).toFixed(1)} % of its mean Dice.`]),
-    `${sites.length} sites, ${result.rounds} rounds, ${result.gradientSteps} gradient steps, ${formatDuration(1000 * result.seconds)}, at most ${Math.round(result.peakRssBytes / 2 ** 20)} MiB in a process.`,
+    `${countOf(sites.length, "site")}, ${countOf(result.rounds, "round")}, ${result.gradientSteps} gradient steps, ${formatDuration(1000 * result.seconds)}, at most ${Math.round(result.peakRssBytes / 2 ** 20)} MiB in a process.`,
   ];
   return lines.join("\n");
 }

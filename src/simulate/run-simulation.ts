@@ -37,6 +37,8 @@ export interface SimulationOptions {
   readonly study: Study;
   readonly network: Graph;
   readonly initial: Parameters;
+  /** Path of the ONNX model, where the study's network is a file. */
+  readonly modelFile?: string;
   readonly data: SimulatedData;
   /** A folder that does not exist yet, or is empty. */
   readonly out: string;
@@ -70,8 +72,8 @@ export async function runSimulation(options: SimulationOptions, onProgress: OnRu
   return concludeRun({ ...options, run, out, heldOut, convention, cacheDir, startedMs, onProgress });
 }
 
-function pick({ signal }: SimulationOptions): { signal?: AbortSignal } {
-  return signal === undefined ? {} : { signal };
+function pick({ signal, modelFile }: SimulationOptions): { signal?: AbortSignal; modelFile?: string } {
+  return { ...(signal !== undefined && { signal }), ...(modelFile !== undefined && { modelFile }) };
 }
 
 interface LaidSites {

@@ -49,8 +49,12 @@ export const simulate = defineCommand({
         command: `consilium ${process.argv.slice(2).join(" ")}`,
         signal,
       },
-      ({ phase, done, total, note }) =>
-        progress.update({ label: phase, done, total, ...(note !== undefined && { detail: note }) }),
+      ({ phase, done, total, note }) => {
+        // One label for all rounds, so that the time left is that of all.
+        const [label, round] = phase.split(", ");
+        const detail = [round, note].filter((part) => part !== undefined).join(", ");
+        progress.update({ label, done, total, ...(detail !== "" && { detail }) });
+      },
     );
     signal.throwIfAborted();
     const shown = (path: string): string => relative(process.cwd(), path) || ".";

@@ -1,0 +1,114 @@
+import { expect, test } from "vitest";
+import type { CoordinatorStatus } from "../../coordinator/index.ts";
+import { describeStatus } from "./status.ts";
+
+const NOW = Date.UTC(2026, 0, 1, 12);
+const sha = (digit: string): string => digit.repeat(64);
+
+const STATUS: CoordinatorStatus = {
+  federation: { name: "Test", id: sha("a"), address: "127.0.0.1:7443" },
+  serving: true,
+  sites: [
+    {
+      id: "upenn",
+      productVersion: "0.1.0",
+      enrolledMs: 0,
+      lastContactMs: NOW - 3000,
+      clockOffsetMs: 0,
+      activity: "training",
+      stepsDone: 3,
+      stepsTotal: 12,
+      cases: { training: 40, validation: 10 },
+      approved: true,
+    },
+    {
+      id: "ucsf",
+      productVersion: "0.1.0",
+      enrolledMs: 0,
+      lastContactMs: null,
+      clockOffsetMs: null,
+      activity: null,
+      stepsDone: null,
+      stepsTotal: null,
+      cases: null,
+      approved: null,
+    },
+  ],
+  invitations: [
+    { siteId: "upenn", expiresMs: NOW + 1, used: true },
+    { siteId: "late", expiresMs: NOW - 1, used: false },
+    { siteId: "mayo", expiresMs: NOW + 1, used: false },
+  ],
+  study: {
+    name: "First study",
+    hash: sha("b"),
+    phase: "collecting",
+    round: 2,
+    roundsInAll: 5,
+    deadlineMs: NOW + 1,
+    roster: ["ucsf", "upenn"],
+    decisions: {},
+    came: [],
+    failures: { ucsf: { times: 2, code: "out-of-memory", hint: "Take a smaller patch." } },
+    rounds: [
+      {
+        round: 1,
+        seconds: 75,
+        modelSha256: sha("c"),
+        sites: [
+          {
+            id: "ucsf",
+            share: 0.25,
+            trainingCases: 10,
+            gradientSteps: 5,
+            meanLoss: 2,
+            clippedCoordinates: 0,
+            dice: null,
+          },
+          {
+            id: "upenn",
+            share: 0.75,
+            trainingCases: 30,
+            gradientSteps: 15,
+            meanLoss: 1,
+            clippedCoordinates: 0,
+            dice: null,
+          },
+        ],
+        leftOut: [],
+        dice: { mean: 0.5, cases: 10, regions: { WT: { dice: 0.75, hd95: 4 }, ET: { dice: null, hd95: null } } },
+      },
+    ],
+    best: { round: 1, meanDice: 0.5, sha256: sha("c") },
+    end: null,
+  },
+  past: [],
+  trouble: null,
+};
+
+test("a running study: sites, rounds with the weighted loss, failures, and who is still invited", () => {
+  expect(describeStatus(STATUS, NOW).split("\n")).toEqual([
+    '"Test" at 127.0.0.1:7443, running',
+    "",
+    "Site   Training  Validation  Study     Doing             Heard",
+    expect.stringMatching(/^─+$/),
+    "upenn        40          10  approved  training 3 of 12  3 s ago",
+    "ucsf          –           –  –         –                 never",
+    "",
+    "Invited, not joined yet: mayo",
+    "",
+    'Study "First study" (bbbbbbbbbbbb): collecting, round 2 of 5',
+    "ucsf failed 2 times: out-of-memory. Take a smaller patch.",
+    "",
+    "Round  Sites   Loss  Dice WT  Dice ET   Mean  Time",
+    expect.stringMatching(/^─+$/),
+    "    1      2  1.250    0.750        –  0.500  1 min 15 s",
+    "",
+    "Best so far: round 1, mean Dice 0.500, model cccccccccccc",
+  ]);
+});
+
+test("a federation that has nothing yet", () => {
+  const text = describeStatus({ ...STATUS, serving: false, sites: [], invitations: [], study: null }, NOW);
+  expect(text).toBe('"Test" at 127.0.0.1:7443, not running\n\nNo site has joined yet.\n\nNo study yet.');
+});
