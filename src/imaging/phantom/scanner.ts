@@ -40,13 +40,13 @@ export function siteScanner(seed: number, siteIndex: number): Scanner {
   const teslas = random.chance(0.5) ? 3 : 1.5;
   const baseNoise = random.between(0.015, 0.04) * (teslas === 3 ? 0.8 : 1.2);
   const bias = random.between(0.02, 0.075) * (teslas === 3 ? 1.3 : 1);
-  const rim = random.between(-0.08, 0.23);
+  const rim = random.between(-0.05, 0.27);
   const scales = Math.exp(random.between(Math.log(150), Math.log(4000)));
   const sequence = (modality: Modality): Sequence => {
     const thin = modality === "t1ce" ? volumetric || random.chance(0.4) : volumetric && random.chance(0.3);
     return {
       contrast: clamp(1 + 0.2 * random.normal(), 0.6, 1.5),
-      sliceAxis: thin ? 2 : random.chance(0.9) ? 2 : 0,
+      sliceAxis: thin || random.chance(0.95) ? 2 : 0,
       sliceMm: thin ? random.between(1, 1.5) : random.between(3, 6.5),
       tilt: [0.05 * random.normal(), 0.2 * random.normal()],
       blurMm: random.between(0.35, 0.75),

@@ -31,7 +31,7 @@ export function createTumourPainter(plan: TumourPlan, grown: GrownTumour, seed: 
   const interior = noise("interior", 10);
   const fluid = noise("fluid", 16);
   const random = createRandom(...seed, "rater");
-  const raterOedema = random.between(-1, 1.2);
+  const raterOedema = random.between(-0.7, 0.8);
   const ragged = 0.25 + 0.5 * plan.irregularity;
   const raterCore = random.between(-0.5, 0.5);
 
