@@ -1,7 +1,7 @@
 /**
  * Time and memory of one training step of UNet3D, warm, median of the runs.
  *
- *   npx tsx bench/training-step.ts [--base 8] [--levels 4] [--side 64] [--threads 2] [--runs 12] [--python PYTHON]
+ *   npx tsx bench/training-step.ts [--base 8] [--stem 1] [--levels 4] [--side 64] [--threads 2] [--runs 12] [--python PYTHON]
  *
  * With --python, an interpreter that has PyTorch, the same network, weights' shapes, batch and threads are timed there
  * too (bench/pytorch/training_step.py), one process after the other, and the ratio of medians is printed.
@@ -15,6 +15,7 @@ import { networkParameters } from "../src/training/index.ts";
 const { values } = parseArgs({
   options: {
     base: { type: "string", default: "8" },
+    stem: { type: "string", default: "1" },
     levels: { type: "string", default: "4" },
     side: { type: "string", default: "64" },
     threads: { type: "string", default: "2" },
@@ -32,6 +33,7 @@ const CLASSES = 4;
 const network = unet3d({
   inputChannels: CHANNELS,
   classes: CLASSES,
+  stem: Number(values.stem),
   levels,
   baseFeatures: base,
   maxFeatures: 320,

@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
 import { type Graph, type Parameters, parametersFromSafetensors, sameLayout } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
-import { checkStudyConsistency, loadStudyFile, type Study } from "../study/index.ts";
+import { checkStudyConsistency, loadStudyFile, networkStride, type Study } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
 
 export interface OpenedStudy {
@@ -33,7 +33,7 @@ export function openStudy(study: Study, modelBytes: Uint8Array | undefined, subj
   const network = networkOfStudy(study, modelBytes);
   const [inputChannels, outputChannels] = [network.inputs[0]?.shape[1], network.outputs[0]?.shape[1]];
   if (typeof inputChannels === "number" && typeof outputChannels === "number") {
-    const stride = study.network.kind === "unet3d" ? 2 ** (study.network.levels - 1) : 1;
+    const stride = networkStride(study.network) ?? 1;
     checkStudyConsistency(study, { network: { inputChannels, outputChannels, stride } }, subject);
   }
   return { study, network, initial: networkParameters(network) };

@@ -1,7 +1,12 @@
 /**
  * A 3D U-Net (Cicek et al. 2016) as nnU-Net builds its plain one (Isensee et al. 2021): two blocks of convolution,
  * instance normalisation and leaky ReLU at each level, strided convolutions down, transposed convolutions up, skips by
- * concatenation. Any input whose sides divide by 2^(levels - 1) goes through it.
+ * concatenation. Any input whose sides divide by stem * 2^(levels - 1) goes through it.
+ *
+ * With a stem above 1 the network works on blocks of stem^3 voxels: a strided convolution embeds each block before the
+ * first level and a transposed one writes its voxels' logits after the last, as patch embedding does in vision
+ * transformers (Dosovitskiy et al. 2021; Hatamizadeh et al. 2022). A step then costs about stem^3 times less for each
+ * voxel, so a patch may hold a whole brain.
  */
 import { createRandom, type Random } from "../base/index.ts";
 import { attr, checkGraph, float32Tensor, type Graph, type GraphNode, type Tensor } from "../graph/index.ts";
@@ -9,8 +14,11 @@ import { attr, checkGraph, float32Tensor, type Graph, type GraphNode, type Tenso
 export interface UNet3DOptions {
   readonly inputChannels: number;
   readonly classes: number;
-  /** Resolution levels, the full one included. */
+  /** Side of the blocks of voxels that the first level sees; 1 is every voxel by itself. */
+  readonly stem: number;
+  /** Resolution levels, the first one included. */
   readonly levels: number;
+  /** Features at the first level. */
   readonly baseFeatures: number;
   /** Features stop doubling here. */
   readonly maxFeatures: number;
@@ -23,28 +31,30 @@ const EPSILON = 1e-5;
 
 /** image float32 [N, inputChannels, D, H, W] to logits [N, classes, D, H, W]; initial weights as PyTorch's, by seed. */
 export function unet3d(options: UNet3DOptions): Graph {
-  const { levels, inputChannels, classes } = options;
+  const { levels, inputChannels, classes, stem } = options;
   const layers = createLayers(options.seed);
   const features = Array.from({ length: levels }, (_, l) =>
     Math.min(options.baseFeatures * 2 ** l, options.maxFeatures),
   );
   const skips: string[] = [];
   let value = "image";
+  if (stem > 1) value = layers.conv("stem", value, inputChannels, features[0], stem, stem);
   for (let l = 0; l < levels; l++) {
-    const from = l === 0 ? inputChannels : features[l - 1];
+    const from = l > 0 ? features[l - 1] : stem > 1 ? features[0] : inputChannels;
     value = layers.block(`encoder.${l}.0`, value, from, features[l], l === 0 ? 1 : 2);
     value = layers.block(`encoder.${l}.1`, value, features[l], features[l], 1);
     skips.push(value);
   }
   for (let l = levels - 2; l >= 0; l--) {
-    const up = layers.up(`decoder.${l}.up`, value, features[l + 1], features[l]);
+    const up = layers.up(`decoder.${l}.up`, value, features[l + 1], features[l], 2);
     const joined = layers.emit("Concat", `decoder.${l}.join`, [up, skips[l]], { axis: attr.int(1) });
     value = layers.block(`decoder.${l}.0`, joined, 2 * features[l], features[l], 1);
     value = layers.block(`decoder.${l}.1`, value, features[l], features[l], 1);
   }
-  layers.conv("head", value, features[0], classes, 1, 1, "logits");
+  if (stem > 1) layers.up("head", value, features[0], classes, stem, "logits");
+  else layers.conv("head", value, features[0], classes, 1, 1, "logits");
   return checkGraph({
-    name: `unet3d ${levels} levels, ${options.baseFeatures} base features`,
+    name: `unet3d ${levels} levels, ${options.baseFeatures} base features${stem > 1 ? `, stem ${stem}` : ""}`,
     opset: OPSET,
     inputs: [{ name: "image", dtype: "float32", shape: ["N", inputChannels, "D", "H", "W"] }],
     outputs: [{ name: "logits", dtype: "float32", shape: ["N", classes, "D", "H", "W"] }],
@@ -65,7 +75,8 @@ interface Layers {
   ): string;
   conv(name: string, input: string, from: number, to: number, kernel: number, stride: number, output?: string): string;
   block(name: string, input: string, from: number, to: number, stride: number): string;
-  up(name: string, input: string, from: number, to: number): string;
+  /** Transposed convolution whose kernel is its stride: each voxel becomes a block. */
+  up(name: string, input: string, from: number, to: number, stride: number, output?: string): string;
 }
 
 function createLayers(seed: number): Layers {
@@ -87,7 +98,8 @@ function createLayers(seed: number): Layers {
   const conv: Layers["conv"] = (name, input, from, to, kernel, stride, output) => {
     const names = parameters(name, [to, from, kernel, kernel, kernel], to, from * kernel ** 3);
     const cube = (value: number): number[] => [value, value, value];
-    const pad = (kernel - 1) / 2;
+    // A kernel of its own stride tiles the input; any other is centred.
+    const pad = kernel === stride ? 0 : (kernel - 1) / 2;
     const attributes = { strides: attr.ints(cube(stride)), pads: attr.ints([...cube(pad), ...cube(pad)]) };
     return emit("Conv", name, [input, ...names], attributes, output ?? `${name}.out`);
   };
@@ -110,9 +122,10 @@ function createLayers(seed: number): Layers {
       );
       return emit("LeakyRelu", `${name}.act`, [normal], { alpha: attr.float(SLOPE) }, `${name}.out`);
     },
-    up(name, input, from, to) {
-      const names = parameters(name, [from, to, 2, 2, 2], to, to * 8);
-      return emit("ConvTranspose", name, [input, ...names], { strides: attr.ints([2, 2, 2]) }, `${name}.out`);
+    up(name, input, from, to, stride, output = `${name}.out`) {
+      const names = parameters(name, [from, to, stride, stride, stride], to, to * stride ** 3);
+      const strides = attr.ints([stride, stride, stride]);
+      return emit("ConvTranspose", name, [input, ...names], { strides }, output);
     },
   };
 }

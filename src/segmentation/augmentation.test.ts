@@ -12,6 +12,7 @@ const still = {
   noise: 0,
   biasField: 0,
   lowResolution: 0,
+  limitedCoverage: 0,
   channelDropout: 0,
 };
 
@@ -67,6 +68,46 @@ describe("augmentPatch", () => {
       const patch = patchOf([2, 2, 2], 2);
       augmentPatch([2, 2, 2], 2, { ...still, channelDropout: 0.7 }, createRandom(seed), patch.image, patch.labels);
       expect(patch.image.some((v) => v !== 0)).toBe(true);
+    }
+  });
+
+  it("cuts a channel's coverage to a box that leaves at least three fifths", () => {
+    for (let seed = 0; seed < 30; seed++) {
+      const image = new Float32Array(10 * 20 * 30).fill(2);
+      augmentPatch([10, 20, 30], 1, { ...still, limitedCoverage: 1 }, createRandom(seed), image, new Uint8Array(6000));
+      const left = image.filter((value) => value === 2).length / 6000;
+      expect(left).toBeGreaterThanOrEqual(0.6);
+      expect(left).toBeLessThan(1);
+      const corners = [0, 9, 190, 5800, 5999].map((i) => image[i]);
+      expect(corners).toContain(0);
+    }
+  });
+
+  it("adds noise of the deviation that was drawn, and other noise in each row", () => {
+    const sides = [32, 32, 16] as const;
+    const image = new Float32Array(32 * 32 * 16).fill(5);
+    const labels = new Uint8Array(image.length);
+    augmentPatch(sides, 1, { ...still, noise: 0.5 }, createRandom("n"), image, labels);
+    const drawn = image.map((value) => value - 5);
+    const deviation = Math.sqrt(drawn.reduce((sum, v) => sum + v * v, 0) / drawn.length);
+    // The augmentation's own draws, in its order: three flips, one turn, thick slices, gamma, scale, shift, noise.
+    const random = createRandom("n");
+    for (let i = 0; i < 5; i++) random.uniform();
+    for (let i = 0; i < 3; i++) random.uniform();
+    expect(deviation).toBeCloseTo(random.between(0, 0.5), 2);
+    expect(new Set(Array.from({ length: 512 }, (_, row) => drawn[32 * row])).size).toBeGreaterThan(500);
+  });
+
+  it("follows the power of gamma to a thousandth of the range", () => {
+    const image = Float32Array.from({ length: 4096 }, (_, i) => 1 + i);
+    const before = image.slice();
+    augmentPatch([16, 16, 16], 1, { ...still, gamma: 0.5 }, createRandom("g"), image, new Uint8Array(4096));
+    const middle = (image[2048] - 1) / 4095;
+    const gamma = Math.log(middle) / Math.log((before[2048] - 1) / 4095);
+    expect(gamma).toBeGreaterThan(0.5);
+    expect(gamma).toBeLessThan(1.5);
+    for (let i = 40; i < 4096; i += 97) {
+      expect((image[i] - 1) / 4095).toBeCloseTo(((before[i] - 1) / 4095) ** gamma, 3);
     }
   });
 

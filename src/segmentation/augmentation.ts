@@ -2,7 +2,7 @@
  * Variations of a training patch: mirrored, turned by right angles, and with other intensities, as scanners differ.
  * Voxels of value zero are outside the brain and stay zero.
  */
-import type { Random } from "../base/index.ts";
+import { createRandom, type Random } from "../base/index.ts";
 import type { Triple } from "../imaging/index.ts";
 import type { AugmentationSpec } from "../study/index.ts";
 
@@ -31,8 +31,9 @@ export function augmentPatch(
   for (let c = 0; c < channels; c++) {
     const channel = image.subarray(c * volume, (c + 1) * volume);
     if (random.chance(spec.lowResolution)) thickenSlices(channel, patch, random.integer(3), 2 + random.integer(4));
-    varyIntensity(channel, spec, random);
+    varyIntensity(channel, patch, spec, random);
     if (spec.biasField > 0) addBiasField(channel, patch, spec.biasField, random);
+    if (random.chance(spec.limitedCoverage)) cutCoverage(channel, patch, random);
   }
   const blank = Array.from({ length: channels }, () => random.chance(spec.channelDropout));
   if (blank.includes(false)) blank.forEach((isBlank, c) => isBlank && image.fill(0, c * volume, (c + 1) * volume));
@@ -52,6 +53,23 @@ function addBiasField(channel: Float32Array, patch: Triple, amplitude: number, r
     for (let y = 0; y < patch[1]; y++) {
       const row = terms[1][y] + terms[2][z];
       for (let x = 0; x < patch[0]; x++, i++) if (channel[i] !== 0) channel[i] += row + terms[0][x];
+    }
+  }
+}
+
+/** Blanks what lies beyond a plane across one axis, up to two fifths of the patch: a scan that missed part of the brain. */
+function cutCoverage(channel: Float32Array, patch: Triple, random: Random): void {
+  const axis = random.integer(3);
+  const side = patch[axis];
+  const cut = Math.round(random.between(0.05, 0.4) * side);
+  const [from, to] = random.chance(0.5) ? [0, cut] : [side - cut, side];
+  const [width, height, depth] = patch;
+  const low = [0, 0, 0].with(axis, from);
+  const high = [width, height, depth].with(axis, to);
+  for (let z = low[2]; z < high[2]; z++) {
+    for (let y = low[1]; y < high[1]; y++) {
+      const row = (z * height + y) * width;
+      channel.fill(0, row + low[0], row + high[0]);
     }
   }
 }
@@ -119,29 +137,68 @@ function rearrangement(patch: Triple, flips: readonly boolean[], turns: readonly
 }
 
 /** Gamma on the channel brought to [0, 1], then scale, shift and noise. */
-function varyIntensity(channel: Float32Array, spec: AugmentationSpec, random: Random): void {
+function varyIntensity(channel: Float32Array, patch: Triple, spec: AugmentationSpec, random: Random): void {
   const gamma = random.between(1 - spec.gamma, 1 + spec.gamma);
   const scale = random.between(1 - spec.intensityScale, 1 + spec.intensityScale);
   const shift = random.between(-spec.intensityShift, spec.intensityShift);
   const noise = random.between(0, spec.noise);
-  if (spec.gamma > 0) applyGamma(channel, gamma);
-  for (let i = 0; i < channel.length; i++) {
-    if (channel[i] === 0) continue;
-    channel[i] = channel[i] * scale + shift + (noise > 0 ? noise * random.normal() : 0);
-  }
+  const { low, high } = rangeInBrain(channel);
+  const range = high - low;
+  if (spec.gamma > 0 && range > 0) applyCurve(channel, low, range, gamma, scale, shift);
+  else for (let i = 0; i < channel.length; i++) if (channel[i] !== 0) channel[i] = channel[i] * scale + shift;
+  if (noise > 0) addNoise(channel, patch[0], noise, random);
 }
 
-function applyGamma(channel: Float32Array, gamma: number): void {
+function rangeInBrain(channel: Float32Array): { low: number; high: number } {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
-  for (const value of channel) {
+  for (let i = 0; i < channel.length; i++) {
+    const value = channel[i];
     if (value === 0) continue;
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  const range = high - low;
-  if (!(range > 0)) return;
+  return { low, high };
+}
+
+const CURVE_STEPS = 1024;
+
+/** Looked up and interpolated, since a power for each voxel would cost as much as the network's step. */
+function applyCurve(
+  channel: Float32Array,
+  low: number,
+  range: number,
+  gamma: number,
+  scale: number,
+  shift: number,
+): void {
+  const curve = Float32Array.from(
+    { length: CURVE_STEPS + 2 },
+    (_, n) => (low + range * (n / CURVE_STEPS) ** gamma) * scale + shift,
+  );
+  const factor = CURVE_STEPS / range;
   for (let i = 0; i < channel.length; i++) {
-    if (channel[i] !== 0) channel[i] = low + range * ((channel[i] - low) / range) ** gamma;
+    if (channel[i] === 0) continue;
+    const at = (channel[i] - low) * factor;
+    const n = at | 0;
+    channel[i] = curve[n] + (at - n) * (curve[n + 1] - curve[n]);
+  }
+}
+
+const NOISE_LENGTH = 1 << 16;
+const standardNoise = noiseTable();
+
+function noiseTable(): Float32Array {
+  const random = createRandom("augmentation noise");
+  return Float32Array.from({ length: NOISE_LENGTH }, () => random.normal());
+}
+
+/** Each row takes a stretch of one table of standard normals from a place of its own. */
+function addNoise(channel: Float32Array, width: number, deviation: number, random: Random): void {
+  for (let row = 0; row < channel.length; row += width) {
+    const from = random.uint32();
+    for (let x = 0; x < width; x++) {
+      if (channel[row + x] !== 0) channel[row + x] += deviation * standardNoise[(from + x) & (NOISE_LENGTH - 1)];
+    }
   }
 }

@@ -10,6 +10,7 @@ const still = {
   noise: 0,
   biasField: 0,
   lowResolution: 0,
+  limitedCoverage: 0,
   channelDropout: 0,
 };
 

@@ -28,9 +28,11 @@ function whatRuns(study: Study): string[] {
     study.aggregation.weightBy === "cases"
       ? "The model is the mean of the sites' updates weighted by training cases."
       : "The model is the plain mean of the sites' updates.";
+  const blocks =
+    network.kind === "unet3d" && network.stem > 1 ? `, which embeds blocks of ${network.stem}^3 voxels` : "";
   const model =
     network.kind === "unet3d"
-      ? `A 3D U-Net of ${network.levels} levels, ${network.baseFeatures} features at full resolution (at most ${network.maxFeatures}).`
+      ? `A 3D U-Net of ${network.levels} levels, ${network.baseFeatures} features at the first (at most ${network.maxFeatures})${blocks}.`
       : `A network given as the ONNX model "${network.file}" (SHA-256 ${network.sha256 ?? "not yet fixed"}).`;
   const steps =
     typeof training.stepsPerRound === "number"

@@ -10,5 +10,5 @@ export {
   type Study,
   studySchema,
 } from "./schema.ts";
-export { checkPatchFits, checkStudyConsistency, type NetworkFacts } from "./study-consistency.ts";
+export { checkPatchFits, checkStudyConsistency, type NetworkFacts, networkStride } from "./study-consistency.ts";
 export { type StudyChange, studyDifference } from "./study-difference.ts";

@@ -28,9 +28,11 @@ const task = z.strictObject({
 const network = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("unet3d"),
-    /** Resolution levels, the full one included. */
+    /** Side of the blocks of voxels that the network embeds as one; 1 is every voxel by itself. */
+    stem: z.number().int().min(1).max(4).default(1),
+    /** Resolution levels, the first one included. */
     levels: z.number().int().min(2).max(7).default(4),
-    /** Features at full resolution; they double with each level. */
+    /** Features at the first level; they double with each further one. */
     baseFeatures: count.default(16),
     maxFeatures: count.default(320),
   }),
@@ -80,6 +82,8 @@ const augmentation = z.strictObject({
   biasField: z.number().min(0).default(0.5),
   /** Probability, for each channel, of thick slices: averaged over 2 to 5 voxels along one axis. */
   lowResolution: z.number().min(0).max(1).default(0.1),
+  /** Probability, for each channel, that one end of the patch is blank, as if the scan had not reached so far. */
+  limitedCoverage: z.number().min(0).max(1).default(0.1),
   /** Probability, for each channel, of being blank, as if that scan were missing; one channel is always left. */
   channelDropout: z.number().min(0).max(1).default(0.1),
 });

@@ -19,7 +19,7 @@ export interface NetworkFacts {
 
 /** The factor by which each side of a patch must divide, where the study alone tells it. */
 export function networkStride(network: NetworkSpec): number | undefined {
-  return network.kind === "unet3d" ? 2 ** (network.levels - 1) : undefined;
+  return network.kind === "unet3d" ? network.stem * 2 ** (network.levels - 1) : undefined;
 }
 
 /** @throws ConsiliumError `study-invalid` naming every disagreement. */

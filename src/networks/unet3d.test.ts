@@ -1,0 +1,47 @@
+import { describe, expect, test } from "vitest";
+import { openForwardSession, openTrainingSession } from "../runtime/index.ts";
+import { networkParameters } from "../training/index.ts";
+import { unet3d } from "./unet3d.ts";
+
+const network = (stem: number): ReturnType<typeof unet3d> =>
+  unet3d({ inputChannels: 2, classes: 3, stem, levels: 2, baseFeatures: 3, maxFeatures: 320, seed: 5 });
+const SGD = { kind: "sgd", learningRate: 1, momentum: 0, nesterov: false, weightDecay: 0 } as const;
+
+describe.each([1, 2, 3])("a U-Net on blocks of %i^3 voxels", (stem) => {
+  const side = 8 * stem;
+  const shape = [1, 2, side, side, side];
+  const image = Float32Array.from({ length: 2 * side ** 3 }, (_, i) => Math.sin(0.7 * i) + Math.cos(0.05 * i));
+  const labels = Uint8Array.from({ length: side ** 3 }, (_, i) => (image[i] > 0.5 ? 1 + (i % 2) : 0));
+
+  test("gives logits for every voxel", async () => {
+    const session = await openForwardSession(network(stem), shape, { threads: 1 });
+    const logits = await session.run(image, networkParameters(network(stem)).data);
+    await session.close();
+    expect(logits.length).toBe(3 * side ** 3);
+    const within = new Set(Array.from({ length: stem }, (_, x) => logits[x]));
+    expect(within.size).toBe(stem);
+  });
+
+  test("has the gradient that the loss shows along it", async () => {
+    const { data } = networkParameters(network(stem));
+    const session = await openTrainingSession(network(stem), {
+      inputShape: shape,
+      optimiser: SGD,
+      threads: 1,
+      withGradient: true,
+    });
+    const lossAt = async (parameters: Float32Array): Promise<{ loss: number; gradient: Float32Array }> => {
+      session.load(parameters, null, 0);
+      const { loss, gradient } = await session.step({ image, labels }, 0);
+      return { loss, gradient: gradient?.slice() ?? new Float32Array() };
+    };
+    const { gradient } = await lossAt(data);
+    const square = gradient.reduce((sum, g) => sum + g * g, 0);
+    const step = 5e-4 / Math.sqrt(square);
+    const moved = (sign: number): Float32Array => data.map((w, i) => w + sign * step * gradient[i]);
+    const slope = ((await lossAt(moved(1))).loss - (await lossAt(moved(-1))).loss) / (2 * step);
+    await session.close();
+    expect(slope / square).toBeGreaterThan(0.98);
+    expect(slope / square).toBeLessThan(1.02);
+  });
+});
