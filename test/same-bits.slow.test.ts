@@ -1,15 +1,17 @@
 /**
  * The same study, data and seed give the same model, bit for bit: as processes over TLS, as processes of which the
- * coordinator and a site are killed in mid-round, and in one process.
+ * coordinator and a site are killed in mid-round, in one process, and where the network comes from an ONNX file.
  */
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
+import { sha256 } from "../src/base/index.ts";
 import { type Commands, createCommands, type RunningCommand } from "../src/cli/demo/processes.ts";
 import { adminClient, type CoordinatorStatus } from "../src/coordinator/index.ts";
+import { encodeOnnx } from "../src/graph/index.ts";
 import { writeCohort } from "../src/imaging/index.ts";
 import { networkOfStudy } from "../src/networks/index.ts";
 import { runSimulation } from "../src/simulate/index.ts";
@@ -34,6 +36,9 @@ const study: Study = studySchema.parse({
   rounds: { count: 4, evaluateEvery: 2 },
 });
 
+/** The same network, but exported to a file as a hospital would bring it. */
+const exported = { ...study, network: { kind: "onnx", file: "network.onnx" } } as const;
+
 let folder = "";
 const dataOf = (site: string): string => join(folder, "data", site);
 
@@ -55,7 +60,7 @@ interface LiveFederation {
   killSite(site: string): Promise<void>;
 }
 
-async function asProcesses(name: string, disturb: Disturb): Promise<string> {
+async function asProcesses(name: string, disturb: Disturb, run: object = study): Promise<string> {
   const out = join(folder, name);
   const home = join(out, "coordinator");
   await mkdir(out);
@@ -70,7 +75,8 @@ async function asProcesses(name: string, disturb: Disturb): Promise<string> {
       await commands.run("site", "data", "--home", join(out, site), "--dataset", dataOf(site));
     }
     const studyFile = join(out, "study.yaml");
-    await writeFile(studyFile, stringify(study));
+    await writeFile(studyFile, stringify(run));
+    await writeFile(join(out, "network.onnx"), encodeOnnx(networkOfStudy(study)));
     const { studyHash } = (await commands.run("study", "submit", "--home", home, studyFile)) as { studyHash: string };
     const sites = new Map<string, RunningCommand>();
     const startSite = (site: string): void => {
@@ -100,6 +106,29 @@ async function asProcesses(name: string, disturb: Disturb): Promise<string> {
   } finally {
     await commands.stopAll();
   }
+}
+
+/** The last round's model of a simulation; the chosen one must be among its rounds'. */
+async function inOneProcess(name: string, run: Study): Promise<string> {
+  const modelFile = run.network.kind === "onnx" ? join(folder, "from-a-file", "network.onnx") : undefined;
+  const outcome = await runSimulation(
+    {
+      study: run,
+      network: networkOfStudy(study),
+      initial: networkParameters(networkOfStudy(study)),
+      ...(modelFile !== undefined && { modelFile }),
+      data: { kind: "folders", sites: SITES.map((id) => ({ id, dir: dataOf(id) })) },
+      out: join(folder, name),
+      baselines: false,
+      workers: 2,
+      command: "test",
+    },
+    () => undefined,
+  );
+  const { study: ended } = await adminClient(join(folder, name, "coordinator")).status();
+  const models = ended?.rounds.map(({ modelSha256 }) => modelSha256) ?? [];
+  expect(models).toContain(outcome.result.federated.modelSha256);
+  return models.at(-1) ?? "";
 }
 
 async function startCoordinator(commands: Commands, home: string): Promise<RunningCommand> {
@@ -133,22 +162,17 @@ describe("the same study, data and seed", () => {
       );
       await federation.killSite("south");
     });
-    const outcome = await runSimulation(
-      {
-        study,
-        network: networkOfStudy(study),
-        initial: networkParameters(networkOfStudy(study)),
-        data: { kind: "folders", sites: SITES.map((id) => ({ id, dir: dataOf(id) })) },
-        out: join(folder, "simulated"),
-        baselines: false,
-        workers: 2,
-        command: "test",
-      },
-      () => undefined,
-    );
-    expect(disturbed).toBe(plain);
-    const status = await adminClient(join(folder, "simulated", "coordinator")).status();
-    expect(status.study?.rounds.at(-1)?.modelSha256).toBe(plain);
-    expect(status.study?.rounds.map(({ modelSha256 }) => modelSha256)).toContain(outcome.result.federated.modelSha256);
+    const fromFile = await asProcesses("from-a-file", () => Promise.resolve(), exported);
+    const simulated = await inOneProcess("simulated", study);
+    const simulatedFromFile = await inOneProcess("simulated-from-a-file", {
+      ...study,
+      network: { ...exported.network, sha256: sha256(await readFile(join(folder, "from-a-file", "network.onnx"))) },
+    });
+    expect({ disturbed, fromFile, simulated, simulatedFromFile }).toEqual({
+      disturbed: plain,
+      fromFile: plain,
+      simulated: plain,
+      simulatedFromFile: plain,
+    });
   }, 900_000);
 });

@@ -86,6 +86,13 @@ export const option = {
       if (items.includes("")) throw new RangeError("names with commas between them");
       return items;
     }),
+  /** Numbers with commas between them. */
+  numbers: (placeholder: string, help: string, { min = 0, max = Infinity }: Bounds = {}) =>
+    optional(placeholder, help, (typed): readonly number[] =>
+      parseText(typed)
+        .split(",")
+        .map(parseNumber("any", min, max)),
+    ),
   integer: (help: string, { min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {}) =>
     optional("N", help, parseNumber("whole", min, max)),
   integerOr: (help: string, value: number, { min = 0, max = Number.MAX_SAFE_INTEGER }: Bounds = {}) =>

@@ -65,15 +65,17 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
         unit: "steps",
         ...(loss !== undefined && { detail: `loss ${loss.toFixed(3)}` }),
       });
-    const { parameters, gradientSteps, losses } = await trainOnCases(
+    // What is measured on must not choose the model as well.
+    const trainingData = { ...data, validationCases: [] };
+    const { parameters, gradientSteps, losses } = await trainOnCases({
       pool,
       study,
       network,
-      data,
-      steps,
-      tell,
-      initial.data,
-    );
+      data: trainingData,
+      stepsPerRound: steps,
+      initial: initial.data,
+      onProgress: tell,
+    });
     const scores = await pool
       .forSite(data)
       .evaluate({ parameters, grid: "original", overlap: FINAL_OVERLAP }, ({ done, total }) =>

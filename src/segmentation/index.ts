@@ -6,14 +6,15 @@ export {
   openEnginePool,
   openLocalWork,
 } from "./engine-pool.ts";
-export type {
-  CaseScores,
-  EvaluateRequest,
-  LocalWork,
-  SiteData,
-  TrainRequest,
-  TrainResult,
-  WorkProgress,
+export {
+  type CaseScores,
+  EVALUATION,
+  type EvaluateRequest,
+  type LocalWork,
+  type SiteData,
+  type TrainRequest,
+  type TrainResult,
+  type WorkProgress,
 } from "./local-work.ts";
 export { evaluateLabelMaps, type RegionScores, type Regions } from "./metrics.ts";
 export {

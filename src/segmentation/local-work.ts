@@ -39,6 +39,9 @@ export interface EvaluateRequest {
   readonly overlap: number;
 }
 
+/** How a round's model is evaluated: on the grid that the case came in, with windows that overlap by a quarter. */
+export const EVALUATION = { grid: "original", overlap: 0.25 } as const;
+
 export interface CaseScores {
   readonly caseId: string;
   readonly regions: Readonly<Record<string, RegionScores>>;

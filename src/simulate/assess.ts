@@ -13,7 +13,10 @@ import {
   stepsOfRound,
 } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
-import { federationSteps, trainOnCases } from "./baselines.ts";
+import { atMost } from "./at-most.ts";
+import { type BaselineResult, federationSteps, trainOnCases } from "./baselines.ts";
+import { withOverrides } from "./default-study.ts";
+import { type ChosenRate, chooseRate } from "./learning-rates.ts";
 import type { OnRunProgress } from "./progress.ts";
 import { type AloneFigures, type ModelFigures, meanOfMeans, modelFigures } from "./result.ts";
 
@@ -29,6 +32,8 @@ export interface AssessmentOptions {
   readonly heldOut: readonly CaseFiles[];
   readonly convention: LabelConvention;
   readonly baselines: boolean;
+  /** Learning rates to choose the pooled model's from; the study's alone unless given. */
+  readonly learningRates?: readonly number[];
   readonly initial?: Parameters;
   /** Engines side by side. */
   readonly workers: number;
@@ -41,8 +46,8 @@ export interface Assessment {
   readonly federated: ModelFigures;
   readonly federatedScores: readonly CaseScores[];
   readonly pooled: ModelFigures | null;
-  /** Mean loss of each of the study's rounds in pooled training. */
-  readonly pooledLosses: readonly number[];
+  /** How the pooled model was trained, with which learning rate. */
+  readonly pooledTraining: ChosenRate<BaselineResult> | null;
   readonly alone: AloneFigures | null;
 }
 
@@ -62,31 +67,10 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
       federated: figuresOf(federatedScores, federated.data),
       federatedScores,
     } as const;
-    if (!options.baselines) return { ...own, pooled: null, pooledLosses: [], alone: null };
+    if (!options.baselines) return { ...own, pooled: null, pooledTraining: null, alone: null };
 
-    const pooledData: SiteData = {
-      siteId: "pooled",
-      trainingCases: sites.flatMap(({ trainingCases }) => trainingCases),
-      validationCases: [],
-      convention,
-    };
-    const steps = federationSteps(
-      study,
-      sites.map(({ trainingCases }) => trainingCases.length),
-    );
-    const progressOf =
-      (phase: string) =>
-      ({ done, total }: { done: number; total: number }) =>
-        options.onProgress({ phase, done, total });
-    const initial = options.initial?.data;
-    const [pooled, ...alone] = await Promise.all([
-      trainOnCases(pool, study, network, pooledData, steps, progressOf("Training on pooled data"), initial),
-      ...sites.map((site) => {
-        const own = stepsOfRound(study, site.trainingCases.length);
-        return trainOnCases(pool, study, network, site, own, progressOf(`Training at ${site.siteId} alone`), initial);
-      }),
-    ]);
-    const pooledScores = await judge("Measuring the pooled model", pooled.parameters);
+    const { pooled, alone } = await trainBaselines(pool, options);
+    const pooledScores = await judge("Measuring the pooled model", pooled.trained.parameters);
     const bySite: { id: string; figures: ModelFigures }[] = [];
     for (const [i, { siteId }] of sites.entries()) {
       const scores = await judge(`Measuring ${siteId} alone`, alone[i].parameters);
@@ -94,8 +78,8 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
     }
     return {
       ...own,
-      pooled: figuresOf(pooledScores, pooled.parameters),
-      pooledLosses: pooled.losses,
+      pooled: figuresOf(pooledScores, pooled.trained.parameters),
+      pooledTraining: pooled,
       alone: {
         mean: {
           dice: meanOfMeans(bySite.map(({ figures }) => figures.dice)),
@@ -107,6 +91,60 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
   } finally {
     await pool.close();
   }
+}
+
+interface Baselines {
+  readonly pooled: ChosenRate<BaselineResult>;
+  /** In the order of the sites, with the study's own learning rate. */
+  readonly alone: readonly BaselineResult[];
+}
+
+/** The pooled model, once for each learning rate, and each site's own, as many side by side as there are engines. */
+async function trainBaselines(pool: EnginePool, options: AssessmentOptions): Promise<Baselines> {
+  const { study, network, sites, convention, workers, cacheDir, onProgress } = options;
+  const { learningRates = [study.training.optimiser.learningRate] } = options;
+  const initial = options.initial?.data;
+  const pooledData: SiteData = {
+    siteId: "pooled",
+    trainingCases: sites.flatMap(({ trainingCases }) => trainingCases),
+    validationCases: sites.flatMap(({ validationCases }) => validationCases),
+    convention,
+  };
+  const pooledSteps = federationSteps(
+    study,
+    sites.map(({ trainingCases }) => trainingCases.length),
+  );
+  const done = new Map<string, number>();
+  const total = study.rounds.count * pooledSteps * (learningRates.length + 1);
+  const tell =
+    (job: string) =>
+    (progress: { done: number }): void => {
+      done.set(job, progress.done);
+      const sum = [...done.values()].reduce((a, b) => a + b, 0);
+      onProgress({ phase: "Training on pooled data, and at each site alone", done: sum, total });
+    };
+  const pooledTasks = learningRates.map((rate) => async () => {
+    const variant = withOverrides(study, { learningRate: rate });
+    const own = openEnginePool({ study: variant, network, workers: 1, cacheDir });
+    try {
+      const job = { study: variant, network, data: pooledData, stepsPerRound: pooledSteps, initial };
+      return await trainOnCases({ ...job, pool: own, onProgress: tell(`pooled ${rate}`) });
+    } finally {
+      await own.close();
+    }
+  });
+  const aloneTasks = sites.map((data) => () => {
+    const stepsPerRound = stepsOfRound(study, data.trainingCases.length);
+    return trainOnCases({ pool, study, network, data, stepsPerRound, initial, onProgress: tell(data.siteId) });
+  });
+  const trained = await atMost(workers, [...pooledTasks, ...aloneTasks]);
+  const candidates = learningRates.map((rate, i) => ({ rate, trained: trained[i] }));
+  return { pooled: chooseRate(candidates, diceOfChosen), alone: trained.slice(learningRates.length) };
+}
+
+/** Mean Dice on validation cases of the round that was chosen. */
+function diceOfChosen({ curve, round }: BaselineResult): number | null {
+  return curve.find((point) => point.round === round)?.dice.mean ?? null;
 }
 
 type Judge = (phase: string, parameters: Float32Array) => Promise<readonly CaseScores[]>;

@@ -4,9 +4,10 @@ import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
 import type { Study } from "../study/index.ts";
 import { assess } from "./assess.ts";
 import type { FederatedRun } from "./federated-run.ts";
+import type { ChosenRate, TriedRate } from "./learning-rates.ts";
 import { writeOutcome } from "./outcome.ts";
 import type { OnRunProgress } from "./progress.ts";
-import { type FederationResult, ratioOf } from "./result.ts";
+import { type FederationResult, type LearningRates, ratioOf } from "./result.ts";
 
 export interface ConclusionOptions {
   readonly study: Study;
@@ -16,6 +17,8 @@ export interface ConclusionOptions {
   readonly heldOut: readonly CaseFiles[];
   readonly convention: LabelConvention;
   readonly baselines: boolean;
+  /** What the federation's own learning rate was chosen from, and the list for the pooled model. */
+  readonly triedRates?: readonly TriedRate[];
   readonly workers: number;
   readonly out: string;
   readonly cacheDir: string;
@@ -36,8 +39,13 @@ export interface Conclusion {
 
 export async function concludeRun(options: ConclusionOptions): Promise<Conclusion> {
   const { study, run, out, startedMs, otherPeakRssBytes = () => 0 } = options;
-  const assessment = await assess({ ...options, federated: run.model, sites: run.sites.map(({ data }) => data) });
-  const { evaluatedOn, federated, pooled, alone } = assessment;
+  const assessment = await assess({
+    ...options,
+    federated: run.model,
+    sites: run.sites.map(({ data }) => data),
+    ...(options.triedRates && { learningRates: options.triedRates.map(({ rate }) => rate) }),
+  });
+  const { evaluatedOn, federated, pooled, alone, pooledTraining } = assessment;
   const result: FederationResult = {
     sites: run.sites.map(({ id, cases, dice, hd95 }) => ({ id, cases, dice, hd95 })),
     evaluatedOn,
@@ -45,10 +53,25 @@ export async function concludeRun(options: ConclusionOptions): Promise<Conclusio
     pooled,
     alone,
     ratio: ratioOf(federated.dice, pooled?.dice),
+    learningRates: describeRates(study, options.triedRates, pooledTraining),
     rounds: study.rounds.count,
     gradientSteps: run.gradientSteps,
     seconds: (performance.now() - startedMs) / 1000,
     peakRssBytes: Math.max(otherPeakRssBytes(), process.resourceUsage().maxRSS * 1024),
   };
   return { result, ...(await writeOutcome(out, { ...options, assessment, result })) };
+}
+
+/** Null where nothing was chosen. */
+function describeRates(
+  { training }: Study,
+  triedRates: readonly TriedRate[] = [],
+  pooled: ChosenRate<unknown> | null,
+): LearningRates | null {
+  if (triedRates.length < 2) return null;
+  return {
+    federated: training.optimiser.learningRate,
+    pooled: pooled?.rate ?? null,
+    tried: triedRates.map(({ rate, dice }, i) => ({ rate, federated: dice, pooled: pooled?.tried[i].dice ?? null })),
+  };
 }

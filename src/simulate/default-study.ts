@@ -11,23 +11,38 @@ export interface StudyOverrides {
   readonly patchesPerCase?: number | undefined;
 }
 
+/** The smallest box that holds most of every adult brain: patches show the network nearly all of it. */
+const PATCH_MM = [128, 160, 128] as const;
+/** Keeps a step at fine resolutions within a few GB. */
+const LARGEST_SIDE = 96;
+const STEM = 2;
+const LEVELS = 4;
+const STRIDE = STEM * 2 ** (LEVELS - 1);
+
 const DEFAULTS = {
   schema: "consilium.study/1",
   name: "Brain tumour segmentation",
-  task: { spacingMm: 2 },
-  network: { kind: "unet3d", levels: 4, baseFeatures: 8 },
-  training: {
-    optimiser: { kind: "sgd", learningRate: 0.03, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
-    patch: [48, 48, 48],
-    batch: 1,
-    stepsPerRound: { patchesPerCase: 8 },
-    threads: 1,
-  },
-  rounds: { count: 20 },
+  network: { kind: "unet3d", stem: STEM, levels: LEVELS, baseFeatures: 16 },
+  rounds: { count: 20, evaluateEvery: 5 },
 } as const;
 
+const TRAINING = {
+  optimiser: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
+  batch: 1,
+  stepsPerRound: { patchesPerCase: 20 },
+  threads: 1,
+} as const;
+
+const SPACING_MM = 2;
+
 export function defaultStudy(overrides: StudyOverrides): Study {
-  return withOverrides(studySchema.parse(DEFAULTS), overrides);
+  const spacingMm = overrides.spacingMm ?? SPACING_MM;
+  const patch = PATCH_MM.map((side) => {
+    const voxels = Math.min(side / spacingMm, LARGEST_SIDE);
+    return Math.max(1, Math.floor(voxels / STRIDE)) * STRIDE;
+  });
+  const study = studySchema.parse({ ...DEFAULTS, task: { spacingMm }, training: { ...TRAINING, patch } });
+  return withOverrides(study, overrides);
 }
 
 /** The same study with other rounds, seed and so on; parsed again, so that every value is checked. */

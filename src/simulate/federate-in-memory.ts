@@ -53,6 +53,7 @@ const ADDRESS = "127.0.0.1:1";
 /** @throws ConsiliumError `quorum-not-reached` where the study fails, and whatever ends a site's work. */
 export async function federateInMemory(options: InMemoryOptions): Promise<FederatedRun> {
   const { study, network, out, workers, cacheDir, sites } = options;
+  await mkdir(out, { recursive: true });
   const home = join(out, "coordinator");
   await initCoordinator({ home, name: study.name, listen: ADDRESS, nowMs: systemClock.nowMs() });
   const coordinator = await openCoordinator({ home });
@@ -168,7 +169,7 @@ function tellProgress(coordinator: Coordinator, { study, sites, onProgress }: In
     if (event.kind === "update-received") {
       done++;
       onProgress({
-        phase: `Training together, round ${event.round} of ${study.rounds.count}`,
+        phase: `Training together at rate ${study.training.optimiser.learningRate}, round ${event.round} of ${study.rounds.count}`,
         done,
         total,
         note: `loss ${event.meanLoss.toFixed(3)}`,

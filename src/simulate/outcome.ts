@@ -54,7 +54,7 @@ export async function writeOutcome(out: string, outcome: Outcome): Promise<{ mod
       regions: Object.keys(study.task.regions),
       result,
       roundFigures: run.rounds,
-      pooledLosses: assessment.pooledLosses,
+      pooledTraining: assessment.pooledTraining?.trained ?? null,
       traffic: run.traffic,
       pictures,
       commands: [command],

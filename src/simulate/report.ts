@@ -3,6 +3,7 @@
  * model draws on a patient it never saw, and what left each hospital.
  */
 import type { RegionMeans } from "../segmentation/index.ts";
+import type { BaselineResult } from "./baselines.ts";
 import { type Chart, escapeHtml, lineChart } from "./line-chart.ts";
 import type { FederationResult } from "./result.ts";
 
@@ -33,8 +34,8 @@ export interface ReportInput {
   readonly regions: readonly string[];
   readonly result: FederationResult;
   readonly roundFigures: readonly RoundFigures[];
-  /** Mean loss of pooled training, by round; empty without baselines. */
-  readonly pooledLosses: readonly number[];
+  /** How pooled training went, by round; null without baselines. */
+  readonly pooledTraining: Pick<BaselineResult, "losses" | "curve"> | null;
   readonly traffic: readonly SiteTraffic[];
   readonly pictures: readonly ReportPicture[];
   readonly commands: readonly string[];
@@ -125,7 +126,7 @@ function siteTable({ result, regions }: ReportInput): string {
   return `<h3>The federated model at each hospital's own validation cases</h3>${table(["Hospital", "Training cases", "Validation cases", ...regions.map((r) => `Dice ${r}`)], rows)}`;
 }
 
-function curves({ roundFigures, pooledLosses, regions }: ReportInput): string {
+function curves({ roundFigures, pooledTraining, regions, result }: ReportInput): string {
   const dice: Chart = {
     title: "Dice after each round",
     xLabel: "round",
@@ -139,8 +140,8 @@ function curves({ roundFigures, pooledLosses, regions }: ReportInput): string {
     }),
   };
   const losses = roundFigures.flatMap(({ round, meanLoss }) => (meanLoss === null ? [] : [[round, meanLoss] as const]));
-  const pooled = pooledLosses.map((value, i) => [i + 1, value] as const);
-  const top = Math.max(1, ...losses.map(([, value]) => value), ...pooledLosses);
+  const pooled = (pooledTraining?.losses ?? []).map((value, i) => [i + 1, value] as const);
+  const top = Math.max(1, ...[...losses, ...pooled].map(([, value]) => value));
   const loss: Chart = {
     title: "Training loss",
     xLabel: "round",
@@ -150,8 +151,41 @@ function curves({ roundFigures, pooledLosses, regions }: ReportInput): string {
       ...(pooled.length === 0 ? [] : [{ name: "pooled", colour: COLOURS[1], points: pooled, dashed: true }]),
     ],
   };
-  const figures = [dice, loss].filter(({ series }) => series.length > 0);
-  return `<div class="charts">${figures.map((chart) => `<figure>${lineChart(chart)}<figcaption>${escapeHtml(chart.title)}${chart === dice ? ", on the hospitals' validation cases" : ", mean of each round's steps"}</figcaption></figure>`).join("")}</div>`;
+  const figures = [
+    [dice, ", on the hospitals' validation cases"],
+    [meanDiceBesidePooled(roundFigures, pooledTraining), ", on the hospitals' validation cases"],
+    [loss, ", mean of each round's steps"],
+  ] as const;
+  const drawn = figures.filter(([{ series }]) => series.length > 0);
+  return `<div class="charts">${drawn.map(([chart, more]) => `<figure>${lineChart(chart)}<figcaption>${escapeHtml(chart.title + more)}</figcaption></figure>`).join("")}</div>${rates(result)}`;
+}
+
+/** Whether both have stopped to rise: a comparison before that is one of speeds. */
+function meanDiceBesidePooled(
+  roundFigures: readonly RoundFigures[],
+  pooledTraining: ReportInput["pooledTraining"],
+): Chart {
+  const pointsOf = (rounds: readonly { round: number; dice: RegionMeans | null }[]): (readonly [number, number])[] =>
+    rounds.flatMap(({ round, dice }) => (typeof dice?.mean === "number" ? [[round, dice.mean] as const] : []));
+  const pooled = pointsOf(pooledTraining?.curve ?? []);
+  const federated = pointsOf(roundFigures);
+  const series = [
+    { name: "federated", colour: COLOURS[2], points: federated },
+    { name: "pooled", colour: COLOURS[1], points: pooled, dashed: true },
+  ];
+  const both = pooled.length > 0 && federated.length > 0;
+  return { title: "Mean Dice beside pooled data", xLabel: "round", yRange: [0, 1], series: both ? series : [] };
+}
+
+function rates({ learningRates }: FederationResult): string {
+  if (learningRates === null) return "";
+  const rows = learningRates.tried.map(({ rate, federated, pooled }) => [
+    String(rate),
+    figure(federated),
+    figure(pooled),
+  ]);
+  const chosen = `Federated training took ${learningRates.federated}, pooled training ${learningRates.pooled ?? "none"}.`;
+  return `<h3>Learning rates</h3><p>Each took the best of one list by the mean Dice on the hospitals' validation cases. ${chosen}</p>${table(["Rate", "Federated", "Pooled"], rows)}`;
 }
 
 function leftOut({ roundFigures }: ReportInput): string {

@@ -24,6 +24,18 @@ export interface AloneFigures {
   readonly bySite: readonly { readonly id: string; readonly dice: RegionMeans; readonly hd95: RegionMeans }[];
 }
 
+export interface LearningRates {
+  readonly federated: number;
+  /** Null without a pooled baseline. */
+  readonly pooled: number | null;
+  /** Mean Dice on the sites' validation cases, by which each chose. */
+  readonly tried: readonly {
+    readonly rate: number;
+    readonly federated: number | null;
+    readonly pooled: number | null;
+  }[];
+}
+
 export interface FederationResult {
   readonly sites: readonly SiteFigures[];
   readonly evaluatedOn: { readonly kind: "heldOut" | "validation"; readonly cases: number };
@@ -32,6 +44,8 @@ export interface FederationResult {
   readonly alone: AloneFigures | null;
   /** Federated mean Dice over pooled; null without a pooled baseline. */
   readonly ratio: number | null;
+  /** Where several were tried. */
+  readonly learningRates: LearningRates | null;
   readonly rounds: number;
   /** Of all sites together. */
   readonly gradientSteps: number;

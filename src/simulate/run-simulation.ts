@@ -10,7 +10,10 @@ import type { Graph, Parameters } from "../graph/index.ts";
 import { type CaseFiles, type LabelConvention, scanDataset } from "../imaging/index.ts";
 import type { Study } from "../study/index.ts";
 import { type Conclusion, concludeRun } from "./conclude-run.ts";
+import { withOverrides } from "./default-study.ts";
 import { federateInMemory } from "./federate-in-memory.ts";
+import type { FederatedRun } from "./federated-run.ts";
+import { chooseRate } from "./learning-rates.ts";
 import type { SiteSizes } from "./partition.ts";
 import type { OnRunProgress } from "./progress.ts";
 import { dealCases, linkSiteFolders, type SiteFolder } from "./site-folders.ts";
@@ -43,6 +46,8 @@ export interface SimulationOptions {
   /** A folder that does not exist yet, or is empty. */
   readonly out: string;
   readonly baselines: boolean;
+  /** Learning rates of which federated and pooled training each take the best; the study's alone unless given. */
+  readonly learningRates?: readonly number[];
   /** Engines side by side; the bits do not depend on it. */
   readonly workers: number;
   /** How the run was started, for the report. */
@@ -58,18 +63,33 @@ export async function runSimulation(options: SimulationOptions, onProgress: OnRu
   await refuseUsedFolder(out);
   const { sites, heldOut, convention } = await laySites(options, out);
   const cacheDir = join(out, "cache");
-  const run = await federateInMemory({
-    study,
-    network,
-    initial,
-    sites,
-    out,
-    workers,
-    cacheDir,
-    onProgress,
-    ...pick(options),
-  });
-  return concludeRun({ ...options, run, out, heldOut, convention, cacheDir, startedMs, onProgress });
+  const federate = (variant: Study, folder: string): Promise<FederatedRun> =>
+    federateInMemory({
+      study: variant,
+      network,
+      initial,
+      sites,
+      out: folder,
+      workers,
+      cacheDir,
+      onProgress,
+      ...pick(options),
+    });
+  const { learningRates: rates = [study.training.optimiser.learningRate] } = options;
+  const runs: { rate: number; trained: FederatedRun }[] = [];
+  for (const rate of rates) {
+    const folder = rates.length === 1 ? out : join(out, `learning-rate-${rate}`);
+    runs.push({ rate, trained: await federate(withOverrides(study, { learningRate: rate }), folder) });
+  }
+  const { rate, trained: run, tried } = chooseRate(runs, validationDice);
+  const chosen = withOverrides(study, { learningRate: rate });
+  const concluded = { ...options, study: chosen, run, out, heldOut, convention, cacheDir, startedMs, onProgress };
+  return concludeRun({ ...concluded, triedRates: tried });
+}
+
+/** Mean Dice on the sites' validation cases of the round that the model comes from. */
+function validationDice({ rounds, modelRound }: FederatedRun): number | null {
+  return rounds.find(({ round }) => round === modelRound)?.dice?.mean ?? null;
 }
 
 function pick({ signal, modelFile }: SimulationOptions): { signal?: AbortSignal; modelFile?: string } {

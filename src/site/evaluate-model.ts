@@ -1,16 +1,12 @@
 /** Evaluation of a global model on this site's validation cases: what leaves is sums, once the study allows them. */
 import type { Directive, EvaluateModel } from "../protocol/index.ts";
-import type { CaseScores } from "../segmentation/index.ts";
+import { type CaseScores, EVALUATION } from "../segmentation/index.ts";
 import { toldFigures } from "./figures.ts";
 import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
 import { type Shift, say, type Worked, withSignsOfLife } from "./shift.ts";
 import { commitEvaluation, type MadeEvaluation, readEvaluation } from "./study-progress.ts";
 import { fetchModel } from "./train-round.ts";
-
-/** Sites measure on the grid that the case came in, with windows that overlap by a quarter. */
-const GRID = "original";
-const OVERLAP = 0.25;
 
 /** @throws ConsiliumError `study-not-approved`, and what the engine and the link throw. */
 export async function evaluateModel(shift: Shift, directive: Directive, order: EvaluateModel): Promise<Worked<Answer>> {
@@ -60,7 +56,7 @@ async function scoresOf(
   const scored = await withSignsOfLife(shift, directive, "evaluating", async (report, signal) => {
     const work = await openEngineFor(shift, studyHash, prepared);
     signal.throwIfAborted();
-    return work.evaluate({ parameters: model.data, grid: GRID, overlap: OVERLAP }, ({ done, total }) => {
+    return work.evaluate({ parameters: model.data, ...EVALUATION }, ({ done, total }) => {
       report(done, total);
       void shift.emit({ kind: "progress", activity: "evaluating", round, done, total });
     });

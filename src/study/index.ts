@@ -1,4 +1,5 @@
 export { describeStudy } from "./describe-study.ts";
+export { isEvaluated } from "./evaluated-rounds.ts";
 export { type LoadedStudy, loadStudyFile } from "./load-study.ts";
 export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";
 export {

@@ -26,17 +26,22 @@ export const simulate = defineCommand({
     ]),
     holdOut: option.list("CASES", "cases that no site gets and that models are measured on, with commas between"),
     baselines: option.flag("also train on pooled data and at each site alone, and compare"),
+    learningRates: option.numbers(
+      "RATES",
+      "rates with commas between, of which federated and pooled training each take the best by the sites' validation cases",
+      { min: 1e-9, max: 100 },
+    ),
     labels: option.oneOf("how labels are written, where file names do not tell", ["brats2021", "brats2023"]),
     workers: option.integerOr("engines side by side; the result does not depend on it", 2, { min: 1, max: 64 }),
     ...studyOptions,
   },
   examples: [
     "consilium simulate --data data/brats2021 --sites 3 --hold-out BraTS2021_00006 --rounds 20 --out run",
-    "consilium simulate --data phantoms --sizes fets --baselines --seed 1 --out fets",
+    "consilium simulate --data phantoms --sizes fets --baselines --learning-rates 0.03,0.1 --seed 1 --out fets",
   ],
   async run({ options, progress, signal }) {
     const { runSimulation } = await import("../../simulate/index.ts");
-    const { data, out, sizes = "even", holdOut = [], baselines, labels, workers } = options;
+    const { data, out, sizes = "even", holdOut = [], baselines, labels, workers, learningRates } = options;
     const { sites = sizes === "fets" ? FETS_SITES : EVEN_SITES } = options;
     const opened = await openChosenStudy(options);
     const { result, modelDir, report } = await runSimulation(
@@ -45,6 +50,7 @@ export const simulate = defineCommand({
         data: { kind: "dealt", dataset: data, sites, sizes, holdOut, ...(labels !== undefined && { labels }) },
         out,
         baselines,
+        ...(learningRates !== undefined && { learningRates }),
         workers,
         command: `consilium ${process.argv.slice(2).join(" ")}`,
         signal,

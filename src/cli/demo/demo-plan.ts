@@ -29,17 +29,17 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
   const study = studySchema.parse({
     schema: "consilium.study/1",
     name: quick ? "Brain tumours, phantoms, quick" : "Brain tumours, phantoms",
-    task: { spacingMm: 4 },
-    network: { kind: "unet3d", levels: quick ? 3 : 4, baseFeatures: 8 },
+    task: { spacingMm: quick ? 4 : 3 },
+    network: { kind: "unet3d", stem: 2, levels: 3, baseFeatures: quick ? 8 : 16 },
     training: {
-      optimiser: { kind: "sgd", learningRate: 0.03, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
-      patch: quick ? [32, 32, 32] : [40, 48, 32],
+      optimiser: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
+      patch: quick ? [32, 32, 32] : [40, 48, 40],
       batch: 1,
-      stepsPerRound: { patchesPerCase: quick ? 2 : 3 },
+      stepsPerRound: { patchesPerCase: quick ? 4 : 8 },
       threads,
       seed,
     },
-    rounds: { count: quick ? 4 : 12, deadlineS: 3600, evaluateEvery: quick ? 2 : 3 },
+    rounds: { count: quick ? 4 : 20, deadlineS: 3600, evaluateEvery: quick ? 2 : 5 },
   });
   const hospitals = HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 9 }));
   return { hospitals, heldOut: quick ? 2 : 6, spacingMm: quick ? 4 : 3, study };

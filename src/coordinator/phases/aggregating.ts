@@ -1,5 +1,6 @@
 /** The closed round's updates became a new global model, or could not. */
 import { invariant } from "../../base/index.ts";
+import { isEvaluated } from "../../study/index.ts";
 import type { AggregationFailed, RoundAggregated } from "../events.ts";
 import type { RoundRecord, StudyRecord } from "../records.ts";
 import type { Aggregating, CoordinatorState } from "../state.ts";
@@ -15,9 +16,9 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
   const record = roundRecord(phase, event);
   const after: StudyRecord = { ...study, rounds: [...study.rounds, record] };
   const next = { ...state, study: after };
-  const { count, evaluateEvery } = study.study.rounds;
-  const evaluate = phase.round % evaluateEvery === 0 || phase.round === count;
-  return accepted(evaluate ? startEvaluation(next, record, event.atMs) : goOn(next, after, event.atMs));
+  return accepted(
+    isEvaluated(study.study, phase.round) ? startEvaluation(next, record, event.atMs) : goOn(next, after, event.atMs),
+  );
 }
 
 function roundRecord(phase: Aggregating, event: RoundAggregated): RoundRecord {
