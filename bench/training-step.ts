@@ -1,7 +1,7 @@
 /**
  * Time and memory of one training step of UNet3D, warm, median of the runs.
  *
- *   npx tsx bench/training-step.ts [--base 8] [--stem 1] [--levels 4] [--side 64] [--threads 2] [--runs 12] [--python PYTHON]
+ *   npx tsx bench/training-step.ts [--base 8] [--stem 1] [--detail] [--levels 4] [--side 64] [--threads 2] [--runs 12] [--python PYTHON]
  *
  * With --python, an interpreter that has PyTorch, the same network, weights' shapes, batch and threads are timed there
  * too (bench/pytorch/training_step.py), one process after the other, and the ratio of medians is printed.
@@ -16,6 +16,7 @@ const { values } = parseArgs({
   options: {
     base: { type: "string", default: "8" },
     stem: { type: "string", default: "1" },
+    detail: { type: "boolean", default: false },
     levels: { type: "string", default: "4" },
     side: { type: "string", default: "64" },
     threads: { type: "string", default: "2" },
@@ -34,6 +35,7 @@ const network = unet3d({
   inputChannels: CHANNELS,
   classes: CLASSES,
   stem: Number(values.stem),
+  detail: values.detail,
   levels,
   baseFeatures: base,
   maxFeatures: 320,

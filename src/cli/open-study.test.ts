@@ -7,7 +7,16 @@ import { unet3d } from "../networks/index.ts";
 import { networkParameters } from "../training/index.ts";
 import { openStudyFile } from "./open-study.ts";
 
-const SIZES = { inputChannels: 4, classes: 4, stem: 1, levels: 2, baseFeatures: 2, maxFeatures: 320, seed: 7 };
+const SIZES = {
+  inputChannels: 4,
+  classes: 4,
+  stem: 1,
+  detail: false,
+  levels: 2,
+  baseFeatures: 2,
+  maxFeatures: 320,
+  seed: 7,
+};
 let root = "";
 
 beforeEach(() => {

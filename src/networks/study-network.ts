@@ -10,11 +10,12 @@ import { unet3d } from "./unet3d.ts";
  */
 export function networkOfStudy({ network, task, training }: Study, modelBytes?: Uint8Array): Graph {
   if (network.kind === "unet3d") {
-    const { stem, levels, baseFeatures, maxFeatures } = network;
+    const { stem, detail, levels, baseFeatures, maxFeatures } = network;
     const sizes = {
       inputChannels: task.channels.length,
       classes: task.labels.length,
       stem,
+      detail,
       levels,
       baseFeatures,
       maxFeatures,

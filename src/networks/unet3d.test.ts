@@ -3,19 +3,25 @@ import { openForwardSession, openTrainingSession } from "../runtime/index.ts";
 import { networkParameters } from "../training/index.ts";
 import { unet3d } from "./unet3d.ts";
 
-const network = (stem: number): ReturnType<typeof unet3d> =>
-  unet3d({ inputChannels: 2, classes: 3, stem, levels: 2, baseFeatures: 3, maxFeatures: 320, seed: 5 });
+const network = (stem: number, detail: boolean): ReturnType<typeof unet3d> =>
+  unet3d({ inputChannels: 2, classes: 3, stem, detail, levels: 2, baseFeatures: 3, maxFeatures: 320, seed: 5 });
 const SGD = { kind: "sgd", learningRate: 1, momentum: 0, nesterov: false, weightDecay: 0 } as const;
 
-describe.each([1, 2, 3])("a U-Net on blocks of %i^3 voxels", (stem) => {
+describe.each([
+  [1, false],
+  [1, true],
+  [2, false],
+  [2, true],
+  [3, true],
+])("a U-Net on blocks of %i^3 voxels, detail %s", (stem, detail) => {
   const side = 8 * stem;
   const shape = [1, 2, side, side, side];
   const image = Float32Array.from({ length: 2 * side ** 3 }, (_, i) => Math.sin(0.7 * i) + Math.cos(0.05 * i));
   const labels = Uint8Array.from({ length: side ** 3 }, (_, i) => (image[i] > 0.5 ? 1 + (i % 2) : 0));
 
   test("gives logits for every voxel", async () => {
-    const session = await openForwardSession(network(stem), shape, { threads: 1 });
-    const logits = await session.run(image, networkParameters(network(stem)).data);
+    const session = await openForwardSession(network(stem, detail), shape, { threads: 1 });
+    const logits = await session.run(image, networkParameters(network(stem, detail)).data);
     await session.close();
     expect(logits.length).toBe(3 * side ** 3);
     const within = new Set(Array.from({ length: stem }, (_, x) => logits[x]));
@@ -23,8 +29,8 @@ describe.each([1, 2, 3])("a U-Net on blocks of %i^3 voxels", (stem) => {
   });
 
   test("has the gradient that the loss shows along it", async () => {
-    const { data } = networkParameters(network(stem));
-    const session = await openTrainingSession(network(stem), {
+    const { data } = networkParameters(network(stem, detail));
+    const session = await openTrainingSession(network(stem, detail), {
       inputShape: shape,
       optimiser: SGD,
       threads: 1,

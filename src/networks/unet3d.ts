@@ -4,9 +4,10 @@
  * concatenation. Any input whose sides divide by stem * 2^(levels - 1) goes through it.
  *
  * With a stem above 1 the network works on blocks of stem^3 voxels: a strided convolution embeds each block before the
- * first level and a transposed one writes its voxels' logits after the last, as patch embedding does in vision
- * transformers (Dosovitskiy et al. 2021; Hatamizadeh et al. 2022). A step then costs about stem^3 times less for each
- * voxel, so a patch may hold a whole brain.
+ * first level, as patch embedding does in vision transformers (Dosovitskiy et al. 2021; Hatamizadeh et al. 2022).
+ * After the last level a transposed convolution writes the logits of each block's voxels. A step then costs several
+ * times less for each voxel, and a patch may hold a whole brain. With `detail` the blocks are spread over their voxels
+ * as features, and one more convolution joins these to the image itself, so that outlines follow voxels, not blocks.
  */
 import { createRandom, type Random } from "../base/index.ts";
 import { attr, checkGraph, float32Tensor, type Graph, type GraphNode, type Tensor } from "../graph/index.ts";
@@ -16,6 +17,8 @@ export interface UNet3DOptions {
   readonly classes: number;
   /** Side of the blocks of voxels that the first level sees; 1 is every voxel by itself. */
   readonly stem: number;
+  /** Join the image to the last level's result, voxel by voxel. */
+  readonly detail: boolean;
   /** Resolution levels, the first one included. */
   readonly levels: number;
   /** Features at the first level. */
@@ -28,10 +31,12 @@ export interface UNet3DOptions {
 const OPSET = 17;
 const SLOPE = 0.01;
 const EPSILON = 1e-5;
+/** Channels in which blocks are spread over their voxels. */
+const DETAIL_FEATURES = 8;
 
 /** image float32 [N, inputChannels, D, H, W] to logits [N, classes, D, H, W]; initial weights as PyTorch's, by seed. */
 export function unet3d(options: UNet3DOptions): Graph {
-  const { levels, inputChannels, classes, stem } = options;
+  const { levels, inputChannels, classes, stem, detail } = options;
   const layers = createLayers(options.seed);
   const features = Array.from({ length: levels }, (_, l) =>
     Math.min(options.baseFeatures * 2 ** l, options.maxFeatures),
@@ -51,10 +56,11 @@ export function unet3d(options: UNet3DOptions): Graph {
     value = layers.block(`decoder.${l}.0`, joined, 2 * features[l], features[l], 1);
     value = layers.block(`decoder.${l}.1`, value, features[l], features[l], 1);
   }
-  if (stem > 1) layers.up("head", value, features[0], classes, stem, "logits");
+  if (detail) layers.detail("head", value, inputChannels, features[0], classes, stem, "logits");
+  else if (stem > 1) layers.up("head", value, features[0], classes, stem, "logits");
   else layers.conv("head", value, features[0], classes, 1, 1, "logits");
   return checkGraph({
-    name: `unet3d ${levels} levels, ${options.baseFeatures} base features${stem > 1 ? `, stem ${stem}` : ""}`,
+    name: `unet3d ${levels} levels, ${options.baseFeatures} base features${stem > 1 ? `, stem ${stem}` : ""}${detail ? ", detail" : ""}`,
     opset: OPSET,
     inputs: [{ name: "image", dtype: "float32", shape: ["N", inputChannels, "D", "H", "W"] }],
     outputs: [{ name: "logits", dtype: "float32", shape: ["N", classes, "D", "H", "W"] }],
@@ -77,6 +83,16 @@ interface Layers {
   block(name: string, input: string, from: number, to: number, stride: number): string;
   /** Transposed convolution whose kernel is its stride: each voxel becomes a block. */
   up(name: string, input: string, from: number, to: number, stride: number, output?: string): string;
+  /** Blocks back to voxels, joined to the image. */
+  detail(
+    name: string,
+    input: string,
+    imageChannels: number,
+    from: number,
+    to: number,
+    stride: number,
+    output: string,
+  ): string;
 }
 
 function createLayers(seed: number): Layers {
@@ -103,6 +119,11 @@ function createLayers(seed: number): Layers {
     const attributes = { strides: attr.ints(cube(stride)), pads: attr.ints([...cube(pad), ...cube(pad)]) };
     return emit("Conv", name, [input, ...names], attributes, output ?? `${name}.out`);
   };
+  const up: Layers["up"] = (name, input, from, to, stride, output = `${name}.out`) => {
+    const names = parameters(name, [from, to, stride, stride, stride], to, to * stride ** 3);
+    const strides = attr.ints([stride, stride, stride]);
+    return emit("ConvTranspose", name, [input, ...names], { strides }, output);
+  };
   return {
     nodes,
     initializers,
@@ -122,10 +143,12 @@ function createLayers(seed: number): Layers {
       );
       return emit("LeakyRelu", `${name}.act`, [normal], { alpha: attr.float(SLOPE) }, `${name}.out`);
     },
-    up(name, input, from, to, stride, output = `${name}.out`) {
-      const names = parameters(name, [from, to, stride, stride, stride], to, to * stride ** 3);
-      const strides = attr.ints([stride, stride, stride]);
-      return emit("ConvTranspose", name, [input, ...names], { strides }, output);
+    up,
+    detail(name, input, imageChannels, from, to, stride, output) {
+      const spread = stride > 1 ? up(`${name}.up`, input, from, DETAIL_FEATURES, stride) : input;
+      const bent = emit("LeakyRelu", `${name}.act`, [spread], { alpha: attr.float(SLOPE) }, `${name}.act.out`);
+      const joined = emit("Concat", `${name}.join`, [bent, "image"], { axis: attr.int(1) });
+      return conv(name, joined, (stride > 1 ? DETAIL_FEATURES : from) + imageChannels, to, 3, 1, output);
     },
   };
 }

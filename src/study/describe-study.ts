@@ -29,7 +29,12 @@ function whatRuns(study: Study): string[] {
       ? "The model is the mean of the sites' updates weighted by training cases."
       : "The model is the plain mean of the sites' updates.";
   const blocks =
-    network.kind === "unet3d" && network.stem > 1 ? `, which embeds blocks of ${network.stem}^3 voxels` : "";
+    network.kind !== "unet3d"
+      ? ""
+      : [
+          network.stem > 1 ? `; it embeds blocks of ${network.stem}^3 voxels` : "",
+          network.detail ? "; it joins the image to its last level" : "",
+        ].join("");
   const model =
     network.kind === "unet3d"
       ? `A 3D U-Net of ${network.levels} levels, ${network.baseFeatures} features at the first (at most ${network.maxFeatures})${blocks}.`

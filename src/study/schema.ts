@@ -30,6 +30,8 @@ const network = z.discriminatedUnion("kind", [
     kind: z.literal("unet3d"),
     /** Side of the blocks of voxels that the network embeds as one; 1 is every voxel by itself. */
     stem: z.number().int().min(1).max(4).default(1),
+    /** Join the image to the last level's result, so that outlines follow voxels and not blocks. */
+    detail: z.boolean().default(false),
     /** Resolution levels, the first one included. */
     levels: z.number().int().min(2).max(7).default(4),
     /** Features at the first level; they double with each further one. */

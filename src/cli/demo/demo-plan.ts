@@ -30,17 +30,19 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
     schema: "consilium.study/1",
     name: quick ? "Brain tumours, phantoms, quick" : "Brain tumours, phantoms",
     task: { spacingMm: quick ? 4 : 3 },
-    network: { kind: "unet3d", stem: 2, levels: 3, baseFeatures: quick ? 8 : 16 },
+    network: { kind: "unet3d", stem: 2, detail: true, levels: 3, baseFeatures: quick ? 8 : 16 },
     training: {
       optimiser: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
       patch: quick ? [32, 32, 32] : [40, 48, 40],
       batch: 1,
       stepsPerRound: { patchesPerCase: quick ? 4 : 5 },
+      // Phantoms are whole and of like resolution within a hospital; harder variations would only cost steps.
+      augmentation: { biasField: 0.2, lowResolution: 0.05, limitedCoverage: 0, channelDropout: 0 },
       threads,
       seed,
     },
     rounds: { count: quick ? 4 : 20, deadlineS: 3600, evaluateEvery: quick ? 2 : 5 },
   });
-  const hospitals = HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 15 }));
+  const hospitals = HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 12 }));
   return { hospitals, heldOut: quick ? 2 : 6, spacingMm: quick ? 4 : 3, study };
 }
