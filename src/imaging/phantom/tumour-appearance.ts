@@ -15,7 +15,7 @@ const CORE = 1;
 const OEDEMA = 2;
 const ENHANCING = 3;
 /** Share of oedema in a voxel below which no rater sees it. */
-const FAINTEST_OEDEMA = 0.2;
+const FAINTEST_OEDEMA = 0.15;
 
 /** Paints the tumour at a point of subject space over the brain's composition and returns the class. */
 export type TumourPainter = (u: number, v: number, w: number, widthMm: number, fractions: Float64Array) => number;
@@ -38,7 +38,7 @@ export function createTumourPainter(plan: TumourPlan, grown: GrownTumour, seed: 
   const raterCore = random.between(-0.5, 0.5);
 
   function paintOedema(u: number, v: number, w: number, time: number, fractions: Float64Array): void {
-    const level = smoothstep(2.5, -3, time) * plan.oedemaStrength;
+    const level = smoothstep(3, -4.5, time) * plan.oedemaStrength;
     const uneven = 1 + plan.oedemaPatchiness * (0.45 * patches.value(u, v, w) + 0.25 * streaks.value(u, v, w) - 0.15);
     const taken = clamp(level * uneven, 0, 1);
     const white = fractions[TISSUE.whiteMatter] + fractions[TISSUE.lesion];

@@ -91,7 +91,7 @@ export function drawTumourPlan(random: Random, anatomy: Anatomy): TumourPlan {
       nonEnhancing: random.between(0.7, 1),
     }[kind],
     borderMm: kind === "ring" || kind === "solid" ? random.between(0.6, 1.5) : random.between(1, 4),
-    oedemaStrength: clamp(0.85 + 0.18 * random.normal(), 0.55, 1.1),
+    oedemaStrength: clamp(0.75 + 0.18 * random.normal(), 0.45, 1.1),
     oedemaPatchiness: random.between(0.1, 0.6),
     heterogeneity: random.between(0.02, 0.1),
     irregularity: random.between(0.15, kind === "nonEnhancing" ? 0.9 : 1.3),
