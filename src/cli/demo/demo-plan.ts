@@ -36,13 +36,13 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
       patch: quick ? [32, 32, 32] : [40, 48, 40],
       batch: 1,
       stepsPerRound: { patchesPerCase: quick ? 4 : 5 },
-      // Phantoms are whole and of like resolution within a hospital; harder variations would only cost steps.
-      augmentation: { biasField: 0.2, lowResolution: 0.05, limitedCoverage: 0, channelDropout: 0 },
+      // Phantoms are whole; variations for scans that are not would only cost steps.
+      augmentation: { limitedCoverage: 0, channelDropout: 0 },
       threads,
       seed,
     },
     rounds: { count: quick ? 4 : 20, deadlineS: 3600, evaluateEvery: quick ? 2 : 5 },
   });
   const hospitals = HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 12 }));
-  return { hospitals, heldOut: quick ? 2 : 6, spacingMm: quick ? 4 : 3, study };
+  return { hospitals, heldOut: quick ? 2 : 9, spacingMm: quick ? 4 : 3, study };
 }
