@@ -6,6 +6,7 @@ export {
   openEnginePool,
   openLocalWork,
 } from "./engine-pool.ts";
+export { LESION_RULES, type LesionRulesName, type LesionScores } from "./lesion-wise.ts";
 export type {
   CaseScores,
   EvaluateRequest,
@@ -15,6 +16,7 @@ export type {
   TrainResult,
   WorkProgress,
 } from "./local-work.ts";
+export { type MeasureOptions, measureLabelMaps, type RegionMeasures, USUAL_MEASURES } from "./measure-case.ts";
 export { evaluateLabelMaps, type RegionScores, type Regions } from "./metrics.ts";
 export {
   type CaseRegionScores,
