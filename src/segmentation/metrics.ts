@@ -113,10 +113,9 @@ function hausdorff95(
   const fromPrediction = surfaceWithin(prediction, dims, member, box);
   const fromReference = surfaceWithin(reference, dims, member, box);
   if (fromPrediction.voxels.length === 0 || fromReference.voxels.length === 0) return null;
-  const squared = squaredDistancesMm2(fromReference.mask, box.dims, spacingMm);
-  const there = percentileOfRoots(squared, fromPrediction.voxels);
-  squaredDistancesMm2(fromPrediction.mask, box.dims, spacingMm, squared);
-  return Math.max(there, percentileOfRoots(squared, fromReference.voxels));
+  const there = squaredDistancesMm2(fromReference.mask, box.dims, spacingMm, fromPrediction.voxels);
+  const back = squaredDistancesMm2(fromPrediction.mask, box.dims, spacingMm, fromReference.voxels);
+  return Math.max(percentileOfRoots(there), percentileOfRoots(back));
 }
 
 interface Surface {
@@ -154,10 +153,8 @@ function surfaceWithin(labels: Uint8Array, dims: Triple, member: Uint8Array, box
   return { mask, voxels };
 }
 
-/** The 95th percentile of the distances at the voxels named, interpolated linearly between order statistics. */
-function percentileOfRoots(squared: Float64Array, voxels: Int32Array): number {
-  const values = new Float64Array(voxels.length);
-  for (let i = 0; i < voxels.length; i++) values[i] = squared[voxels[i]];
+/** The 95th percentile of the distances, interpolated linearly between order statistics; reorders the values. */
+function percentileOfRoots(values: Float64Array): number {
   const place = PERCENTILE * (values.length - 1);
   const rank = Math.floor(place);
   selectRank(values, rank);

@@ -142,18 +142,15 @@ export function surfaceDistances(
   b: Surface,
   spacingMm: Triple,
 ): readonly [DistancesByArea, DistancesByArea] {
-  const squared = squaredDistancesMm2(b.mask, b.corners, spacingMm);
-  const there = gathered(a, squared);
-  squaredDistancesMm2(a.mask, a.corners, spacingMm, squared);
-  return [there, gathered(b, squared)];
+  return [
+    byDistance(a.areasMm2, squaredDistancesMm2(b.mask, b.corners, spacingMm, a.pieces)),
+    byDistance(b.areasMm2, squaredDistancesMm2(a.mask, a.corners, spacingMm, b.pieces)),
+  ];
 }
 
-function gathered({ pieces, areasMm2 }: Surface, squared: Float64Array): DistancesByArea {
+function byDistance(areasMm2: Float64Array, squared: Float64Array): DistancesByArea {
   const areaAt = new Map<number, number>();
-  for (let n = 0; n < pieces.length; n++) {
-    const distance = squared[pieces[n]];
-    areaAt.set(distance, (areaAt.get(distance) ?? 0) + areasMm2[n]);
-  }
+  for (let n = 0; n < squared.length; n++) areaAt.set(squared[n], (areaAt.get(squared[n]) ?? 0) + areasMm2[n]);
   const distances = Float64Array.from(areaAt.keys()).sort();
   const areas = Float64Array.from(distances, (distance) => areaAt.get(distance) as number);
   return { distancesMm: distances.map(Math.sqrt), areasMm2: areas };
