@@ -54,6 +54,20 @@ beforeAll(async () => {
   mkdirSync(join(work, "empty"));
   await plantCase("good/case1");
   await plantCase("good/case2");
+  // Two models' predictions: one as the reference, one that takes the enhancing rim for necrosis in every other voxel.
+  for (const id of ["case1", "case2"]) {
+    for (const [model, ratio] of [
+      ["same", 1],
+      ["other", 2],
+    ] as const) {
+      mkdirSync(join(work, "predictions", model), { recursive: true });
+      await plant(`predictions/${model}/${id}.nii.gz`, (data) =>
+        data.forEach((_, i) => data.set([i % 4 === 3 && Math.floor(i / 4) % ratio > 0 ? 1 : [0, 1, 2, 4][i % 4]], i)),
+      );
+    }
+  }
+  mkdirSync(join(work, "predictions/none"));
+  writeFileSync(join(work, "sites.csv"), "case,site\ncase1,north\ncase2,south\n");
   for (const id of ["cut", "missing", "moved", "nan", "negative", "strange"])
     await plantCase(`bad/${id}`, id === "strange" ? [0, 7] : undefined);
   const cut = join(work, "bad/cut/cut_t2.nii.gz");

@@ -3,6 +3,7 @@
     python -m venv /tmp/oracle
     /tmp/oracle/bin/pip install surface-distance==0.1 connected-components-3d scipy numpy nibabel monai torch
     /tmp/oracle/bin/python bench/oracle/measure_vectors.py src/segmentation/testdata/measure-vectors.json
+    npx biome format --write src/segmentation/testdata/measure-vectors.json
 
 Small label maps are made from a seed and stored with their answers. Where CONSILIUM_RATERS names the folder of label
 maps by several raters, the answers for those pairs are stored too, without the maps.

@@ -2,6 +2,7 @@ export { MODALITIES, type Modality } from "../study/index.ts";
 export { cornerDistanceMm } from "./affine.ts";
 export { writeFileAtomically } from "./atomic-file.ts";
 export { type CaseFileName, type CaseFileRole, parseCaseFileName, subjectOfCase } from "./case-names.ts";
+export { readTable, type TableRow } from "./csv.ts";
 export { LABEL_CONVENTIONS, type LabelConvention, labelsToClasses } from "./label-convention.ts";
 export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
 export { encodeNifti, type NiftiImage, type NiftiOptions, parseNifti } from "./nifti-codec.ts";

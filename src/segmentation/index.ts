@@ -1,5 +1,12 @@
 export { drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
 export {
+  type ComparedCase,
+  type ComparedFigure,
+  type Comparison,
+  compareModels,
+  type FigureSummary,
+} from "./compare-models.ts";
+export {
   type EnginePool,
   type EnginePoolOptions,
   type LocalWorkOptions,
@@ -17,7 +24,7 @@ export type {
   WorkProgress,
 } from "./local-work.ts";
 export { type MeasureOptions, measureLabelMaps, type RegionMeasures, USUAL_MEASURES } from "./measure-case.ts";
-export { evaluateLabelMaps, type RegionScores, type Regions } from "./metrics.ts";
+export type { RegionScores, Regions } from "./metrics.ts";
 export {
   type CaseRegionScores,
   type RegionMeans,

@@ -121,6 +121,14 @@ describe("measureLabelMaps", () => {
     expect(WT.lesionWise).toEqual({ dice: 1, hd95: 0, found: 0, missed: 0, falseFindings: 0, leftOut: 0 });
   });
 
+  it("follows the lesion rules that docs/METRICS.md shows", () => {
+    const page = readFileSync(new URL("../../docs/METRICS.md", import.meta.url), "utf8");
+    const shown = [...page.matchAll(/^\| `(\w+)` \| BraTS-[^|]*\| (\d+) \| (\d+) \|$/gm)].map(
+      ([, name, growSteps, leastMm3]) => [name, { growSteps: Number(growSteps), leastMm3: Number(leastMm3) }],
+    );
+    expect(Object.fromEntries(shown)).toEqual(LESION_RULES);
+  });
+
   it("refuses maps of another grid", () => {
     expect(() => measureLabelMaps(new Uint8Array(8), new Uint8Array(9), [2, 2, 2], UNIT, REGIONS)).toThrow(
       /geometry-mismatch/,
