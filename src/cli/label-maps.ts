@@ -51,15 +51,33 @@ function gridMismatch(subject: string, expected: string, actual: string): Consil
   return new ConsiliumError("geometry-mismatch", { subject, expected, actual, hint });
 }
 
-/** Enhancing tumour is 4 or 3; without any, both conventions read the files alike. */
-export function conventionOf(volumes: readonly Volume[], subject: string): LabelConvention {
-  const [with3, with4] = [3, 4].map((value) => volumes.filter(({ data }) => data.includes(value)));
-  // A file with both is told when its labels are read.
-  if (with3.length === 0 || with4.length === 0 || with3.some((volume) => with4.includes(volume))) {
-    return with4.length === 0 && with3.length > 0 ? "brats2023" : "brats2021";
+interface NamedVolume {
+  readonly name: string;
+  readonly volume: Volume;
+}
+
+/**
+ * The convention of a pair by the value that enhancing tumour has, 4 or 3; without any, both conventions read the
+ * files alike. 4 is not taken for enhancing tumour where it may be a resection cavity: beside 3, or in a file that is
+ * named as BraTS names them since enhancing tumour is 3, whose reader refuses it.
+ * @throws ConsiliumError `label-convention-unknown`.
+ */
+export async function conventionOf(files: readonly NamedVolume[]): Promise<LabelConvention> {
+  const { parseCaseFileName } = await import("../imaging/index.ts");
+  const [with3, with4] = [3, 4].map((value) => files.filter(({ volume }) => volume.data.includes(value)));
+  const both = with3.find((file) => with4.includes(file));
+  if (both !== undefined) {
+    throw new ConsiliumError("label-convention-unknown", {
+      subject: both.name,
+      expected: "labels 0, 1, 2, 4 (brats2021) or 0, 1, 2, 3 (brats2023)",
+      actual: "labels 3 and 4 in one file",
+      hint: "If 4 is a resection cavity here, say --labels brats2024.",
+    });
   }
+  if (with4.some(({ name }) => parseCaseFileName(name)?.convention === "brats2023")) return "brats2023";
+  if (with3.length === 0 || with4.length === 0) return with3.length > 0 ? "brats2023" : "brats2021";
   throw new ConsiliumError("label-convention-unknown", {
-    subject,
+    subject: files[0].name,
     expected: "prediction and reference with labels 0, 1, 2, 4 (brats2021), or both with 0, 1, 2, 3 (brats2023)",
     actual: "labels 3 and 4 in the two files",
     hint: "Write both in one convention; which one, say with --labels.",

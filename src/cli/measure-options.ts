@@ -1,15 +1,12 @@
 /**
- * What commands that measure share: how labels are written, the tolerance of the surface distance, the challenge
- * whose lesion rules hold. Their defaults are those of docs/METRICS.md.
+ * What commands that measure share: the tolerance of the surface distance and the challenge whose lesion rules hold.
+ * Their defaults are those of docs/METRICS.md.
  */
 import type { LesionRulesName, MeasureOptions } from "../segmentation/index.ts";
 import { option } from "./options.ts";
 
-const CONVENTIONS = ["brats2021", "brats2023"] as const;
 const LESION_RULE_NAMES = ["glioma", "meningioma", "metastases"] as const satisfies readonly LesionRulesName[];
 const USUAL_RULES: LesionRulesName = "glioma";
-
-export const labelsOption = (help: string) => option.oneOf(help, CONVENTIONS);
 
 export const measureOptions = {
   tolerance: option.number("MM", "of the normalised surface distance (default: 1)"),

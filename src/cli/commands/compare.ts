@@ -7,7 +7,8 @@ import type { ComparedCase, ComparedFigure, Comparison, FigureSummary } from "..
 import { defineCommand } from "../command.ts";
 import { countOf, formatFigure, formatTable } from "../format.ts";
 import { readPrediction } from "../label-maps.ts";
-import { labelsOption, measureOptions, measuresFrom } from "../measure-options.ts";
+import { labelsOption } from "../labels-option.ts";
+import { measureOptions, measuresFrom } from "../measure-options.ts";
 import { option } from "../options.ts";
 import type { Progress } from "../progress.ts";
 

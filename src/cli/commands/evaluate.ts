@@ -5,7 +5,8 @@ import type { RegionMeasures } from "../../segmentation/index.ts";
 import { defineCommand } from "../command.ts";
 import { formatFigure, formatTable } from "../format.ts";
 import { checkOneGrid, conventionOf } from "../label-maps.ts";
-import { labelsOption, measureOptions, measuresFrom } from "../measure-options.ts";
+import { labelsOption } from "../labels-option.ts";
+import { measureOptions, measuresFrom } from "../measure-options.ts";
 import { option } from "../options.ts";
 
 export const evaluate = defineCommand({
@@ -32,7 +33,11 @@ export const evaluate = defineCommand({
       readNifti(options.reference),
     ]);
     await checkOneGrid(prediction, reference, basename(options.prediction));
-    const convention = options.labels ?? conventionOf([prediction, reference], basename(options.prediction));
+    const files = [
+      { name: basename(options.prediction), volume: prediction },
+      { name: basename(options.reference), volume: reference },
+    ];
+    const convention = options.labels ?? (await conventionOf(files));
     const { rules, ...measureBy } = await measuresFrom(options);
     const regions = measureLabelMaps(
       labelsToClasses(prediction, convention, basename(options.prediction)).data,
