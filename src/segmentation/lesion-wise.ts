@@ -117,7 +117,12 @@ interface Lesion {
 interface Matched {
   readonly reference: Runs;
   readonly lesions: readonly Lesion[];
-  readonly findings: { readonly components: Components; readonly voxels: Float64Array };
+  readonly findings: {
+    readonly components: Components;
+    /** By component, 1 to count: its voxels, and its runs as indices. */
+    readonly voxels: Float64Array;
+    readonly runsByComponent: readonly (readonly number[])[];
+  };
   readonly falseFindings: number;
 }
 
@@ -138,10 +143,12 @@ function matchLesions({ prediction, reference, dims }: MaskPair, { growSteps }: 
   const components = connectedComponents(prediction, dims);
   const voxels = new Float64Array(components.count + 1);
   const touching = new Uint8Array(components.count + 1);
+  const runsByComponent: number[][] = Array.from({ length: components.count + 1 }, () => []);
   const { starts, lengths } = components.runs;
   for (let run = 0; run < starts.length; run++) {
     const component = components.ofRun[run];
     voxels[component] += lengths[run];
+    runsByComponent[component].push(run);
     let before = 0;
     for (let i = starts[run]; i < starts[run] + lengths[run]; i++) {
       const at = lesionAt[i];
@@ -153,7 +160,7 @@ function matchLesions({ prediction, reference, dims }: MaskPair, { growSteps }: 
     }
   }
   const falseFindings = components.count - touching.reduce((sum, one) => sum + one, 0);
-  return { reference: referenceRuns, lesions, findings: { components, voxels }, falseFindings };
+  return { reference: referenceRuns, lesions, findings: { components, voxels, runsByComponent }, falseFindings };
 }
 
 /** The number of its component at every voxel, 0 elsewhere. */
@@ -167,9 +174,8 @@ function painted({ runs: { starts, lengths }, ofRun }: Components, voxels: numbe
 
 /** Lesion and finding alone, on the smallest box that holds both. */
 function lesionHd95Mm(lesion: Lesion, { reference, findings }: Matched, { dims, spacingMm }: MaskPair): number {
-  const { runs, ofRun } = findings.components;
-  const findingRuns: number[] = [];
-  for (let run = 0; run < ofRun.length; run++) if (lesion.components.has(ofRun[run])) findingRuns.push(run);
+  const { runs } = findings.components;
+  const findingRuns = [...lesion.components].flatMap((component) => findings.runsByComponent[component]);
   const low: [number, number, number] = [dims[0], dims[1], dims[2]];
   const high: [number, number, number] = [-1, -1, -1];
   for (const [of, list] of [

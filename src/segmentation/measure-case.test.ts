@@ -141,7 +141,7 @@ const { CONSILIUM_RATERS: raters } = process.env;
 describe.skipIf(raters === undefined)(
   "measureLabelMaps on real label maps (skipped unless CONSILIUM_RATERS names the folder)",
   () => {
-    it("equals the packages on every pair", { timeout: 60_000 }, async () => {
+    it("equals the packages on every pair", { timeout: 300_000 }, async () => {
       expect(VECTORS.raters.length).toBeGreaterThanOrEqual(10);
       for (const each of VECTORS.raters) {
         const [prediction, reference] = await Promise.all(
