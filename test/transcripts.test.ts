@@ -6,7 +6,7 @@
  * are written anew: look at the difference before you keep it.
  */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -54,6 +54,39 @@ beforeAll(async () => {
   mkdirSync(join(work, "empty"));
   await plantCase("good/case1");
   await plantCase("good/case2");
+  // Two models' predictions: one as the reference, one that takes the enhancing rim for necrosis in every other voxel.
+  for (const id of ["case1", "case2"]) {
+    for (const [model, ratio] of [
+      ["same", 1],
+      ["other", 2],
+    ] as const) {
+      mkdirSync(join(work, "predictions", model), { recursive: true });
+      await plant(`predictions/${model}/${id}.nii.gz`, (data) =>
+        data.forEach((_, i) => data.set([i % 4 === 3 && Math.floor(i / 4) % ratio > 0 ? 1 : [0, 1, 2, 4][i % 4]], i)),
+      );
+    }
+  }
+  mkdirSync(join(work, "predictions/none"));
+  await plantCase("operated/first", [0, 1, 2, 3, 4]);
+  await plantCase("operated/second", [0, 1, 2, 3]);
+  // As BraTS 2024 names it, with a cavity and no enhancing tumour.
+  await plant("operated/third-seg.nii.gz", (data) => data.forEach((_, i) => data.set([[0, 1, 2, 4][i % 4]], i)));
+  const row = (id: string, subject: string, timepoint: number): string =>
+    [
+      id,
+      subject,
+      timepoint,
+      ...["t1", "t1ce", "t2", "flair", "seg"].map((role) => `${id}/${id}_${role}.nii.gz`),
+    ].join();
+  mkdirSync(join(work, "described"));
+  for (const id of ["first", "second"]) symlinkSync(join(work, "operated", id), join(work, "described", id));
+  writeFileSync(
+    join(work, "described/dataset.csv"),
+    ["case,subject,timepoint,t1,t1ce,t2,flair,seg", row("first", "P1", 1), row("second", "P1", 2)].join("\n"),
+  );
+  mkdirSync(join(work, "misspelt"));
+  writeFileSync(join(work, "misspelt/dataset.csv"), "case,subject,t1,tl1ce,t2,flair,seg\n");
+  writeFileSync(join(work, "sites.csv"), "case,site\ncase1,north\ncase2,south\n");
   for (const id of ["cut", "missing", "moved", "nan", "negative", "strange"])
     await plantCase(`bad/${id}`, id === "strange" ? [0, 7] : undefined);
   const cut = join(work, "bad/cut/cut_t2.nii.gz");

@@ -1,4 +1,4 @@
-"""Writes src/imaging/testdata/nifti-vectors.json: NIfTI-1 files made by nibabel, with nibabel's own answers.
+"""Writes src/imaging/testdata/nifti-vectors.json: NIfTI-1 and NIfTI-2 files made by nibabel, with nibabel's own answers.
 
 Affines are the first three rows.
 
@@ -50,14 +50,18 @@ def voxels_of(dtype, rng):
     return data
 
 
-def entry(name, header_edit, data, affine, big=False, qform=None, sform=None):
-    image = nib.Nifti1Image(data, None, nib.Nifti1Header(endianness=">" if big else "<"))
+VERSIONS = {1: (nib.Nifti1Image, nib.Nifti1Header), 2: (nib.Nifti2Image, nib.Nifti2Header)}
+
+
+def entry(name, header_edit, data, affine, big=False, qform=None, sform=None, version=1):
+    image_class, header_class = VERSIONS[version]
+    image = image_class(data, None, header_class(endianness=">" if big else "<"))
     image.set_data_dtype(data.dtype)
     image.set_sform(None if sform is None else affine, code=sform or 0)
     image.set_qform(None if qform is None else affine, code=qform or 0)
     raw = bytearray(image.to_bytes())
     header_edit(raw, ">" if big else "<")
-    read = nib.Nifti1Image.from_bytes(bytes(raw))
+    read = image_class.from_bytes(bytes(raw))
     return {
         "name": name,
         "gzipped": base64.b64encode(gzip.compress(bytes(raw), mtime=0)).decode(),
@@ -108,6 +112,33 @@ def files():
         pack(raw, order, 108, "f4", 384)
 
     yield entry("extension", extended, small, brats, sform=1)
+    yield from second_version(rng, small, brats, oblique, sheared)
+
+
+def second_version(rng, small, brats, oblique, sheared):
+    """NIfTI-2: the same questions at the places of nifti2.h."""
+    keep = lambda raw, order: None
+    for dtype, big in itertools.product(TYPES, (False, True)):
+        name = f"nifti2-{dtype}-{'big' if big else 'little'}"
+        yield entry(name, keep, voxels_of(dtype, rng), brats, big, sform=1, qform=1, version=2)
+    scale = lambda raw, order: pack(raw, order, 176, "f8", 0.1, -3.5)
+    for dtype, big in [("uint8", False), ("int16", True), ("float64", False)]:
+        data = (voxels_of(dtype, rng) // 3).astype(dtype) if dtype[0] != "f" else voxels_of(dtype, rng)
+        yield entry(f"scaled-nifti2-{dtype}-{'big' if big else 'little'}", scale, data, brats, big, sform=1, version=2)
+    for big in (False, True):
+        yield entry(f"nifti2-qform-only-{'big' if big else 'little'}", keep, small, oblique, big, qform=1, version=2)
+    yield entry("nifti2-sform-sheared", keep, small, sheared, sform=2, version=2)
+    nan_scale = lambda raw, order: pack(raw, order, 176, "f8", np.nan, np.nan)
+    yield entry("nifti2-scale-nan", nan_scale, small, brats, sform=1, version=2)
+    four = lambda raw, order: pack(raw, order, 16, "i8", 4, *DIMS, 1)
+    yield entry("nifti2-four-axes-last-one", four, small, brats, sform=1, version=2)
+
+    def extended(raw, order):
+        raw[540:544] = b"\1\0\0\0"
+        raw[544:544] = np.array([32, 6], np.dtype("i4").newbyteorder(order)).tobytes() + b"a comment".ljust(24, b"\0")
+        pack(raw, order, 168, "i8", 576)
+
+    yield entry("nifti2-extension", extended, small, brats, sform=1, version=2)
 
 
 def orientations():

@@ -13,6 +13,8 @@ export const LIMITS = {
   /** One piece of a large object in transfer. */
   chunkBytes: 4 << 20,
   studyFileBytes: 1 << 20,
+  /** A table that describes a dataset. */
+  tableBytes: 64 << 20,
   /** A NIfTI volume after decompression. */
   volumeBytes: 2 * 1024 ** 3,
   casesPerDataset: 100_000,

@@ -43,6 +43,27 @@ export function parseCaseFileName(name: string): CaseFileName | undefined {
   return { caseId, role: ROLE_OF_SUFFIX[suffix.toLowerCase()], convention };
 }
 
+const SUFFIXES_2021: Readonly<Record<CaseFileRole, string>> = {
+  t1: "_t1",
+  t1ce: "_t1ce",
+  t2: "_t2",
+  flair: "_flair",
+  labelMap: "_seg",
+};
+const SUFFIXES_2023: Readonly<Record<CaseFileRole, string>> = {
+  t1: "-t1n",
+  t1ce: "-t1c",
+  t2: "-t2w",
+  flair: "-t2f",
+  labelMap: "-seg",
+};
+
+/** The name that a convention's layout has for a case's file; gzipped or not, the bytes tell. */
+export function caseFileName(caseId: string, role: CaseFileRole, convention: LabelConvention): string {
+  const suffixes = convention === "brats2021" ? SUFFIXES_2021 : SUFFIXES_2023;
+  return `${caseId}${suffixes[role]}.nii.gz`;
+}
+
 const TIME_POINTS = [
   // BraTS-GLI-00001-000: subject 00001 at time point 000 (BraTS 2023 on).
   /^(BraTS-[A-Za-z]+-\d+)-\d{3}$/i,

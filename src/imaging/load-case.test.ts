@@ -1,9 +1,10 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import type { CaseFiles } from "./dataset.ts";
 import { checkCase, loadCase } from "./load-case.ts";
 import { readNifti, writeNifti } from "./nifti-file.ts";
-import { type CaseFiles, scanDataset } from "./scan-dataset.ts";
+import { scanDataset } from "./scan-dataset.ts";
 import { sampleClasses, sampleImages, temporaryFolder, volumeOf, writeSampleCase } from "./testing/sample-volumes.ts";
 import type { Volume } from "./volume.ts";
 

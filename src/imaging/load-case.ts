@@ -9,10 +9,10 @@ import { basename } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
 import { MODALITIES, type Modality } from "../study/index.ts";
 import { cornerDistanceMm } from "./affine.ts";
+import type { CaseFiles, CaseProblem } from "./dataset.ts";
 import { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 import type { NiftiImage } from "./nifti-codec.ts";
 import { readNifti } from "./nifti-file.ts";
-import type { CaseFiles, CaseProblem } from "./scan-dataset.ts";
 import { spacingMmOf, type Volume } from "./volume.ts";
 
 export interface LoadedCase {

@@ -165,8 +165,8 @@ describe("refused", () => {
     ["nothing at all", Buffer.alloc(0), "nifti-corrupt"],
     ["half a header", good().subarray(0, 200), "nifti-corrupt"],
     ["a text file", Buffer.alloc(600, "not an image "), "nifti-corrupt"],
-    ["NIfTI-2", edited((f) => f.writeInt32LE(540, 0)), "nifti-unsupported"],
-    ["NIfTI-2 in the other byte order", edited((f) => f.writeInt32BE(540, 0)), "nifti-unsupported"],
+    ["a size of NIfTI-2 over NIfTI-1", edited((f) => f.writeInt32LE(540, 0)), "nifti-corrupt"],
+    ["the same in the other byte order", edited((f) => f.writeInt32BE(540, 0)), "nifti-corrupt"],
     ["a header whose voxels are elsewhere", edited((f) => f.write("ni1\0", 344)), "nifti-unsupported"],
     ["ANALYZE 7.5", edited((f) => f.fill(0, 344, 348)), "nifti-unsupported"],
     ["another magic", edited((f) => f.write("n+9\0", 344)), "nifti-corrupt"],
@@ -225,11 +225,64 @@ describe("refused", () => {
     expect(() => encodeNifti(volume, { type })).toThrowError(expect.objectContaining({ code: "intensity-invalid" }));
   });
 
-  it("writing a volume whose dims are not its length, or beyond 16 bits", () => {
-    const long = volumeOf([40000, 1, 1], new Uint8Array(40000));
-    for (const volume of [volumeOf([2, 2, 2], new Uint8Array(7)), long]) {
+  it("writing a volume whose dims are not its length", () => {
+    for (const volume of [volumeOf([2, 2, 2], new Uint8Array(7)), volumeOf([-1, -2, 4], new Uint8Array(8))]) {
       expect(() => encodeNifti(volume)).toThrowError(expect.objectContaining({ code: "geometry-invalid" }));
     }
+  });
+});
+
+describe("NIfTI-2", () => {
+  const long = (): Volume =>
+    volumeOf(
+      [32768, 1, 1],
+      new Uint8Array(32768).map((_, i) => i % 251),
+    );
+
+  it("is written where an axis is too long for NIfTI-1, and read again in both byte orders", async () => {
+    for (const littleEndian of [true, false]) {
+      const file = Buffer.from(encodeNifti(long(), { littleEndian }));
+      expect(littleEndian ? file.readInt32LE(0) : file.readInt32BE(0)).toBe(540);
+      expect(file.subarray(4, 12).toString("latin1")).toBe("n+2\0\r\n\x1a\n");
+      expect(file.length).toBe(544 + 32768);
+      for (const bytes of [file, gzipSync(file)]) {
+        const { volume, header } = await parseNifti(bytes, "long");
+        expect(header).toMatchObject({ version: 2, littleEndian, voxelOffset: 544, affineSource: "sform" });
+        expect(volume).toEqual(long());
+      }
+    }
+    const short = encodeNifti(volumeOf([32767, 1, 1], new Uint8Array(32767)));
+    expect((await parseNifti(short, "short")).header.version).toBe(1);
+  });
+
+  const edited = (edit: (file: Buffer) => void): Buffer => {
+    const file = Buffer.from(vectorBytes("nifti2-int16-little"));
+    edit(file);
+    return file;
+  };
+
+  it.each<[string, Buffer, string]>([
+    ["half a header", edited(() => {}).subarray(0, 500), "nifti-corrupt"],
+    ["line ends changed on the way", edited((f) => f.write("n+2\0\n\n\x1a\n", 4, "latin1")), "nifti-corrupt"],
+    ["voxels in another file", edited((f) => f.write("ni2", 4)), "nifti-unsupported"],
+    ["an axis of 2^40 voxels", edited((f) => f.writeBigInt64LE(2n ** 40n, 24)), "limit-exceeded"],
+    ["a negative axis", edited((f) => f.writeBigInt64LE(-3n, 24)), "nifti-corrupt"],
+    ["an offset inside the header", edited((f) => f.writeBigInt64LE(352n, 168)), "nifti-corrupt"],
+    ["an offset beyond the file", edited((f) => f.writeBigInt64LE(2n ** 60n, 168)), "nifti-corrupt"],
+    ["complex voxels", edited((f) => f.writeInt16LE(32, 12)), "nifti-unsupported"],
+    ["an unknown unit", edited((f) => f.writeInt32LE(5, 500)), "nifti-corrupt"],
+    ["an sform of NaN", edited((f) => f.writeDoubleLE(Number.NaN, 400)), "geometry-invalid"],
+  ])("is refused with %s", async (_, bytes, code) => {
+    await expect(parseNifti(bytes, "sample.nii")).rejects.toMatchObject({ code, subject: "sample.nii" });
+  });
+
+  it("is not without (positive control)", async () => {
+    await expect(
+      parseNifti(
+        edited(() => {}),
+        "sample.nii",
+      ),
+    ).resolves.toMatchObject({ header: { version: 2 } });
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * NIfTI-1 single files in memory: header and voxels to a Volume and back, in both byte orders, with scaling.
+ * NIfTI-1 and NIfTI-2 single files in memory: header and voxels to a Volume and back, in both byte orders, with scaling.
  *
  * Voxels that need neither scaling nor swapping are read in place. Scaled 8 and 16 bit integers and float32 become
  * float32, all wider types float64; unscaled 64-bit integers become float64, and are refused beyond 2^53.
@@ -7,7 +7,7 @@
 import { endianness } from "node:os";
 import { ConsiliumError } from "../base/index.ts";
 import { gunzipBounded, gunzipStart, isGzip } from "./gzip.ts";
-import { encodeNiftiHeader, type NiftiHeader, parseNiftiHeader, SINGLE_FILE_OFFSET } from "./nifti-header.ts";
+import { encodeNiftiHeader, HEADER_START_BYTES, type NiftiHeader, parseNiftiHeader } from "./nifti-header.ts";
 import { INTEGER_RANGES, NIFTI_TYPES, type NiftiType, niftiTypeOf } from "./nifti-types.ts";
 import { type Volume, type VoxelArray, voxelCount } from "./volume.ts";
 
@@ -26,7 +26,7 @@ export interface NiftiImage {
 export async function parseNifti(bytes: Uint8Array, subject: string): Promise<NiftiImage> {
   if (!isGzip(bytes)) return parseUncompressed(bytes, subject);
   // The header alone first: a grid that is refused costs no memory.
-  const header = parseNiftiHeader(gunzipStart(bytes, SINGLE_FILE_OFFSET, subject), subject);
+  const header = parseNiftiHeader(gunzipStart(bytes, HEADER_START_BYTES, subject), subject);
   const expectedBytes = header.voxelOffset + voxelCount(header.dims) * NIFTI_TYPES[header.type].bytes;
   return parseUncompressed(await gunzipBounded(bytes, expectedBytes, subject), subject);
 }
@@ -129,28 +129,28 @@ export interface NiftiOptions {
 }
 
 /**
- * A whole .nii file, not compressed.
+ * A whole .nii file, not compressed: NIfTI-1, or NIfTI-2 where an axis is longer than NIfTI-1 can say.
  * @throws ConsiliumError `intensity-invalid` for a value that the type cannot hold, `geometry-invalid` for a grid
- *   that NIfTI-1 cannot.
+ *   that is not the data's.
  */
 export function encodeNifti(volume: Volume, options: NiftiOptions = {}): Uint8Array {
   const { dims, data, affineVoxelToRas } = volume;
   const { type = niftiTypeOf(data), littleEndian = true, slope = 1, intercept = 0, spaceCode = 1 } = options;
-  if (dims.some((size) => size < 1 || size > 32767) || voxelCount(dims) !== data.length) {
+  if (dims.some((size) => size < 1 || !Number.isInteger(size)) || voxelCount(dims) !== data.length) {
     throw new ConsiliumError("geometry-invalid", {
       subject: "volume to write",
-      expected: `1 to 32767 voxels along every axis, ${data.length} in all`,
+      expected: `at least one voxel along every axis, ${data.length} in all`,
       actual: dims.join(" x "),
-      hint: "NIfTI-1 cannot hold a longer axis: crop or resample.",
+      hint: "Give as many values as the grid has voxels.",
     });
   }
   const header = encodeNiftiHeader({ littleEndian, type, dims, affineVoxelToRas, slope, intercept, spaceCode });
   const width = NIFTI_TYPES[type].bytes;
-  const file = new Uint8Array(SINGLE_FILE_OFFSET + data.length * width);
+  const file = new Uint8Array(header.length + data.length * width);
   file.set(header);
   const values = valuesToStore(data, type, slope, intercept);
   const body = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  file.set(width > 1 && littleEndian !== HOST_IS_LITTLE ? swapped(body, width) : body, SINGLE_FILE_OFFSET);
+  file.set(width > 1 && littleEndian !== HOST_IS_LITTLE ? swapped(body, width) : body, header.length);
   return file;
 }
 

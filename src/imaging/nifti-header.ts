@@ -1,5 +1,5 @@
 /**
- * The 348-byte NIfTI-1 header (nifti1.h), reading and writing. Reading answers facts that are already checked: a
+ * The header of NIfTI-1 and NIfTI-2 files, reading and writing. Reading answers facts that are already checked: a
  * three-dimensional grid, a type that is read here, an affine in millimetres. Free text (descrip, aux_file,
  * intent_name, db_name) is neither read nor written, since it may name a patient.
  *
@@ -8,14 +8,23 @@
  */
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import { affineOfQform, checkAffine, qformOfAffine } from "./affine.ts";
+import {
+  LAYOUTS,
+  type NiftiVersion,
+  readStored,
+  type StoredHeader,
+  singleFileOffset,
+  versionOf,
+  writeStored,
+} from "./nifti-layout.ts";
 import { NIFTI_TYPES, type NiftiType, nameOfRefusedType, niftiTypeOfCode } from "./nifti-types.ts";
 import type { Affine, Triple } from "./volume.ts";
 
-export const HEADER_BYTES = 348;
-/** Header, then four bytes that say that no extension follows. */
-export const SINGLE_FILE_OFFSET = 352;
+/** As much of a file as tells all that its header says, whichever version it is. */
+export const HEADER_START_BYTES = singleFileOffset(2);
 
 export interface NiftiHeader {
+  readonly version: NiftiVersion;
   readonly littleEndian: boolean;
   readonly type: NiftiType;
   readonly dims: Triple;
@@ -34,7 +43,7 @@ export interface NiftiHeader {
 const MM_PER_UNIT: Readonly<Record<number, number>> = { 0: 1, 1: 1000, 2: 1, 3: 0.001 };
 
 function corrupt(subject: string, expected: string, actual: string): ConsiliumError {
-  const hint = "The file is damaged or no NIfTI-1 file: copy or export it again.";
+  const hint = "The file is damaged or no NIfTI file: copy or export it again.";
   return new ConsiliumError("nifti-corrupt", { subject, expected, actual, hint });
 }
 
@@ -43,32 +52,26 @@ function unsupported(subject: string, expected: string, actual: string, hint: st
 }
 
 /**
- * @param bytes at least the first 352 bytes of a decompressed file.
+ * @param bytes at least the first HEADER_START_BYTES of a decompressed file, or all of a shorter one.
  * @throws ConsiliumError `nifti-corrupt`, `nifti-unsupported`, `geometry-invalid`, `limit-exceeded`.
  */
 export function parseNiftiHeader(bytes: Uint8Array, subject: string): NiftiHeader {
-  if (bytes.length < HEADER_BYTES + 4) {
-    throw corrupt(subject, `at least ${HEADER_BYTES + 4} bytes of header`, `${bytes.length} bytes`);
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const littleEndian = byteOrder(view, subject);
-  const int16 = (at: number): number => view.getInt16(at, littleEndian);
-  const float = (at: number): number => view.getFloat32(at, littleEndian);
-
-  checkMagic(bytes, subject);
-  const type = niftiTypeOfCode(int16(70));
+  const { version, littleEndian, view } = recognise(bytes, subject);
+  checkMagic(bytes, version, subject);
+  const stored = readStored(view, version, littleEndian);
+  const type = niftiTypeOfCode(stored.datatype);
   if (type === undefined) {
     throw unsupported(
       subject,
       `one of ${Object.keys(NIFTI_TYPES).join(", ")}`,
-      nameOfRefusedType(int16(70)),
+      nameOfRefusedType(stored.datatype),
       "Convert the image to a plain integer or float type.",
     );
   }
-  if (int16(72) !== 8 * NIFTI_TYPES[type].bytes) {
-    throw corrupt(subject, `bitpix ${8 * NIFTI_TYPES[type].bytes} for ${type}`, String(int16(72)));
+  if (stored.bitpix !== 8 * NIFTI_TYPES[type].bytes) {
+    throw corrupt(subject, `bitpix ${8 * NIFTI_TYPES[type].bytes} for ${type}`, String(stored.bitpix));
   }
-  const dims = gridOf(int16, subject);
+  const dims = gridOf(stored.dim, subject);
   const voxelBytes = dims[0] * dims[1] * dims[2] * NIFTI_TYPES[type].bytes;
   if (voxelBytes > LIMITS.volumeBytes) {
     throw new ConsiliumError("limit-exceeded", {
@@ -79,41 +82,49 @@ export function parseNiftiHeader(bytes: Uint8Array, subject: string): NiftiHeade
     });
   }
   return {
+    version,
     littleEndian,
     type,
     dims,
-    ...affineOf(view, littleEndian, subject),
-    ...scalingOf(float(112), float(116), subject),
-    voxelOffset: offsetOf(float(108), subject),
+    ...affineOf(stored, subject),
+    ...scalingOf(stored.sclSlope, stored.sclInter, subject),
+    voxelOffset: offsetOf(stored.voxOffset, version, subject),
   };
 }
 
-function byteOrder(view: DataView, subject: string): boolean {
-  for (const littleEndian of [true, false]) {
-    const size = view.getInt32(0, littleEndian);
-    if (size === HEADER_BYTES) return littleEndian;
-    if (size === 540) {
-      throw unsupported(subject, "NIfTI-1", "NIfTI-2", "Convert it to NIfTI-1, for instance with nibabel or FSL.");
-    }
+function recognise(
+  bytes: Uint8Array,
+  subject: string,
+): { version: NiftiVersion; littleEndian: boolean; view: DataView } {
+  const tooShort = (least: number): ConsiliumError =>
+    corrupt(subject, `at least ${least} bytes of header`, `${bytes.length} bytes`);
+  if (bytes.length < singleFileOffset(1)) throw tooShort(singleFileOffset(1));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const found = versionOf(view);
+  if (found === undefined) {
+    const sizes = `${LAYOUTS[1].headerBytes} (NIfTI-1) or ${LAYOUTS[2].headerBytes} (NIfTI-2)`;
+    throw corrupt(subject, `a header size of ${sizes}`, String(view.getInt32(0, true)));
   }
-  throw corrupt(subject, `a header size of ${HEADER_BYTES}`, String(view.getInt32(0, true)));
+  if (bytes.length < singleFileOffset(found.version)) throw tooShort(singleFileOffset(found.version));
+  return { ...found, view };
 }
 
-function checkMagic(bytes: Uint8Array, subject: string): void {
-  const magic = Buffer.from(bytes.subarray(344, 348)).toString("latin1");
-  if (magic === "n+1\0") return;
+function checkMagic(bytes: Uint8Array, version: NiftiVersion, subject: string): void {
+  const { at, single, pair } = LAYOUTS[version].magic;
+  const magic = Buffer.from(bytes.subarray(at, at + single.length)).toString("latin1");
+  if (magic === single) return;
   const advice = "Convert it to a single .nii or .nii.gz file.";
-  if (magic === "ni1\0")
+  if (magic === pair)
     throw unsupported(subject, "one file", "a header whose voxels are in another file (.img)", advice);
   if (magic === "\0\0\0\0")
     throw unsupported(subject, "NIfTI-1", "ANALYZE 7.5, which cannot tell left from right", advice);
-  throw corrupt(subject, 'the magic "n+1"', JSON.stringify(magic));
+  throw corrupt(subject, `the magic ${JSON.stringify(single)}`, JSON.stringify(magic));
 }
 
-function gridOf(int16: (at: number) => number, subject: string): Triple {
-  const rank = int16(40);
+function gridOf(dim: readonly number[], subject: string): Triple {
+  const rank = dim[0];
   if (rank < 1 || rank > 7) throw corrupt(subject, "1 to 7 dimensions", String(rank));
-  const sizes = Array.from({ length: rank }, (_, axis) => int16(42 + 2 * axis));
+  const sizes = dim.slice(1, rank + 1);
   if (sizes.some((size) => size < 1)) throw corrupt(subject, "at least one voxel along every axis", sizes.join(" x "));
   if (rank < 3 || sizes.slice(3).some((size) => size !== 1)) {
     throw unsupported(
@@ -126,11 +137,12 @@ function gridOf(int16: (at: number) => number, subject: string): Triple {
   return [sizes[0], sizes[1], sizes[2]];
 }
 
-function offsetOf(stored: number, subject: string): number {
+function offsetOf(stored: number, version: NiftiVersion, subject: string): number {
+  const least = singleFileOffset(version);
   // Some writers leave 0 for "right after the header", and readers take it so.
-  if (stored === 0) return SINGLE_FILE_OFFSET;
-  if (Number.isInteger(stored) && stored >= SINGLE_FILE_OFFSET && stored <= LIMITS.volumeBytes) return stored;
-  throw corrupt(subject, `a whole vox_offset of at least ${SINGLE_FILE_OFFSET}`, String(stored));
+  if (stored === 0) return least;
+  if (Number.isInteger(stored) && stored >= least && stored <= LIMITS.volumeBytes) return stored;
+  throw corrupt(subject, `a whole vox_offset of at least ${least}`, String(stored));
 }
 
 /** A slope of 0 means "not scaled" (nifti1.h); so do NaN or infinity, which nibabel writes and takes for it. */
@@ -142,15 +154,12 @@ function scalingOf(slope: number, intercept: number, subject: string): { slope: 
 
 type Placement = Pick<NiftiHeader, "affineVoxelToRas" | "affineSource" | "sformCode" | "qformCode">;
 
-function affineOf(view: DataView, littleEndian: boolean, subject: string): Placement {
-  const float = (at: number): number => view.getFloat32(at, littleEndian);
-  const floats = (at: number, count: number): number[] => Array.from({ length: count }, (_, i) => float(at + 4 * i));
-  const qformCode = view.getInt16(252, littleEndian);
-  const sformCode = view.getInt16(254, littleEndian);
-  const mmPerUnit = MM_PER_UNIT[view.getUint8(123) & 7];
+function affineOf(stored: StoredHeader, subject: string): Placement {
+  const { qformCode, sformCode, pixdim } = stored;
+  const mmPerUnit = MM_PER_UNIT[stored.xyztUnits & 7];
   if (mmPerUnit === undefined) throw corrupt(subject, "millimetres, metres or micrometres", "another spatial unit");
 
-  const spacing = floats(80, 3) as unknown as Triple;
+  const spacing: Triple = [pixdim[1], pixdim[2], pixdim[3]];
   if (sformCode <= 0 && spacing.some((size) => size < 0)) {
     throw new ConsiliumError("geometry-invalid", {
       subject,
@@ -163,10 +172,11 @@ function affineOf(view: DataView, littleEndian: boolean, subject: string): Place
   let affine: Affine = [spacing[0], 0, 0, 0, 0, spacing[1], 0, 0, 0, 0, spacing[2], 0, 0, 0, 0, 1];
   if (sformCode > 0) {
     affineSource = "sform";
-    affine = [...floats(280, 12), 0, 0, 0, 1];
+    affine = [...stored.srow, 0, 0, 0, 1];
   } else if (qformCode > 0) {
     affineSource = "qform";
-    const [b, c, d, x, y, z] = floats(256, 6);
+    const [b, c, d] = stored.quatern;
+    const [x, y, z] = stored.qoffset;
     if (b * b + c * c + d * d > 1 + 1e-4) {
       throw new ConsiliumError("geometry-invalid", {
         subject,
@@ -175,7 +185,7 @@ function affineOf(view: DataView, littleEndian: boolean, subject: string): Place
         hint: "Correct the image's qform, or export it again from its source.",
       });
     }
-    const qfac = float(76) < 0 ? -1 : 1;
+    const qfac = pixdim[0] < 0 ? -1 : 1;
     affine = affineOfQform({ quaternion: [b, c, d], offset: [x, y, z], qfac, spacingMm: spacing });
   }
   // Plus zero: a header's -0 is 0, so that equal placements are equal numbers.
@@ -195,30 +205,34 @@ export interface HeaderToWrite {
   readonly spaceCode: number;
 }
 
-/** 352 bytes: the header and the empty extension flag. The qform is written too where the affine has no shear. */
+/** The longest axis that NIfTI-1 can hold: its sizes have 16 bits. */
+const LONGEST_AXIS_1 = 32767;
+
+/**
+ * The header and four zero bytes, which say that no extension follows: 352 bytes of NIfTI-1, or 544 of NIfTI-2 where
+ * an axis is too long for NIfTI-1. The qform is written too where the affine has no shear.
+ */
 export function encodeNiftiHeader(header: HeaderToWrite): Uint8Array {
-  const bytes = new Uint8Array(SINGLE_FILE_OFFSET);
-  const view = new DataView(bytes.buffer);
-  const { littleEndian, dims, affineVoxelToRas: affine } = header;
-  const int16 = (at: number, value: number): void => view.setInt16(at, value, littleEndian);
-  const floats = (at: number, values: readonly number[]): void => {
-    for (const [i, value] of values.entries()) view.setFloat32(at + 4 * i, value, littleEndian);
-  };
+  const { littleEndian, dims, affineVoxelToRas: affine, spaceCode } = header;
+  const version = dims.some((size) => size > LONGEST_AXIS_1) ? 2 : 1;
+  const bytes = new Uint8Array(singleFileOffset(version));
   const qform = qformOfAffine(affine);
   const spacing = [0, 1, 2].map((c) => Math.hypot(affine[c], affine[4 + c], affine[8 + c]));
-
-  view.setInt32(0, HEADER_BYTES, littleEndian);
-  bytes[38] = 0x72; // "regular", which ANALYZE readers ask for
-  for (const [i, value] of [3, ...dims, 1, 1, 1, 1].entries()) int16(40 + 2 * i, value);
-  int16(70, NIFTI_TYPES[header.type].code);
-  int16(72, 8 * NIFTI_TYPES[header.type].bytes);
-  floats(76, [qform?.qfac ?? 1, ...spacing, 1, 1, 1, 1]);
-  floats(108, [SINGLE_FILE_OFFSET, header.slope, header.intercept]);
-  bytes[123] = 2; // millimetres
-  int16(252, qform === undefined ? 0 : header.spaceCode);
-  int16(254, header.spaceCode);
-  if (qform !== undefined) floats(256, [...qform.quaternion, ...qform.offset]);
-  floats(280, affine.slice(0, 12));
-  bytes.set(Buffer.from("n+1\0", "latin1"), 344);
+  writeStored(new DataView(bytes.buffer), version, littleEndian, {
+    dim: [3, ...dims, 1, 1, 1, 1],
+    datatype: NIFTI_TYPES[header.type].code,
+    bitpix: 8 * NIFTI_TYPES[header.type].bytes,
+    pixdim: [qform?.qfac ?? 1, ...spacing, 1, 1, 1, 1],
+    voxOffset: bytes.length,
+    sclSlope: header.slope,
+    sclInter: header.intercept,
+    xyztUnits: 2, // millimetres
+    qformCode: qform === undefined ? 0 : spaceCode,
+    sformCode: spaceCode,
+    quatern: qform?.quaternion ?? [0, 0, 0],
+    qoffset: qform?.offset ?? [0, 0, 0],
+    srow: affine.slice(0, 12),
+  });
+  if (version === 1) bytes[38] = 0x72; // "regular", which ANALYZE readers ask for
   return bytes;
 }

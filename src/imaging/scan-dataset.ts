@@ -1,5 +1,6 @@
 /**
- * Finds the cases of a dataset folder by their file names, without opening an image. Folders may hold one case each
+ * Finds the cases of a dataset folder without opening an image: by its table where it has one
+ * (`dataset-manifest.ts`), else by file names. Folders may hold one case each
  * (BraTS), be grouped (HGG/, LGG/), or hold all files of many cases. Everything that is wrong is listed; a case with
  * a problem is not among `cases`.
  */
@@ -8,37 +9,10 @@ import { join, relative } from "node:path";
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import { MODALITIES, type Modality } from "../study/index.ts";
 import { type CaseFileRole, isNiftiName, parseCaseFileName, subjectOfCase } from "./case-names.ts";
+import { type CaseFiles, type CaseProblem, compare, conventionOf, type Dataset, type ScanOptions } from "./dataset.ts";
+import { hasManifest, scanManifest } from "./dataset-manifest.ts";
 import type { LabelConvention } from "./label-convention.ts";
 import { readError } from "./nifti-file.ts";
-
-export interface CaseFiles {
-  readonly id: string;
-  /** Cases of one subject are scans of one patient: keep them on one side of every split. */
-  readonly subject: string;
-  readonly folder: string;
-  readonly images: Readonly<Record<Modality, string>>;
-  readonly labelMap?: string;
-}
-
-export interface CaseProblem {
-  readonly caseId: string;
-  readonly error: ConsiliumError;
-}
-
-export interface Dataset {
-  readonly dir: string;
-  readonly convention: LabelConvention;
-  /** Complete by name, sorted by id. Their contents are not checked yet: see checkCase. */
-  readonly cases: readonly CaseFiles[];
-  readonly problems: readonly CaseProblem[];
-  /** NIfTI files whose names say no role, relative to `dir`; they are not used. */
-  readonly ignored: readonly string[];
-}
-
-export interface ScanOptions {
-  /** How labels are written; absent: as the file names say. */
-  readonly labels?: LabelConvention;
-}
 
 /** dataset / group / case / files, and one to spare. */
 const MAX_DEPTH = 4;
@@ -61,6 +35,7 @@ interface Found {
  *   neither names nor `labels` tell the convention, `file-not-found`, `file-unreadable`, `limit-exceeded`.
  */
 export async function scanDataset(dir: string, options: ScanOptions = {}): Promise<Dataset> {
+  if (await hasManifest(dir)) return scanManifest(dir, options);
   const found: Found = { cases: new Map(), conventions: new Set(), ignored: [] };
   await scanFolder(dir, 0, found);
   if (found.cases.size === 0) throw emptyDataset(dir, found.ignored.length);
@@ -77,11 +52,6 @@ export async function scanDataset(dir: string, options: ScanOptions = {}): Promi
     else problems.push(...errors.map((error) => ({ caseId: candidate.id, error })));
   }
   return { dir, convention, cases, problems, ignored: found.ignored.map((path) => relative(dir, path)).sort(compare) };
-}
-
-/** By code units: the same order on every machine, whatever its language. */
-function compare(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 async function scanFolder(folder: string, depth: number, found: Found): Promise<void> {
@@ -128,18 +98,6 @@ function emptyDataset(dir: string, ignored: number): ConsiliumError {
       "cases in a BraTS layout (X_t1.nii.gz, X_t1ce, X_t2, X_flair, X_seg; or X-t1n, X-t1c, X-t2w, X-t2f, X-seg)",
     actual: ignored === 0 ? "no NIfTI file" : `${ignored} NIfTI file${ignored === 1 ? "" : "s"} of other names`,
     hint: "Check the folder, or rename the files.",
-  });
-}
-
-function conventionOf(conventions: ReadonlySet<LabelConvention | undefined>, dir: string): LabelConvention {
-  const [only, ...others] = conventions;
-  if (only !== undefined && others.length === 0) return only;
-  const mixed = conventions.has("brats2021") && conventions.has("brats2023");
-  throw new ConsiliumError("label-convention-unknown", {
-    subject: dir,
-    expected: "file names of one BraTS layout, which tell how labels are written",
-    actual: mixed ? "names of both layouts" : "names that follow neither layout exactly",
-    hint: "Which value is enhancing tumour in these label maps: 4 (labels brats2021) or 3 (labels brats2023)? Say so with --labels.",
   });
 }
 

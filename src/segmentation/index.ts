@@ -1,11 +1,19 @@
 export { drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
 export {
+  type ComparedCase,
+  type ComparedFigure,
+  type Comparison,
+  compareModels,
+  type FigureSummary,
+} from "./compare-models.ts";
+export {
   type EnginePool,
   type EnginePoolOptions,
   type LocalWorkOptions,
   openEnginePool,
   openLocalWork,
 } from "./engine-pool.ts";
+export { LESION_RULES, type LesionRulesName, type LesionScores } from "./lesion-wise.ts";
 export {
   type CaseScores,
   EVALUATION,
@@ -16,7 +24,8 @@ export {
   type TrainResult,
   type WorkProgress,
 } from "./local-work.ts";
-export { evaluateLabelMaps, type RegionScores, type Regions } from "./metrics.ts";
+export { type MeasureOptions, measureLabelMaps, type RegionMeasures, USUAL_MEASURES } from "./measure-case.ts";
+export type { RegionScores, Regions } from "./metrics.ts";
 export {
   type CaseRegionScores,
   type RegionMeans,

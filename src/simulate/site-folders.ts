@@ -1,11 +1,22 @@
 /**
  * Hospitals' dataset folders for a simulation: each holds links to the files of the cases that were dealt to it, so
- * that a simulated site registers its data by the code of a real one, and no image is copied.
+ * that a simulated site registers its data by the code of a real one, and no image is copied. A table beside the links
+ * says whose scans they are, so that subjects stay what they were in the dataset, whatever its cases are called.
  */
-import { mkdir, symlink } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { mkdir, symlink, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
-import type { CaseFiles, Dataset } from "../imaging/index.ts";
+import {
+  type CaseFileRole,
+  type CaseFiles,
+  caseFileName,
+  type Dataset,
+  type LabelConvention,
+  MANIFEST_NAME,
+  type ManifestRow,
+  MODALITIES,
+  manifestText,
+} from "../imaging/index.ts";
 import { partitionSubjects, type SiteSizes } from "./partition.ts";
 
 export interface SiteFolder {
@@ -22,6 +33,8 @@ export interface Deal {
 }
 
 export interface DealtCases {
+  /** How the cases' labels are written. */
+  readonly convention: LabelConvention;
   readonly sites: readonly { readonly id: string; readonly cases: readonly CaseFiles[] }[];
   readonly heldOut: readonly CaseFiles[];
 }
@@ -46,6 +59,7 @@ export function dealCases(dataset: Dataset, { sites, sizes, seed, holdOut }: Dea
   const parts = partitionSubjects(subjects, sites, sizes, seed);
   const digits = String(sites).length;
   return {
+    convention: dataset.convention,
     heldOut,
     sites: parts.map((part, i) => ({
       id: `site-${String(i + 1).padStart(Math.max(2, digits), "0")}`,
@@ -58,13 +72,36 @@ export async function linkSiteFolders(deal: DealtCases, into: string): Promise<S
   const folders: SiteFolder[] = [];
   for (const { id, cases } of deal.sites) {
     const dir = join(into, id);
-    for (const files of cases) {
-      const folder = join(dir, files.id);
-      await mkdir(folder, { recursive: true });
-      const paths = [...Object.values(files.images), ...(files.labelMap === undefined ? [] : [files.labelMap])];
-      for (const path of paths) await symlink(resolve(path), join(folder, basename(path)));
-    }
+    const rows = await Promise.all(cases.map((files) => linkCase(dir, files, deal.convention)));
+    await mkdir(dir, { recursive: true });
+    await writeFile(join(dir, MANIFEST_NAME), manifestText(rows));
     folders.push({ id, dir });
   }
   return folders;
+}
+
+/**
+ * Links a case's files under the names that its convention has for them, whatever they were called, and says where
+ * they are, relative to the site's folder.
+ */
+async function linkCase(
+  dir: string,
+  { id, subject, images, labelMap }: CaseFiles,
+  convention: LabelConvention,
+): Promise<ManifestRow> {
+  await mkdir(join(dir, id), { recursive: true });
+  const link = async (role: CaseFileRole, path: string): Promise<string> => {
+    const name = `${id}/${caseFileName(id, role, convention)}`;
+    await symlink(resolve(path), join(dir, name));
+    return name;
+  };
+  const linked = await Promise.all(
+    MODALITIES.map(async (modality) => [modality, await link(modality, images[modality])] as const),
+  );
+  return {
+    id,
+    subject,
+    images: Object.fromEntries(linked) as unknown as ManifestRow["images"],
+    ...(labelMap !== undefined && { labelMap: await link("labelMap", labelMap) }),
+  };
 }

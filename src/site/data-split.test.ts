@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { casesOf, splitBySubject } from "./data-split.ts";
+import { carryOver, casesOf, splitBySubject } from "./data-split.ts";
 
 const subjects = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 8 }), { minLength: 1, maxLength: 60 });
 const cohort = subjects.chain((names) =>
@@ -72,5 +72,26 @@ describe("splitBySubject", () => {
     const cases = ["constructor", "toString", "a", "b", "c"].map((subject) => ({ subject }));
     const record = splitBySubject(cases, 3);
     expect(casesOf(cases, record, "training").length + casesOf(cases, record, "validation").length).toBe(5);
+  });
+});
+
+describe("carryOver", () => {
+  const scans = Array.from({ length: 20 }, (_, i) => ({ id: `scan${i}`, subject: `scan${i}` }));
+  const earlier = splitBySubject(scans, 5);
+  const patients = scans.map(({ id }, i) => ({ id, subject: `patient${i >> 1}` }));
+
+  it("never lets a case that trained validate under another subject's name", () => {
+    const record = splitBySubject(patients, 5, carryOver(earlier, scans, patients));
+    const trained = new Set(casesOf(scans, earlier, "training").map(({ id }) => id));
+    const validating = casesOf(patients, record, "validation").map(({ id }) => id);
+    expect(validating.filter((id) => trained.has(id))).toEqual([]);
+    // Drawn anew without it (the control), some would.
+    const anew = casesOf(patients, splitBySubject(patients, 5), "validation").map(({ id }) => id);
+    expect(anew.filter((id) => trained.has(id)).length).toBeGreaterThan(0);
+  });
+
+  it("changes nothing where subjects stay, and draws those that are new", () => {
+    expect(carryOver(earlier, scans, scans)).toEqual(earlier);
+    expect(carryOver({}, [], patients)).toEqual({});
   });
 });

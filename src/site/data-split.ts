@@ -8,6 +8,7 @@
  * - With fewer than five cases everything trains, and the site has no figures of its own; those cases keep training
  *   when more arrive.
  * - A subject that vanished keeps its side in the record, for the day it returns.
+ * - A case that is said to be another subject's than before takes its side along (`carryOver`).
  */
 import { createRandom } from "../base/index.ts";
 
@@ -37,6 +38,27 @@ export function splitBySubject(cases: readonly SplitCase[], seed: number, earlie
     drawn.includes(subject) ? "validation" : "training",
   ]);
   return Object.fromEntries([...Object.entries(earlier), ...record].sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** A case as a split knows it. */
+export interface NamedCase extends SplitCase {
+  readonly id: string;
+}
+
+/**
+ * The earlier record with the sides of subjects that are new in name only: those whose cases stood under another
+ * subject before, as when a table of patients is added to a dataset. A subject whose cases stood on both sides trains:
+ * a model has seen it.
+ */
+export function carryOver(earlier: SplitRecord, before: readonly NamedCase[], now: readonly NamedCase[]): SplitRecord {
+  const sideOfCase = new Map(before.map(({ id, subject }) => [id, sideOf(earlier, subject)]));
+  const carried = new Map<string, Side>();
+  for (const { id, subject } of now) {
+    const side = sideOfCase.get(id);
+    if (side === undefined || Object.hasOwn(earlier, subject)) continue;
+    if (side === "training" || !carried.has(subject)) carried.set(subject, side);
+  }
+  return Object.fromEntries([...Object.entries(earlier), ...carried]);
 }
 
 /** One fifth, to the nearest subject, at least one; and of a single subject none. */

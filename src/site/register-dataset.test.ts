@@ -75,6 +75,60 @@ describe("registerDataset", () => {
     expect((await readRegisteredData(store))?.split).toEqual(second?.split);
   });
 
+  it("keeps the time points that a table gives to one patient on one side, also those that come later", async () => {
+    await addCases(0, 12);
+    // Names say nothing about patients here: cases 2k and 2k + 1 are one.
+    const table = (cases: number): string => {
+      const rows = Array.from({ length: cases }, (_, i) => {
+        const id = `P${String(i).padStart(3, "0")}`;
+        const files = ["t1", "t1ce", "t2", "flair", "seg"].map((role) => `${id}/${id}_${role}.nii.gz`);
+        return [id, `patient-${i >> 1}`, i % 2, ...files].join(",");
+      });
+      return ["case,subject,timepoint,t1,t1ce,t2,flair,seg", ...rows].join("\n");
+    };
+    const sidesOf = async (): Promise<Map<string, Set<string>>> => {
+      const data = await readRegisteredData((await readSite(home)).store);
+      if (data === undefined) throw new Error("nothing registered");
+      const sides = new Map<string, Set<string>>();
+      for (const [side, cases] of [
+        ["training", trainingCases(data)],
+        ["validation", validationCases(data)],
+      ] as const) {
+        for (const { subject } of cases) sides.set(subject, (sides.get(subject) ?? new Set()).add(side));
+      }
+      return sides;
+    };
+    for (const cases of [11, 12]) {
+      await writeFile(join(dataset, "dataset.csv"), table(cases));
+      const made = await registerDataset({ home, dataset });
+      expect(made).toMatchObject({ subjects: 6, added: cases === 11 ? 11 : 1 });
+      expect(made.training + made.validation).toBe(cases);
+      const sides = await sidesOf();
+      expect(sides.size).toBe(6);
+      for (const [subject, seen] of sides) expect([...seen], subject).toHaveLength(1);
+      expect([...sides.values()].flatMap((seen) => [...seen])).toContain("validation");
+    }
+    // By names alone every case is a patient of its own, and stays where its scan was.
+    const sideOfCase = async (): Promise<string[]> => {
+      const data = await readRegisteredData((await readSite(home)).store);
+      return data === undefined ? [] : validationCases(data).map(({ id }) => id);
+    };
+    const before = await sideOfCase();
+    await rm(join(dataset, "dataset.csv"));
+    expect(await registerDataset({ home, dataset })).toMatchObject({ subjects: 12 });
+    expect(await sideOfCase()).toEqual(before);
+  });
+
+  it("reads a post-operative cavity only where it is declared", async () => {
+    await addCases(0, 5);
+    const labelMap = join(dataset, "P000", "P000_seg.nii.gz");
+    const affineVoxelToRas = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
+    const data = Uint8Array.from({ length: SIDE ** 3 }, (_, i) => i % 5);
+    await writeNifti(labelMap, { dims: [SIDE, SIDE, SIDE], data, affineVoxelToRas });
+    await expect(registerDataset({ home, dataset })).rejects.toMatchObject({ code: "dataset-invalid" });
+    expect(await registerDataset({ home, dataset, labels: "brats2024" })).toMatchObject({ convention: "brats2024" });
+  });
+
   it("refuses a dataset with broken cases and names each, and leaves them out only when told to", async () => {
     await addCases(0, 6);
     await addCase("Q-missing", ["t2"]);

@@ -18,7 +18,7 @@ import {
   spacingMmOf,
   type Triple,
 } from "../imaging/index.ts";
-import { splitBySubject } from "./data-split.ts";
+import { carryOver, splitBySubject } from "./data-split.ts";
 import { openSite } from "./home.ts";
 import {
   type RegisteredData,
@@ -103,7 +103,7 @@ async function keep(
     convention: dataset.convention,
     seed: earlier?.seed ?? seed,
     cases: [...cases].sort((a, b) => (a.id < b.id ? -1 : 1)),
-    split: splitBySubject(cases, earlier?.seed ?? seed, earlier?.split),
+    split: splitBySubject(cases, earlier?.seed ?? seed, carryOver(earlier?.split ?? {}, earlier?.cases ?? [], cases)),
     excluded: [...new Set(excluded.map(({ caseId }) => caseId))].sort(),
     smallestExtentMm: await smallestExtent(cases),
     registeredAtMs: nowMs,

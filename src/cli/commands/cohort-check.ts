@@ -3,7 +3,7 @@ import { ConsiliumError, type Json } from "../../base/index.ts";
 import type { CaseProblem, Dataset } from "../../imaging/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { countOf, formatTable } from "../format.ts";
-import { option } from "../options.ts";
+import { labelsOption } from "../labels-option.ts";
 
 const EXIT_BAD_INPUT = 3;
 
@@ -15,7 +15,7 @@ export const cohortCheck = defineCommand({
     "nothing. Ends with exit code 3 where a case cannot be used.",
   args: [{ name: "DIR", help: "folder with the cases" }],
   options: {
-    labels: option.oneOf("how labels are written, where file names do not tell", ["brats2021", "brats2023"]),
+    labels: labelsOption("how labels are written, where file names do not tell"),
   },
   examples: ["consilium cohort check data/brats2021", "consilium cohort check data/glioma --labels brats2023 --json"],
   async run({ args, options, progress, signal }) {

@@ -3,6 +3,7 @@ import type { CommandSpec } from "../command.ts";
 import type { GroupSpec } from "../program.ts";
 import { cohortCheck } from "./cohort-check.ts";
 import { cohortMake } from "./cohort-make.ts";
+import { compare } from "./compare.ts";
 import { coordinatorInit } from "./coordinator-init.ts";
 import { coordinatorInvite } from "./coordinator-invite.ts";
 import { coordinatorStart } from "./coordinator-start.ts";
@@ -28,6 +29,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   train,
   segment,
   evaluate,
+  compare,
   cohortMake,
   cohortCheck,
   coordinatorInit,

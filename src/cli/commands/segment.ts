@@ -4,6 +4,7 @@ import { ConsiliumError } from "../../base/index.ts";
 import type { CaseFiles, Dataset } from "../../imaging/index.ts";
 import { defineCommand } from "../command.ts";
 import { formatTable } from "../format.ts";
+import { labelsOption } from "../labels-option.ts";
 import { option } from "../options.ts";
 
 export const segment = defineCommand({
@@ -16,7 +17,7 @@ export const segment = defineCommand({
     model: option.requiredText("DIR", "model folder, as training writes it"),
     case: option.requiredText("DIR", "folder of the case"),
     out: option.requiredText("FILE", "label map to write, .nii or .nii.gz"),
-    labels: option.oneOf("how to write labels, where file names do not tell", ["brats2021", "brats2023"]),
+    labels: labelsOption("how to write labels, where file names do not tell"),
     threads: option.integerOr("processor threads", 2, { min: 1, max: 256 }),
   },
   examples: ["consilium segment --model run/model --case DIR/BraTS2021_00006 --out seg.nii.gz"],

@@ -1,6 +1,7 @@
 /** `site data`: a hospital registers the cases that it trains on. */
 import { defineCommand } from "../command.ts";
 import { countOf } from "../format.ts";
+import { labelsOption } from "../labels-option.ts";
 import { option } from "../options.ts";
 
 export const siteData = defineCommand({
@@ -13,7 +14,7 @@ export const siteData = defineCommand({
   options: {
     home: option.requiredText("DIR", "this site's home folder"),
     dataset: option.requiredText("DIR", "folder with the cases, in a BraTS layout"),
-    labels: option.oneOf("how labels are written, where file names do not tell", ["brats2021", "brats2023"]),
+    labels: labelsOption("how labels are written, where file names do not tell"),
     excludeBroken: option.flag("leave out cases with a problem, instead of refusing the dataset"),
     seed: option.integer("seed of the split, at the first registration"),
   },

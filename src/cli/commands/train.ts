@@ -2,6 +2,7 @@
 import { relative } from "node:path";
 import { defineCommand } from "../command.ts";
 import { countOf, formatDuration, formatFigure, formatTable } from "../format.ts";
+import { labelsOption } from "../labels-option.ts";
 import { option } from "../options.ts";
 import { openChosenStudy, studyOptions } from "../study-options.ts";
 
@@ -15,7 +16,7 @@ export const train = defineCommand({
     data: option.requiredText("DIR", "dataset"),
     out: option.requiredText("DIR", "folder to write; new or empty"),
     holdOut: option.list("CASES", "cases to measure on, with commas between"),
-    labels: option.oneOf("how labels are written, where file names do not tell", ["brats2021", "brats2023"]),
+    labels: labelsOption("how labels are written, where file names do not tell"),
     ...studyOptions,
   },
   examples: [
