@@ -23,7 +23,7 @@ import { isOpType } from "./op-types.ts";
 import { ARRAY_BY_TYPE, type DataType, elementCount, type Tensor } from "./tensor.ts";
 
 const IR_VERSION = 8n;
-const OPSET_RANGE = { from: 11, to: 21 } as const;
+const OPSET_RANGE = { from: 13, to: 21 } as const;
 
 /** TensorProto.DataType of the types that the product computes with. */
 const TYPE_NUMBER: Readonly<Record<DataType, number>> = {

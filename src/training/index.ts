@@ -1,4 +1,6 @@
 export { differentiate } from "./differentiate.ts";
+export type { GradientContext, GradientRule } from "./gradient-context.ts";
+export { GRADIENT_RULES, type GradientRules, hasGradient } from "./gradient-rules.ts";
 export { crossEntropyAndDice } from "./losses.ts";
 export { stepScalars } from "./optimisers.ts";
 export {

@@ -89,7 +89,7 @@ export function withParameters(network: Graph, parameters: Parameters): Graph {
 export function buildTrainingStep(network: Graph, options: TrainingStepOptions): TrainingStep {
   const separated = separateMergedInitializers(network);
   const { layout } = networkParameters(network);
-  const b = createGraphBuilder(network.opset, "step.");
+  const b = createGraphBuilder(stepOpset(network), "step.");
   const logits = layForward(b, separated, layout, options.inputShape);
   const [batch, classes, ...spatial] = b.shape(logits);
   const labels = b.input(STEP.labels, "uint8", [batch, ...spatial]);
@@ -130,10 +130,18 @@ export function buildTrainingStep(network: Graph, options: TrainingStepOptions):
 export function buildForwardStep(network: Graph, inputShape: readonly number[]): TrainingStep {
   const separated = separateMergedInitializers(network);
   const { layout } = networkParameters(network);
-  const b = createGraphBuilder(network.opset, "step.");
+  const b = createGraphBuilder(stepOpset(network), "step.");
   const logits = layForward(b, separated, layout, inputShape);
   const graph = checkGraph(b.build("forward step", [logits]));
   return { graph, layout, stateLength: 0, logitsShape: b.shape(logits) };
+}
+
+/**
+ * Operator sets 13 to 15 are taken as 16: for the operators that the product knows it only adds types and attributes
+ * whose defaults are what the older sets do, and it brings the scattering sums that gradients of picks are made of.
+ */
+function stepOpset(network: Graph): number {
+  return Math.max(network.opset, 16);
 }
 
 /** The forward graph with its parameters cut from one vector; returns the name of its only output. */
@@ -175,7 +183,7 @@ function layForward(b: GraphBuilder, network: Graph, layout: ParameterLayout, in
     b.append({ opType: "Reshape", name, inputs: [cut[i], b.ints(shape)], outputs: [name], attributes: {} });
   });
   const parameters = new Set(layout.entries.map(({ name }) => name));
-  for (const [name, tensor] of network.initializers) if (!parameters.has(name)) b.weight(name, tensor);
+  for (const [name, tensor] of network.initializers) if (!parameters.has(name)) b.constant(tensor, name);
   const rename = (name: string): string => (name === STEP.image && image.name === STEP.image ? "step.image" : name);
   for (const node of network.nodes) b.append({ ...node, inputs: node.inputs.map(rename) });
   return network.outputs[0].name;
