@@ -13,11 +13,16 @@ export interface GradientCase {
   /** Maps standard normal values to the operator's domain; the index counts within an input, the input among them. */
   readonly domain?: ((value: number, index: number, input: number) => number) | undefined;
   readonly opset?: number;
+  /**
+   * At a kink finite differences say nothing: there the gradients of the result's sum at these values are given
+   * instead, which are PyTorch's.
+   */
+  readonly kink?: { readonly at: readonly (readonly number[])[]; readonly gradients: readonly (readonly number[])[] };
 }
 
 const inWords = (attributes: Attributes): string =>
   Object.entries(attributes)
-    .map(([name, { value }]) => `${name} ${String(value)}`)
+    .map(([name, attribute]) => `${name} ${attribute.kind === "tensor" ? "a tensor" : attribute.value.toString()}`)
     .join(", ");
 
 /** One input, one result. */

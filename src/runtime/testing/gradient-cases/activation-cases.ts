@@ -39,6 +39,8 @@ export const ACTIVATION_CASES: readonly GradientCase[] = [
   simple("Softmax"),
   simple("LogSoftmax", [2, 4, 3], { axis: attr.int(1) }),
   simple("LogSoftmax"),
+  { ...simple("Relu", [3]), name: "at zero", kink: { at: [[0, -2, 2]], gradients: [[0, 0, 1]] } },
+  { ...simple("HardSwish", [3]), name: "at its corners", kink: { at: [[-3, 0, 3]], gradients: [[0, 0.5, 1]] } },
   several("InstanceNormalization", [[2, 3, 4, 5, 2], [3], [3]]),
   several("InstanceNormalization", [[2, 3, 7], [3], [3]], { epsilon: attr.float(0.5) }),
   several("LayerNormalization", [[2, 3, 5], [5], [5]]),

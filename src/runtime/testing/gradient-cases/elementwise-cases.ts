@@ -43,6 +43,29 @@ export const ELEMENTWISE_CASES: readonly GradientCase[] = [
     ]),
     domain: spread,
   },
+  ...(["Max", "Min"] as const).map(
+    (op): GradientCase => ({
+      ...several(op, [[3], [3]]),
+      name: "equal operands",
+      kink: {
+        at:
+          op === "Max"
+            ? [
+                [1, 2, 3],
+                [1, 3, 2],
+              ]
+            : [
+                [1, 3, 2],
+                [1, 2, 3],
+              ],
+        gradients: [
+          [0.5, 0, 1],
+          [0.5, 1, 0],
+        ],
+      },
+    }),
+  ),
+  { ...simple("Abs", [3]), name: "at zero", kink: { at: [[0, -2, 2]], gradients: [[0, -1, 1]] } },
   several("Sum", [[2, 3], [3], [2, 1]]),
   several("Mean", [[2, 3], [3], [2, 1]]),
   {

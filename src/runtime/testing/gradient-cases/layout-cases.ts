@@ -140,12 +140,12 @@ export const LAYOUT_CASES: readonly GradientCase[] = [
   },
   {
     op: "GatherND",
-    name: "one for each of a batch, known in the run",
-    inputs: [[2, 3, 4, 2]],
-    build: (b, x) =>
-      b.emit("GatherND", [x[0], runtimeInts(b, "tuples", [2, 3, 2], [0, 1, 2, 3, 0, 1, 1, 1, -1, 0, 2, -2])], {
-        batch_dims: attr.int(1),
-      }),
+    name: "two for each of a batch of three, known in the run",
+    inputs: [[3, 3, 4, 2]],
+    build: (b, x) => {
+      const tuples = runtimeInts(b, "tuples", [3, 2, 2], [0, 1, 2, 3, 1, 1, -1, 0, 2, -2, 0, 0]);
+      return b.emit("GatherND", [x[0], tuples], { batch_dims: attr.int(1) });
+    },
   },
   {
     op: "ScatterND",

@@ -27,16 +27,28 @@ export const REDUCTION_CASES: readonly GradientCase[] = [
   withInts("ReduceSum", [2, 3, 4], [[-1, 0]], KEPT),
   { ...withInts("ReduceSum", [2, 3], [[]], { noop_with_empty_axes: attr.int(1) }) },
   {
-    // one zero in the first row, two in the second, none in the third
+    // two zeros in the first row, one in the second, none in the third
     ...simple("ReduceProd", [3, 4], { axes: attr.ints([1]) }),
     name: "zeros among the factors",
-    build: (b, x) => {
-      const kept = [1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 1, 1];
-      const mask = b.constant({ dtype: "float32", shape: [3, 4], data: Float32Array.from(kept) });
-      return b.emit("ReduceProd", [b.emit("Mul", [x[0], mask])], { axes: attr.ints([1]) });
-    },
-    domain: awayFromZero,
+    domain: (v, i) => ([0, 2, 5].includes(i) ? 0 : awayFromZero(v)),
   },
+  ...(["ReduceMax", "ReduceMin"] as const).map((op): GradientCase => {
+    const [best, other] = op === "ReduceMax" ? [3, 1] : [1, 3];
+    return {
+      ...simple(op, [2, 4], { axes: attr.ints([1]) }),
+      name: "several extrema",
+      kink: {
+        at: [[best, other, best, other, other, other, best, other]],
+        gradients: [[0.5, 0, 0.5, 0, 0, 0, 1, 0]],
+      },
+    };
+  }),
+  {
+    ...simple("ReduceL2", [2, 2], { axes: attr.ints([1]) }),
+    name: "of zeros",
+    kink: { at: [[0, 0, 3, 4]], gradients: [[0, 0, Math.fround(0.6), Math.fround(0.8)]] },
+  },
+  { ...simple("ReduceL1", [3]), name: "of zero", kink: { at: [[0, -2, 2]], gradients: [[0, -1, 1]] } },
   several("MatMul", [
     [2, 3, 4],
     [4, 5],

@@ -99,6 +99,21 @@ const POOLS: readonly GradientCase[] = [
     ...simple("MaxPool", [1, 1, 6, 7], { ...kernel(3, 3), ...strides(2, 2), ...autoPad("SAME_UPPER") }),
     domain: distinct,
   },
+  {
+    ...simple("MaxPool", [1, 1, 6], { ...kernel(2), ...strides(2) }),
+    name: "the first of equal elements, windows that tile",
+    kink: { at: [[1, 1, 2, 3, 5, 4]], gradients: [[1, 0, 0, 1, 1, 0]] },
+  },
+  {
+    ...simple("MaxPool", [1, 1, 5], { ...kernel(3), ...pads(1, 1) }),
+    name: "the first of equal elements, windows that overlap",
+    kink: { at: [[2, 2, 1, 3, 3]], gradients: [[2, 0, 0, 3, 0]] },
+  },
+  {
+    ...simple("GlobalMaxPool", [1, 2, 3]),
+    name: "several maxima",
+    kink: { at: [[2, 1, 2, 0, 3, 1]], gradients: [[0.5, 0, 0.5, 0, 1, 0]] },
+  },
   simple("AveragePool", [1, 2, 4, 6], { ...kernel(2, 2), ...strides(2, 2) }),
   simple("AveragePool", [1, 2, 5, 5], { ...kernel(3, 3), ...strides(2, 2), ...pads(1, 1, 1, 1) }),
   simple("AveragePool", [1, 2, 5, 6], { ...kernel(3, 2), ...pads(1, 1, 1, 0), count_include_pad: attr.int(1) }),
