@@ -1,6 +1,6 @@
 export { createGraphBuilder, type GraphBuilder, liveNodes } from "./builder.ts";
 export { checkGraph } from "./check-graph.ts";
-export { decodeOnnx, encodeOnnx } from "./codec.ts";
+export { decodeOnnx, type ExternalReader, encodeOnnx, type UnknownOperator, unknownOperators } from "./codec.ts";
 export { foldsConstants } from "./constant-rules.ts";
 export { type EinsumEquation, einsumEquation } from "./einsum-equation.ts";
 export {

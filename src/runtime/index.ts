@@ -7,6 +7,7 @@ export {
   runRecord,
   type SessionOptions,
 } from "./graph-session.ts";
+export { externalReader, readOnnxFile } from "./read-onnx-file.ts";
 export {
   type Batch,
   openTrainingSession,
