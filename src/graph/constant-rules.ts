@@ -188,8 +188,10 @@ export function foldConstant(node: GraphNode, inputs: Facts, out: Fact): Tensor 
   const rule = CONSTANT_RULES[node.opType];
   if (node.opType === "ScatterND" && stringAttribute(node, "reduction", "none") !== "none") return undefined;
   if (rule === undefined || elementCount(out.shape) > FOLDED_ELEMENTS) return undefined;
-  const allKnown = inputs.every((fact, i) => node.inputs[i] === "" || fact?.value !== undefined);
-  const small = inputs.every((fact) => fact === undefined || elementCount(fact.shape) <= FOLDED_ELEMENTS);
+  // of its second operand CastLike reads the type alone
+  const read = node.opType === "CastLike" ? inputs.slice(0, 1) : inputs;
+  const allKnown = read.every((fact, i) => node.inputs[i] === "" || fact?.value !== undefined);
+  const small = read.every((fact) => fact === undefined || elementCount(fact.shape) <= FOLDED_ELEMENTS);
   return allKnown && small ? tensorOf(out.dtype, out.shape, rule(node, inputs, out)) : undefined;
 }
 

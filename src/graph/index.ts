@@ -2,6 +2,7 @@ export { createGraphBuilder, type GraphBuilder, liveNodes } from "./builder.ts";
 export { checkGraph } from "./check-graph.ts";
 export { decodeOnnx, type ExternalReader, encodeOnnx, type UnknownOperator, unknownOperators } from "./codec.ts";
 export { foldsConstants } from "./constant-rules.ts";
+export { type GraphCost, graphCost } from "./cost.ts";
 export { type EinsumEquation, einsumEquation } from "./einsum-equation.ts";
 export {
   type Attribute,

@@ -24,7 +24,9 @@ export function differentiate(
   const nodes = [...builder.nodes()];
   const dependent = new Set(by);
   for (const node of nodes) {
-    if (!node.inputs.some((name) => dependent.has(name))) continue;
+    // CastLike's second operand lends its type, not its value
+    const read = node.opType === "CastLike" ? node.inputs.slice(0, 1) : node.inputs;
+    if (!read.some((name) => dependent.has(name))) continue;
     for (const name of node.outputs) if (builder.fact(name).dtype.startsWith("float")) dependent.add(name);
   }
   const contributions = new Map<string, string[]>([[loss, [seed(builder, loss)]]]);

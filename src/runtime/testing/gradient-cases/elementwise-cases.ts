@@ -103,6 +103,16 @@ export const ELEMENTWISE_CASES: readonly GradientCase[] = [
     },
   },
   {
+    op: "CastLike",
+    name: "a value that is only read for its type",
+    inputs: [[3]],
+    build: (b, x) => {
+      const double = b.constant({ dtype: "float64", shape: [3], data: Float64Array.of(0.5, -2, 3) });
+      // the second operand depends on what is differentiated by, the result does not
+      return b.emit("Add", [b.emit("CastLike", [double, x[0]]), x[0]]);
+    },
+  },
+  {
     op: "Clip",
     name: "both sides",
     inputs: [[4, 5]],
