@@ -1,6 +1,6 @@
 """Export networks that hospitals use from PyTorch, with the answers that a training step must give.
 
-    python3 export_networks.py OUT_FOLDER [NAME...]
+    python3 export_networks.py OUT_FOLDER [--seed N] [NAME...]
 
 Needs torch, monai, onnx and onnxscript (and dynamic_network_architectures for nnU-Net's PlainConvUNet), all from PyPI.
 Each network is exported by the TorchScript exporter (opset 17) and by the dynamo exporter (opset 18) at a tiny size,
@@ -14,6 +14,7 @@ and voxels, 1e-5 added above and below). sgd. are the parameters after three ste
 weight decay 3e-5), adamw. after three of AdamW(1e-3, weight decay 1e-2), on the same batch. PyTorch computes in float64.
 `npx tsx bench/oracle/verify-networks.ts OUT` compares.
 """
+import argparse
 import copy
 import json
 import struct
@@ -156,8 +157,8 @@ def under_exported_names(net, tensors, path):
     return {key: value for key, value in tensors.items() if key.partition(".")[2] not in left_out}
 
 
-def prepare(make, size):
-    torch.manual_seed(7)
+def prepare(make, size, seed):
+    torch.manual_seed(seed)
     net = make().double().eval()
     for value in [*net.parameters(), *net.buffers()]:
         if value.dtype.is_floating_point:
@@ -171,16 +172,16 @@ def prepare(make, size):
     return net, x, y
 
 
-def main(out, only):
+def main(out, seed, only):
     warnings.filterwarnings("ignore")
     failed = 0
     for name, (make, size) in networks().items():
         if only and name not in only:
             continue
         try:
-            net, x, y = prepare(make, size)
+            net, x, y = prepare(make, size, seed)
             tensors, losses = answers(net, x, y)
-            single = float32_errors(prepare(make, size)[0], x, y, tensors)
+            single = float32_errors(prepare(make, size, seed)[0], x, y, tensors)
         except Exception:  # one network that cannot be made must not hide the others
             traceback.print_exc()
             failed += 1
@@ -201,4 +202,9 @@ def main(out, only):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], set(sys.argv[2:])))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out")
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--seed", type=int, default=7)
+    given = parser.parse_intermixed_args()
+    sys.exit(main(given.out, given.seed, set(given.names)))

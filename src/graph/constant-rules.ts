@@ -177,9 +177,12 @@ const CONSTANT_RULES: Readonly<Partial<Record<OpType, ConstantRule>>> = {
   Xor: elementwise((a, b) => a ^ b),
 };
 
+/** Operators whose value their shape rule tells. */
+const TOLD_BY_SHAPES: ReadonlySet<OpType> = new Set(["Constant", "Shape", "Size"]);
+
 /** Whether the product computes the operator itself where its inputs are known. */
 export function foldsConstants(opType: OpType): boolean {
-  return CONSTANT_RULES[opType] !== undefined;
+  return CONSTANT_RULES[opType] !== undefined || TOLD_BY_SHAPES.has(opType);
 }
 
 /** The node's value where all of its inputs are known and it is small; undefined where it has to run. */
