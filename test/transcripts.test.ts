@@ -11,7 +11,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { encodeOnnx, type GraphNode } from "../src/graph/index.ts";
 import { type Volume, writeNifti } from "../src/imaging/index.ts";
+import { unet3d } from "../src/networks/index.ts";
 
 const launcher = fileURLToPath(new URL("../bin/consilium.mjs", import.meta.url));
 const folder = fileURLToPath(new URL("transcripts/", import.meta.url));
@@ -49,8 +51,27 @@ async function plantCase(id: string, labels: readonly number[] = [0, 1, 2, 4]): 
   await plant(`${id}/${name}_seg.nii.gz`, (data) => data.forEach((_, i) => data.set([labels[i % labels.length]], i)));
 }
 
+/** A network that trains, and the same with an operator that nobody knows and with one whose gradient is missing. */
+function plantModels(): void {
+  const options = { inputChannels: 4, classes: 4, levels: 3, baseFeatures: 8, maxFeatures: 320, seed: 1 };
+  const network = unet3d(options);
+  const last = network.nodes.length - 1;
+  const ending = (node: Omit<GraphNode, "inputs" | "outputs">): GraphNode[] => [
+    ...network.nodes.with(last, { ...network.nodes[last], outputs: ["head.out"] }),
+    { ...node, inputs: ["head.out"], outputs: ["logits"] },
+  ];
+  const foreign = "MeanVarianceNormalization" as GraphNode["opType"];
+  const diagonal = { equation: { kind: "string" as const, value: "nkddd->nkddd" } };
+  writeFileSync(join(work, "unet.onnx"), encodeOnnx(network));
+  const unknown = ending({ opType: foreign, name: "normalise", attributes: {} });
+  writeFileSync(join(work, "unknown.onnx"), encodeOnnx({ ...network, nodes: unknown }));
+  const refused = ending({ opType: "Einsum", name: "corner", attributes: diagonal });
+  writeFileSync(join(work, "diagonal.onnx"), encodeOnnx({ ...network, nodes: refused }));
+}
+
 beforeAll(async () => {
   work = mkdtempSync(join(tmpdir(), "consilium-transcripts-"));
+  plantModels();
   mkdirSync(join(work, "empty"));
   await plantCase("good/case1");
   await plantCase("good/case2");

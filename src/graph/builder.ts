@@ -5,8 +5,9 @@
 import { ConsiliumError, invariant } from "../base/index.ts";
 import { foldConstant } from "./constant-rules.ts";
 import { type Attributes, describeNode, type Graph, type GraphNode, type ValueInfo } from "./graph.ts";
+import type { Fact } from "./node-readings.ts";
 import type { OpType } from "./op-types.ts";
-import { type Fact, SHAPE_RULES } from "./shape-rules.ts";
+import { SHAPE_RULES } from "./shape-rules.ts";
 import { type DataType, elementCount, int64Tensor, type Tensor } from "./tensor.ts";
 
 /** Integer initializers up to this size are read as shape arithmetic. */

@@ -1,6 +1,7 @@
 /**
  * ONNX files to graphs and back (onnx.proto, IR version 3 to 10). Only what networks and training steps need is
- * kept; what could change a result and is not understood is refused, never dropped.
+ * kept; functions of the model are written out where they are called. What could change a result and is not understood
+ * is refused, never dropped.
  */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ConsiliumError } from "../base/index.ts";
@@ -11,6 +12,7 @@ import {
   GraphProtoSchema,
   type ModelProto,
   ModelProtoSchema,
+  type NodeProto,
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
   type TensorProto,
@@ -19,11 +21,12 @@ import {
   ValueInfoProtoSchema,
 } from "./gen/onnx_pb.ts";
 import type { Attribute, Dim, Graph, GraphNode, ValueInfo } from "./graph.ts";
-import { isOpType } from "./op-types.ts";
+import { domainOf, inlineFunctions } from "./inline-functions.ts";
+import { isOpType, type OpType } from "./op-types.ts";
 import { ARRAY_BY_TYPE, type DataType, elementCount, type Tensor } from "./tensor.ts";
 
 const IR_VERSION = 8n;
-const OPSET_RANGE = { from: 11, to: 21 } as const;
+const OPSET_RANGE = { from: 13, to: 21 } as const;
 
 /** TensorProto.DataType of the types that the product computes with. */
 const TYPE_NUMBER: Readonly<Record<DataType, number>> = {
@@ -38,10 +41,60 @@ const TYPE_NUMBER: Readonly<Record<DataType, number>> = {
 const TYPE_BY_NUMBER = new Map(Object.entries(TYPE_NUMBER).map(([type, number]) => [number, type as DataType]));
 
 /**
- * @throws ConsiliumError `onnx-corrupt` for bytes that are no ONNX model, `onnx-unsupported` for what is outside
- *   the product's reach (other domains, other types, external data), `operator-unsupported` for an unknown operator.
+ * Hands out bytes that a tensor keeps in another file: from an offset on, so many or to the file's end.
+ * @throws ConsiliumError where it may not or cannot be read.
  */
-export function decodeOnnx(bytes: Uint8Array, subject: string): Graph {
+export type ExternalReader = (location: string, offset: number, length: number | undefined) => Uint8Array;
+
+/** A node of a model whose operator the product does not know. */
+export interface UnknownOperator {
+  /** With its domain, where that is not ONNX's own. */
+  readonly operator: string;
+  readonly node: string;
+  readonly outputs: readonly string[];
+}
+
+/**
+ * @param external reads weights beside the model; without it only weights inside the bytes are accepted.
+ * @throws ConsiliumError `onnx-corrupt` for bytes that are no ONNX model, `onnx-unsupported` for what is outside
+ *   the product's reach (other types, weights elsewhere), `operator-unsupported` for an unknown operator.
+ */
+export function decodeOnnx(bytes: Uint8Array, subject: string, external?: ExternalReader): Graph {
+  const { model, opset } = decodeModel(bytes, subject);
+  const nodes = inlineFunctions(model, subject);
+  const unknown = unknownAmong(nodes);
+  if (unknown.length > 0) {
+    const [{ operator, node, outputs }] = unknown;
+    const others = unknown.length === 1 ? "" : ` (and ${unknown.length - 1} other nodes like it)`;
+    throw new ConsiliumError("operator-unsupported", {
+      subject: `${subject}, node ${node}`,
+      expected: "an operator that this version has rules for",
+      actual: `${operator}${others}`,
+      hint: `It is needed for ${outputs.join(", ")}. Export the network without it, or ask for a rule.`,
+    });
+  }
+  return decodeGraph(model.graph as GraphProto, nodes, opset, { subject, external });
+}
+
+/**
+ * Every node of a model that stands in the way of reading it, in the graph's order.
+ * @throws ConsiliumError as `decodeOnnx`, but for unknown operators.
+ */
+export function unknownOperators(bytes: Uint8Array, subject: string): readonly UnknownOperator[] {
+  return unknownAmong(inlineFunctions(decodeModel(bytes, subject).model, subject));
+}
+
+function unknownAmong(nodes: readonly NodeProto[]): readonly UnknownOperator[] {
+  return nodes
+    .filter(({ domain, opType }) => domainOf(domain) !== "" || !isOpType(opType))
+    .map(({ domain, opType, name, output }) => ({
+      operator: domainOf(domain) === "" ? opType : `${domain}.${opType}`,
+      node: name || output[0] || "(no name)",
+      outputs: output,
+    }));
+}
+
+function decodeModel(bytes: Uint8Array, subject: string): { model: ModelProto; opset: number } {
   let model: ModelProto;
   try {
     model = fromBinary(ModelProtoSchema, bytes);
@@ -62,36 +115,32 @@ export function decodeOnnx(bytes: Uint8Array, subject: string): Graph {
       hint: "Check that the file is an ONNX model and not a checkpoint of another kind.",
     });
   }
-  const opset = Number(
-    model.opsetImport.find((entry) => entry.domain === "" || entry.domain === "ai.onnx")?.version ?? 0,
-  );
+  const opset = Number(model.opsetImport.find((entry) => domainOf(entry.domain) === "")?.version ?? 0);
   if (opset < OPSET_RANGE.from || opset > OPSET_RANGE.to) {
     throw unsupported(subject, `operator set ${OPSET_RANGE.from} to ${OPSET_RANGE.to}`, `operator set ${opset}`);
   }
-  return decodeGraph(model.graph, opset, subject);
+  return { model, opset };
 }
 
-function decodeGraph(proto: GraphProto, opset: number, subject: string): Graph {
+/** What decoding a tensor needs to know of the file that it is in. */
+interface Source {
+  readonly subject: string;
+  readonly external: ExternalReader | undefined;
+}
+
+function decodeGraph(proto: GraphProto, nodes: readonly NodeProto[], opset: number, source: Source): Graph {
+  const { subject } = source;
   const initializers = new Map<string, Tensor>();
-  for (const tensor of proto.initializer) initializers.set(tensor.name, decodeTensor(tensor, subject));
+  for (const tensor of proto.initializer) initializers.set(tensor.name, decodeTensor(tensor, source));
   return {
     name: proto.name,
     opset,
     inputs: proto.input.filter(({ name }) => !initializers.has(name)).map((value) => decodeValueInfo(value, subject)),
     outputs: proto.output.map((value) => decodeValueInfo(value, subject)),
     initializers,
-    nodes: proto.node.map((node): GraphNode => {
-      const { opType, name, domain } = node;
-      if ((domain !== "" && domain !== "ai.onnx") || !isOpType(opType)) {
-        throw new ConsiliumError("operator-unsupported", {
-          subject: `${subject}, node ${name || node.output[0]}`,
-          expected: "an operator that this version has rules for",
-          actual: domain ? `${domain}.${opType}` : opType,
-          hint: `It is needed for ${node.output.join(", ")}. Export the network without it, or ask for a rule.`,
-        });
-      }
-      const attributes = Object.fromEntries(node.attribute.map((a) => [a.name, decodeAttribute(a, subject)]));
-      return { opType, name, inputs: node.input, outputs: node.output, attributes };
+    nodes: nodes.map(({ opType, name, input, output, attribute }): GraphNode => {
+      const attributes = Object.fromEntries(attribute.map((a) => [a.name, decodeAttribute(a, source)]));
+      return { opType: opType as OpType, name, inputs: input, outputs: output, attributes };
     }),
   };
 }
@@ -114,11 +163,11 @@ function dataType(number: number, name: string, subject: string): DataType {
   return type;
 }
 
-function decodeTensor(proto: TensorProto, subject: string): Tensor {
-  if (proto.dataLocation === 1) throw unsupported(subject, "weights inside the file", `external data of ${proto.name}`);
+function decodeTensor(proto: TensorProto, source: Source): Tensor {
+  const { subject } = source;
   const dtype = dataType(proto.dataType, proto.name, subject);
   const shape = proto.dims.map(Number);
-  const data = tensorData(proto, dtype);
+  const data = proto.dataLocation === 1 ? externalData(proto, dtype, source) : tensorData(proto, dtype);
   if (data.length !== elementCount(shape)) {
     throw new ConsiliumError("onnx-corrupt", {
       subject: `${subject}, tensor ${proto.name}`,
@@ -130,19 +179,37 @@ function decodeTensor(proto: TensorProto, subject: string): Tensor {
   return { dtype, shape, data } as Tensor;
 }
 
-function tensorData(proto: TensorProto, dtype: DataType): Tensor["data"] {
+/** Raw little-endian data, at the beginning of a buffer of its own. */
+function fromRaw(bytes: Uint8Array, dtype: DataType): Tensor["data"] {
   const Type = ARRAY_BY_TYPE[dtype];
-  if (proto.rawData.length > 0) {
-    const whole = proto.rawData.length - (proto.rawData.length % Type.BYTES_PER_ELEMENT);
-    return new Type(Uint8Array.from(proto.rawData.subarray(0, whole)).buffer);
+  const whole = bytes.length - (bytes.length % Type.BYTES_PER_ELEMENT);
+  return new Type(Uint8Array.from(bytes.subarray(0, whole)).buffer);
+}
+
+function externalData(proto: TensorProto, dtype: DataType, { subject, external }: Source): Tensor["data"] {
+  const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
+  const location = entries.get("location");
+  if (external === undefined || location === undefined) {
+    throw unsupported(subject, "weights inside the file", `weights of ${proto.name} in another file`);
   }
+  const length = entries.get("length");
+  const bytes = external(
+    location,
+    Number(entries.get("offset") ?? 0),
+    length === undefined ? undefined : Number(length),
+  );
+  return fromRaw(bytes, dtype);
+}
+
+function tensorData(proto: TensorProto, dtype: DataType): Tensor["data"] {
+  if (proto.rawData.length > 0) return fromRaw(proto.rawData, dtype);
   if (dtype === "float32") return Float32Array.from(proto.floatData);
   if (dtype === "float64") return Float64Array.from(proto.doubleData);
   if (dtype === "int64") return BigInt64Array.from(proto.int64Data);
   return ARRAY_BY_TYPE[dtype].from(proto.int32Data);
 }
 
-function decodeAttribute(proto: AttributeProto, subject: string): Attribute {
+function decodeAttribute(proto: AttributeProto, source: Source): Attribute {
   switch (proto.type) {
     case 1:
       return { kind: "float", value: proto.f };
@@ -152,7 +219,7 @@ function decodeAttribute(proto: AttributeProto, subject: string): Attribute {
       return { kind: "string", value: Buffer.from(proto.s).toString("utf8") };
     case 4:
       if (proto.t === undefined) break;
-      return { kind: "tensor", value: decodeTensor(proto.t, subject) };
+      return { kind: "tensor", value: decodeTensor(proto.t, source) };
     case 6:
       return { kind: "floats", value: proto.floats };
     case 7:
@@ -160,11 +227,11 @@ function decodeAttribute(proto: AttributeProto, subject: string): Attribute {
     case 8:
       return { kind: "strings", value: proto.strings.map((s) => Buffer.from(s).toString("utf8")) };
   }
-  throw unsupported(subject, "attributes that are numbers, strings or tensors", `attribute ${proto.name}`);
+  throw unsupported(source.subject, "attributes that are numbers, strings or tensors", `attribute ${proto.name}`);
 }
 
 function unsupported(subject: string, expected: string, actual: string): ConsiliumError {
-  const hint = "Export the network again with float32 weights inside one file and operator set 13 to 21.";
+  const hint = "Export the network again with float32 weights and operator set 13 to 21.";
   return new ConsiliumError("onnx-unsupported", { subject, expected, actual, hint });
 }
 

@@ -1,6 +1,9 @@
 export { createGraphBuilder, type GraphBuilder, liveNodes } from "./builder.ts";
 export { checkGraph } from "./check-graph.ts";
-export { decodeOnnx, encodeOnnx } from "./codec.ts";
+export { decodeOnnx, type ExternalReader, encodeOnnx, type UnknownOperator, unknownOperators } from "./codec.ts";
+export { foldsConstants } from "./constant-rules.ts";
+export { type GraphCost, graphCost } from "./cost.ts";
+export { type EinsumEquation, einsumEquation } from "./einsum-equation.ts";
 export {
   type Attribute,
   type Attributes,
@@ -15,6 +18,23 @@ export {
   stringAttribute,
   type ValueInfo,
 } from "./graph.ts";
+export {
+  axisOf,
+  type Fact,
+  type Facts,
+  flattenAxis,
+  known,
+  need,
+  padsByAxis,
+  permutationOf,
+  reducedAxes,
+  shapeError,
+  sliceRanges,
+  splitSizes,
+  transposedWindowOf,
+  type Window,
+  windowOf,
+} from "./node-readings.ts";
 export { isOpType, OP_TYPES, type OpType } from "./op-types.ts";
 export {
   type ParameterEntry,
@@ -30,21 +50,6 @@ export {
   sameLayout,
 } from "./parameters.ts";
 export { separateMergedInitializers } from "./separate-initializers.ts";
-export {
-  axisOf,
-  type Fact,
-  flattenAxis,
-  need,
-  padsByAxis,
-  permutationOf,
-  reducedAxes,
-  shapeError,
-  sliceRanges,
-  splitSizes,
-  transposedWindowOf,
-  type Window,
-  windowOf,
-} from "./shape-rules.ts";
 export {
   type DataType,
   elementCount,

@@ -43,7 +43,13 @@ export function float32Tensor(shape: readonly number[], values: Iterable<number>
 
 export function int64Tensor(shape: readonly number[], values: readonly number[]): Tensor<"int64"> {
   invariant(values.length === elementCount(shape), `as many values as the shape [${shape.join(", ")}] holds`);
-  return { dtype: "int64", shape, data: BigInt64Array.from(values, (value) => BigInt(value)) };
+  return { dtype: "int64", shape, data: BigInt64Array.from(values, toInt64) };
+}
+
+/** Exporters write "to the end" as the largest integer, which a double can only round up to 2^63. */
+function toInt64(value: number): bigint {
+  if (value >= 2 ** 63) return 2n ** 63n - 1n;
+  return value < -(2 ** 63) ? -(2n ** 63n) : BigInt(value);
 }
 
 /** A tensor from plain numbers; booleans are 0 and 1. */

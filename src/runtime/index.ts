@@ -7,6 +7,8 @@ export {
   runRecord,
   type SessionOptions,
 } from "./graph-session.ts";
+export { inspectModel, type ModelInspection, type Obstacle } from "./inspect-model.ts";
+export { readOnnxFile } from "./read-onnx-file.ts";
 export {
   type Batch,
   openTrainingSession,

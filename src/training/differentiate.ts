@@ -5,12 +5,13 @@
  */
 import { invariant } from "../base/index.ts";
 import type { GraphBuilder } from "../graph/index.ts";
-import { GRADIENT_RULES } from "./gradient-rules.ts";
+import { GRADIENT_RULES, type GradientRules } from "./gradient-rules.ts";
 
 /**
  * Appends the gradient of a scalar to the builder's graph.
  * @param loss name of a float32 value of one element.
  * @param by values to differentiate by.
+ * @param rules others than the product's only where rules themselves are tested.
  * @returns the name of the gradient of each, of the value's own shape; undefined where the loss does not depend on it.
  * @throws ConsiliumError `gradient-unsupported` naming the operator and node that has no rule for what is asked.
  */
@@ -18,11 +19,14 @@ export function differentiate(
   builder: GraphBuilder,
   loss: string,
   by: readonly string[],
+  rules: GradientRules = GRADIENT_RULES,
 ): Map<string, string | undefined> {
   const nodes = [...builder.nodes()];
   const dependent = new Set(by);
   for (const node of nodes) {
-    if (!node.inputs.some((name) => dependent.has(name))) continue;
+    // CastLike's second operand lends its type, not its value
+    const read = node.opType === "CastLike" ? node.inputs.slice(0, 1) : node.inputs;
+    if (!read.some((name) => dependent.has(name))) continue;
     for (const name of node.outputs) if (builder.fact(name).dtype.startsWith("float")) dependent.add(name);
   }
   const contributions = new Map<string, string[]>([[loss, [seed(builder, loss)]]]);
@@ -31,7 +35,7 @@ export function differentiate(
     const outputGradients = node.outputs.map((name) => total(builder, contributions, name));
     if (outputGradients.every((gradient) => gradient === undefined)) continue;
     const needs = (input: number): boolean => dependent.has(node.inputs[input] ?? "");
-    const gradients = GRADIENT_RULES[node.opType]({ builder, node, outputGradients, needs });
+    const gradients = rules[node.opType]({ builder, node, outputGradients, needs });
     gradients.forEach((gradient, i) => {
       if (gradient === undefined || !needs(i)) return;
       const input = node.inputs[i];

@@ -5,6 +5,7 @@ import {
   attr,
   describeNode,
   elementCount,
+  type Facts,
   type GraphBuilder,
   type GraphNode,
   type OpType,
@@ -38,6 +39,11 @@ export function unsupportedGradient(node: GraphNode, expected: string, actual: s
   });
 }
 
+/** What is known of the node's inputs. */
+export function factsOf({ builder, node }: GradientContext): Facts {
+  return node.inputs.map((name) => (name === "" ? undefined : builder.fact(name)));
+}
+
 /** Sums a gradient over the axes along which its operand was broadcast, so that it has the operand's shape. */
 export function sumToShape(builder: GraphBuilder, gradient: string, shape: readonly number[]): string {
   const from = builder.shape(gradient);
@@ -56,7 +62,7 @@ export function reshape(builder: GraphBuilder, value: string, shape: readonly nu
 /** Reductions keep their axes; ReduceMean and ReduceMax take theirs as an attribute before operator set 18. */
 export function reduce(
   builder: GraphBuilder,
-  opType: "ReduceSum" | "ReduceMean" | "ReduceMax",
+  opType: "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceProd",
   value: string,
   axes: readonly number[],
 ): string {
@@ -117,4 +123,9 @@ export function spatialSize(shape: readonly number[]): number {
 /** Sum over voxels, [N, C, 1, ...]: axis by axis, so that rounding grows with the sides of the volume and not with its voxels. */
 export function voxelSum(b: GraphBuilder, value: string): string {
   return spatialAxes(b.shape(value).length).reduceRight((sum, axis) => reduce(b, "ReduceSum", sum, [axis]), value);
+}
+
+/** -1, 0 or 1. */
+export function signOf(b: GraphBuilder, value: string): string {
+  return b.emit("Sign", [value]);
 }

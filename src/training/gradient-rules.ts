@@ -2,41 +2,33 @@
  * The gradient of each operator, one row an operator; a missing row does not compile. Rules that take more than a few
  * lines live in files of their own, by family.
  */
+import { attr, floatAttribute, type OpType, permutationOf } from "../graph/index.ts";
+import { celu, elu, gelu, hardSigmoid, hardSwish, mish, selu, softsign, tanh, unary } from "./activation-rules.ts";
+import { einsum } from "./einsum-rule.ts";
 import {
-  attr,
-  axisOf,
-  floatAttribute,
-  intAttribute,
-  type OpType,
-  padsByAxis,
-  permutationOf,
-  sliceRanges,
-  splitSizes,
-  stringAttribute,
-} from "../graph/index.ts";
-import {
-  concat,
   type GradientContext,
   type GradientRule,
   onlyGradient,
-  padZeros,
-  reshape,
-  slice,
+  signOf,
   sumToShape,
   unsupportedGradient,
   withScalar,
-  zeros,
 } from "./gradient-context.ts";
-import {
-  batchNormalization,
-  instanceNormalization,
-  logSoftmax,
-  reduceMax,
-  reduceMean,
-  reduceSum,
-  softmax,
-} from "./normalisation-rules.ts";
+import { gather, gatherElements, gatherND, scatterElements, scatterND, trilu } from "./indexing-rules.ts";
+import { groupNormalization, layerNormalization } from "./layer-normalisation-rules.ts";
+import { concatenation, depthToSpace, pad, sliced, spaceToDepth, split, tile, toInputShape } from "./layout-rules.ts";
+import { batchNormalization, instanceNormalization, logSoftmax, softmax } from "./normalisation-rules.ts";
 import { gemm, matMul } from "./product-rules.ts";
+import {
+  reduceExtremum,
+  reduceL1,
+  reduceL2,
+  reduceLogSumExp,
+  reduceMean,
+  reduceProd,
+  reduceSum,
+  reduceSumSquare,
+} from "./reduction-rules.ts";
 import {
   averagePool,
   conv,
@@ -47,40 +39,31 @@ import {
   resize,
 } from "./spatial-rules.ts";
 
-export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
-  Abs: unary((b, x, dy) => b.emit("Mul", [dy, sign(b, x)])),
+export type GradientRules = Readonly<Record<OpType, GradientRule>>;
+
+export const GRADIENT_RULES: GradientRules = {
+  Abs: unary((b, x, dy) => b.emit("Mul", [dy, signOf(b, x)])),
   Add: broadcasting((_, [, dy]) => [dy, dy]),
   And: none,
   AveragePool: averagePool,
   BatchNormalization: batchNormalization,
-  Cast: (c) => {
-    const dtype = c.builder.fact(c.node.inputs[0]).dtype;
-    const to = { float32: 1, float64: 11 }[dtype as string];
-    if (to === undefined) return [];
-    return [c.builder.emit("Cast", [onlyGradient(c)], { to: attr.int(to) })];
-  },
+  Cast: castBack,
+  CastLike: castBack,
   Ceil: none,
+  Celu: celu,
   Clip: (c) => {
     const b = c.builder;
     const [x, low, high] = c.node.inputs;
     const kept = b.emit("Equal", [x, b.emit("Clip", [x, low ?? "", high ?? ""])]);
     return [b.emit("Where", [kept, onlyGradient(c), b.scalar(0)])];
   },
-  Concat: (c) => {
-    const b = c.builder;
-    const axis = axisOf(c.node, intAttribute(c.node, "axis", 0), b.shape(c.node.outputs[0]).length);
-    const dy = onlyGradient(c);
-    let start = 0;
-    return c.node.inputs.map((name, i) => {
-      const from = start;
-      start += b.shape(name)[axis];
-      return c.needs(i) ? slice(b, dy, [axis], [from], [start]) : undefined;
-    });
-  },
+  Concat: concatenation,
   Constant: none,
   ConstantOfShape: none,
   Conv: conv,
   ConvTranspose: convTranspose,
+  Cos: unary((b, x, dy) => b.emit("Mul", [dy, b.emit("Neg", [b.emit("Sin", [x])])])),
+  DepthToSpace: depthToSpace,
   Div: broadcasting((b, [y, dy, x2], needs) => {
     const first = b.emit("Div", [dy, x2]);
     return [first, needs(1) ? b.emit("Neg", [b.emit("Mul", [first, y])]) : undefined];
@@ -91,12 +74,8 @@ export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
     if (c.builder.fact(training).value?.data[0] === 0) return [onlyGradient(c)];
     throw unsupportedGradient(c.node, "Dropout in evaluation mode", "training mode");
   },
-  Elu: (c) => {
-    const b = c.builder;
-    const [x, y, dy] = [c.node.inputs[0], c.node.outputs[0], onlyGradient(c)];
-    const slope = withScalar(b, "Add", y, floatAttribute(c.node, "alpha", 1));
-    return [b.emit("Where", [withScalar(b, "Greater", x, 0), dy, b.emit("Mul", [dy, slope])])];
-  },
+  Einsum: einsum,
+  Elu: elu,
   Equal: none,
   Erf: unary((b, x, dy) => {
     const bell = b.emit("Exp", [b.emit("Neg", [b.emit("Mul", [x, x])])]);
@@ -106,17 +85,21 @@ export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
   Expand: (c) => [sumToShape(c.builder, onlyGradient(c), c.builder.shape(c.node.inputs[0]))],
   Flatten: toInputShape,
   Floor: none,
-  Gather: (c) => {
-    throw unsupportedGradient(c.node, "Gather on values that are not trained", "one on a value that is");
-  },
+  Gather: gather,
+  GatherElements: gatherElements,
+  GatherND: gatherND,
   Gelu: gelu,
   Gemm: gemm,
   GlobalAveragePool: globalAveragePool,
   GlobalMaxPool: globalMaxPool,
   Greater: none,
   GreaterOrEqual: none,
+  GroupNormalization: groupNormalization,
+  HardSigmoid: hardSigmoid,
+  HardSwish: hardSwish,
   Identity: (c) => [onlyGradient(c)],
   InstanceNormalization: instanceNormalization,
+  LayerNormalization: layerNormalization,
   LeakyRelu: (c) => {
     const b = c.builder;
     const dy = onlyGradient(c);
@@ -134,7 +117,14 @@ export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
   MatMul: matMul,
   Max: extremum,
   MaxPool: maxPool,
+  Mean: (c) => sumOperands(c, withScalar(c.builder, "Mul", onlyGradient(c), 1 / c.node.inputs.length)),
   Min: extremum,
+  Mish: mish,
+  Mod: broadcasting((b, [y, dy, divisor, x], needs) => {
+    // y = x - divisor trunc(x / divisor), and the truncated quotient (x - y) / divisor has no slope
+    const quotient = (): string => b.emit("Div", [b.emit("Sub", [y, x]), divisor]);
+    return [dy, needs(1) ? b.emit("Mul", [dy, quotient()]) : undefined];
+  }),
   Mul: broadcasting((b, [, dy, x2, x1], needs) => [
     needs(0) ? b.emit("Mul", [dy, x2]) : undefined,
     needs(1) ? b.emit("Mul", [dy, x1]) : undefined,
@@ -153,84 +143,49 @@ export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
       bySlope === undefined ? undefined : sumToShape(b, bySlope, b.shape(slope)),
     ];
   },
-  Pad: (c) => {
-    if (stringAttribute(c.node, "mode", "constant") !== "constant") {
-      throw unsupportedGradient(c.node, "constant padding", stringAttribute(c.node, "mode", ""));
-    }
-    const b = c.builder;
-    const shape = b.shape(c.node.inputs[0]);
-    const pads = padsByAxis(c.node, factsOf(c), shape.length);
-    const starts = pads.map(([before]) => before);
-    if (pads.some(([before, after]) => before < 0 || after < 0)) {
-      throw unsupportedGradient(c.node, "pads of zero or more", "negative pads");
-    }
-    const axes = shape.map((_, axis) => axis);
-    return [
-      slice(
-        b,
-        onlyGradient(c),
-        axes,
-        starts,
-        starts.map((start, axis) => start + shape[axis]),
-      ),
-    ];
-  },
-  Pow: broadcasting((b, [y, dy, exponent, x], needs) => {
-    const lower = b.emit("Sub", [exponent, b.scalar(1)]);
-    const byBase = b.emit("Mul", [dy, b.emit("Mul", [exponent, b.emit("Pow", [x, lower])])]);
-    return [byBase, needs(1) ? b.emit("Mul", [dy, b.emit("Mul", [y, b.emit("Log", [x])])]) : undefined];
-  }),
+  Pad: pad,
+  Pow: pow,
   Range: none,
   Reciprocal: unary((b, _, dy, y) => b.emit("Neg", [b.emit("Mul", [dy, b.emit("Mul", [y, y])])])),
-  ReduceMax: reduceMax,
+  ReduceL1: reduceL1,
+  ReduceL2: reduceL2,
+  ReduceLogSumExp: reduceLogSumExp,
+  ReduceMax: reduceExtremum,
   ReduceMean: reduceMean,
+  ReduceMin: reduceExtremum,
+  ReduceProd: reduceProd,
   ReduceSum: reduceSum,
+  ReduceSumSquare: reduceSumSquare,
   Relu: unary((b, _, dy, y) => b.emit("Where", [withScalar(b, "Greater", y, 0), dy, b.scalar(0)])),
   Reshape: toInputShape,
   Resize: resize,
+  Round: none,
+  ScatterElements: scatterElements,
+  ScatterND: scatterND,
+  Selu: selu,
   Shape: none,
   Sigmoid: unary((b, _, dy, y) => b.emit("Mul", [dy, b.emit("Mul", [y, b.emit("Sub", [b.scalar(1), y])])])),
-  Slice: (c) => {
-    const b = c.builder;
-    const shape = b.shape(c.node.inputs[0]);
-    const ranges = sliceRanges(c.node, factsOf(c), shape);
-    if (ranges.some(({ step, length }) => step !== 1 && length > 1)) {
-      throw unsupportedGradient(c.node, "a Slice with steps of 1", "another step");
-    }
-    const begin = ranges.map(({ start }) => start);
-    return [
-      padZeros(
-        b,
-        onlyGradient(c),
-        begin,
-        ranges.map(({ start, length }, axis) => shape[axis] - start - length),
-      ),
-    ];
-  },
+  Sign: none,
+  Sin: unary((b, x, dy) => b.emit("Mul", [dy, b.emit("Cos", [x])])),
+  Size: none,
+  Slice: sliced,
   Softmax: softmax,
   Softplus: unary((b, x, dy) => b.emit("Mul", [dy, b.emit("Sigmoid", [x])])),
-  Split: (c) => {
-    const b = c.builder;
-    const shape = b.shape(c.node.inputs[0]);
-    const axis = axisOf(c.node, intAttribute(c.node, "axis", 0), shape.length);
-    const sizes = splitSizes(c.node, factsOf(c), shape[axis]);
-    return [
-      concat(
-        b,
-        sizes.map((size, i) => c.outputGradients[i] ?? zeros(b, shape.with(axis, size))),
-        axis,
-      ),
-    ];
-  },
+  Softsign: softsign,
+  SpaceToDepth: spaceToDepth,
+  Split: split,
   Sqrt: unary((b, _, dy, y) => b.emit("Div", [withScalar(b, "Mul", dy, 0.5), y])),
   Squeeze: toInputShape,
   Sub: broadcasting((b, [, dy], needs) => [dy, needs(1) ? b.emit("Neg", [dy]) : undefined]),
-  Tanh: unary((b, _, dy, y) => b.emit("Mul", [dy, b.emit("Sub", [b.scalar(1), b.emit("Mul", [y, y])])])),
+  Sum: (c) => sumOperands(c, onlyGradient(c)),
+  Tanh: tanh,
+  Tile: tile,
   Transpose: (c) => {
     const perm = permutationOf(c.node, c.builder.shape(c.node.inputs[0]).length);
     const inverse = perm.map((_, axis) => perm.indexOf(axis));
     return [c.builder.emit("Transpose", [onlyGradient(c)], { perm: attr.ints(inverse) })];
   },
+  Trilu: trilu,
   Unsqueeze: toInputShape,
   Where: (c) => {
     const b = c.builder;
@@ -240,6 +195,7 @@ export const GRADIENT_RULES: Readonly<Record<OpType, GradientRule>> = {
       c.needs(index) ? sumToShape(b, b.emit("Where", [condition, ifTrue, ifFalse]), b.shape(name)) : undefined;
     return [undefined, part(1, yes, dy, b.scalar(0)), part(2, no, b.scalar(0), dy)];
   },
+  Xor: none,
 };
 
 type Builder = GradientContext["builder"];
@@ -247,14 +203,6 @@ type Builder = GradientContext["builder"];
 /** Operators whose results carry no gradient: shapes, comparisons, steps. */
 function none(): readonly undefined[] {
   return [];
-}
-
-function factsOf({ builder, node }: GradientContext): ReturnType<Builder["fact"]>[] {
-  return node.inputs.map((name) => builder.fact(name));
-}
-
-function unary(rule: (b: Builder, x: string, dy: string, y: string) => string): GradientRule {
-  return (c) => [rule(c.builder, c.node.inputs[0], onlyGradient(c), c.node.outputs[0])];
 }
 
 /** Binary operators: the rule gives gradients in the broadcast shape; they are summed to each operand's. */
@@ -276,16 +224,6 @@ function broadcasting(
   };
 }
 
-function toInputShape(c: GradientContext): readonly string[] {
-  return [reshape(c.builder, onlyGradient(c), c.builder.shape(c.node.inputs[0]))];
-}
-
-function sign(b: Builder, x: string): string {
-  const positive = b.emit("Cast", [withScalar(b, "Greater", x, 0)], { to: attr.int(1) });
-  const negative = b.emit("Cast", [withScalar(b, "Less", x, 0)], { to: attr.int(1) });
-  return b.emit("Sub", [positive, negative]);
-}
-
 /** Max and Min: where several operands reach the extremum they share the gradient equally, as PyTorch does. */
 function extremum(c: GradientContext): readonly (string | undefined)[] {
   const b = c.builder;
@@ -297,26 +235,39 @@ function extremum(c: GradientContext): readonly (string | undefined)[] {
   );
 }
 
-/** Gelu (operator set 20): exact, Phi(x) + x phi(x), or by the tanh approximation. */
-function gelu(c: GradientContext): readonly string[] {
+/** Sum and Mean hand the same gradient to every operand. */
+function sumOperands(c: GradientContext, gradient: string): readonly (string | undefined)[] {
   const b = c.builder;
-  const [x, dy] = [c.node.inputs[0], onlyGradient(c)];
-  const square = b.emit("Mul", [x, x]);
-  if (stringAttribute(c.node, "approximate", "none") === "none") {
-    const cdf = withScalar(
-      b,
-      "Mul",
-      withScalar(b, "Add", b.emit("Erf", [withScalar(b, "Mul", x, Math.SQRT1_2)]), 1),
-      0.5,
-    );
-    const bell = withScalar(b, "Mul", b.emit("Exp", [withScalar(b, "Mul", square, -0.5)]), 1 / Math.sqrt(2 * Math.PI));
-    return [b.emit("Mul", [dy, b.emit("Add", [cdf, b.emit("Mul", [x, bell])])])];
-  }
-  const root = Math.sqrt(2 / Math.PI);
-  const inner = b.emit("Mul", [x, withScalar(b, "Add", withScalar(b, "Mul", square, root * 0.044715), root)]);
-  const tanh = b.emit("Tanh", [inner]);
-  const half = withScalar(b, "Mul", withScalar(b, "Add", tanh, 1), 0.5);
-  const slope = withScalar(b, "Add", withScalar(b, "Mul", square, root * 3 * 0.044715), root);
-  const rest = b.emit("Mul", [b.emit("Mul", [x, slope]), b.emit("Sub", [b.scalar(1), b.emit("Mul", [tanh, tanh])])]);
-  return [b.emit("Mul", [dy, b.emit("Add", [half, withScalar(b, "Mul", rest, 0.5)])])];
+  return c.node.inputs.map((name, i) => (c.needs(i) ? sumToShape(b, gradient, b.shape(name)) : undefined));
+}
+
+function castBack(c: GradientContext): readonly (string | undefined)[] {
+  const dtype = c.builder.fact(c.node.inputs[0]).dtype;
+  const to = { float32: 1, float64: 11 }[dtype as string];
+  return to === undefined ? [] : [c.builder.emit("Cast", [onlyGradient(c)], { to: attr.int(to) })];
+}
+
+/** Known exponents of 1 and 2 need no power; others need log(x) only where the exponent itself is asked for. */
+function pow(c: GradientContext): readonly (string | undefined)[] {
+  const b = c.builder;
+  const [x, exponent] = c.node.inputs;
+  const dy = onlyGradient(c);
+  const { value, dtype } = b.fact(exponent);
+  const known = value !== undefined && value.data.length === 1 ? Number(value.data[0]) : undefined;
+  const power = dtype === "float32" ? exponent : b.emit("Cast", [exponent], { to: attr.int(1) });
+  const slope = (): string => {
+    if (known === 2) return withScalar(b, "Mul", x, 2);
+    return b.emit("Mul", [power, b.emit("Pow", [x, withScalar(b, "Sub", power, 1)])]);
+  };
+  const byBase = (): string => (known === 1 ? dy : b.emit("Mul", [dy, slope()]));
+  const byExponent = (): string => b.emit("Mul", [dy, b.emit("Mul", [c.node.outputs[0], b.emit("Log", [x])])]);
+  return [
+    c.needs(0) ? sumToShape(b, byBase(), b.shape(x)) : undefined,
+    c.needs(1) ? sumToShape(b, byExponent(), b.shape(exponent)) : undefined,
+  ];
+}
+
+/** Operators whose results never carry a gradient. */
+export function hasGradient(opType: OpType): boolean {
+  return GRADIENT_RULES[opType] !== none;
 }

@@ -1,13 +1,5 @@
-/** Gradients of normalisations, softmax and reductions. */
-import {
-  attr,
-  axisOf,
-  elementCount,
-  floatAttribute,
-  type GraphBuilder,
-  intAttribute,
-  reducedAxes,
-} from "../graph/index.ts";
+/** Gradients of normalisations over voxels and of softmax. */
+import { axisOf, floatAttribute, type GraphBuilder, intAttribute } from "../graph/index.ts";
 import {
   type GradientContext,
   onlyGradient,
@@ -101,44 +93,4 @@ export function logSoftmax(c: GradientContext): readonly string[] {
   const [y, dy] = [c.node.outputs[0], onlyGradient(c)];
   const sum = reduce(b, "ReduceSum", dy, [softmaxAxis(c)]);
   return [b.emit("Sub", [dy, b.emit("Mul", [b.emit("Exp", [y]), sum])])];
-}
-
-export function reduceSum(c: GradientContext): readonly string[] {
-  return [spread(c, onlyGradient(c))];
-}
-
-export function reduceMean(c: GradientContext): readonly string[] {
-  const b = c.builder;
-  const count = elementCount(b.shape(c.node.inputs[0])) / elementCount(b.shape(c.node.outputs[0]));
-  return [spread(c, withScalar(b, "Mul", onlyGradient(c), 1 / count))];
-}
-
-/** The elements that reach the maximum share its gradient equally. */
-export function reduceMax(c: GradientContext): readonly string[] {
-  const b = c.builder;
-  const [x, y] = [c.node.inputs[0], c.node.outputs[0]];
-  const axes = axesOf(c);
-  const kept = b.shape(x).map((size, axis) => (axes.includes(axis) ? 1 : size));
-  const hits = b.emit("Cast", [b.emit("Equal", [x, reshape(b, y, kept)])], { to: attr.int(1) });
-  const share = b.emit("Div", [reshape(b, onlyGradient(c), kept), reduce(b, "ReduceSum", hits, axes)]);
-  return [b.emit("Mul", [hits, share])];
-}
-
-function axesOf(c: GradientContext): number[] {
-  const { builder, node } = c;
-  const facts = node.inputs.map((name) => (name === "" ? undefined : builder.fact(name)));
-  return reducedAxes(node, facts, builder.shape(node.inputs[0]).length);
-}
-
-/** A reduced gradient repeated along the axes that were reduced. */
-function spread(c: GradientContext, gradient: string): string {
-  const b = c.builder;
-  const shape = b.shape(c.node.inputs[0]);
-  const axes = axesOf(c);
-  const kept = reshape(
-    b,
-    gradient,
-    shape.map((size, axis) => (axes.includes(axis) ? 1 : size)),
-  );
-  return b.emit("Expand", [kept, b.ints(shape)]);
 }

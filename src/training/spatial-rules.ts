@@ -24,6 +24,7 @@ import {
   withScalar,
   zeros,
 } from "./gradient-context.ts";
+import { scatterSum } from "./indexing-rules.ts";
 import { resizeMatrix } from "./resize-matrix.ts";
 
 export function conv(c: GradientContext): readonly (string | undefined)[] {
@@ -46,7 +47,7 @@ export function convTranspose(c: GradientContext): readonly (string | undefined)
   const [x, w] = c.node.inputs;
   const dy = onlyGradient(c);
   const weight = b.shape(w);
-  const window = transposedWindowOf(c.node, weight.slice(2));
+  const window = transposedWindowOf(c.node, weight.slice(2), b.shape(x).slice(2));
   const group = intAttribute(c.node, "group", 1);
   const shape: ConvolutionShape = { input: b.shape(dy), weight, output: b.shape(x), window, group };
   const byInput = (): string => {
@@ -90,7 +91,6 @@ export function averagePool(c: GradientContext): readonly string[] {
   const shape = b.shape(c.node.inputs[0]);
   const output = b.shape(c.node.outputs[0]);
   const window = windowOf(c.node, intsAttribute(c.node, "kernel_shape") ?? [], shape.slice(2));
-  if (intAttribute(c.node, "ceil_mode", 0) === 1) throw unsupportedGradient(c.node, "ceil_mode 0", "ceil_mode 1");
   const padded = intAttribute(c.node, "count_include_pad", 0) === 1;
   const counts = windowCounts(window, shape.slice(2), output.slice(2), padded);
   const divisor = b.constant(float32Tensor([1, 1, ...output.slice(2)], counts));
@@ -102,30 +102,44 @@ export function averagePool(c: GradientContext): readonly string[] {
     input: shape,
     weight: [shape[1], 1, ...window.kernel],
     output,
-    window,
+    window: reachingWindow(window, shape.slice(2), output.slice(2)),
     group: shape[1],
   });
   return [result];
 }
 
-/** How many voxels each window averages over: all of its taps, or those inside the volume. */
+/** With `ceil_mode` the last windows end beyond the padding: the same window, padded as far as they reach. */
+function reachingWindow(window: Window, spatial: readonly number[], output: readonly number[]): Window {
+  const padsEnd = window.padsEnd.map((pad, i) => {
+    const end = (output[i] - 1) * window.strides[i] + window.dilations[i] * (window.kernel[i] - 1) + 1;
+    return Math.max(pad, end - window.padsBegin[i] - spatial[i]);
+  });
+  return { ...window, padsEnd };
+}
+
+/** How many voxels each window averages over: its taps inside the volume, or inside the padded volume. */
 function windowCounts(
   window: Window,
   spatial: readonly number[],
   output: readonly number[],
   padded: boolean,
 ): number[] {
-  const perAxis = output.map((size, axis) =>
-    Array.from({ length: size }, (_, o) => {
+  const perAxis = output.map((size, axis) => {
+    const low = padded ? -window.padsBegin[axis] : 0;
+    const high = spatial[axis] + (padded ? window.padsEnd[axis] : 0);
+    return Array.from({ length: size }, (_, o) => {
       const start = o * window.strides[axis] - window.padsBegin[axis];
-      if (padded) return window.kernel[axis];
-      return Math.min(start + window.kernel[axis], spatial[axis]) - Math.max(start, 0);
-    }),
-  );
+      const taps = Array.from({ length: window.kernel[axis] }, (_unused, k) => start + k * window.dilations[axis]);
+      return taps.filter((at) => at >= low && at < high).length;
+    });
+  });
   return perAxis.reduce((total, counts) => total.flatMap((t) => counts.map((n) => t * n)), [1]);
 }
 
-/** The gradient goes to the voxel that was the maximum (the first of several, as PyTorch): a scatter by index. */
+/**
+ * The gradient goes to the voxel that was the maximum (the first of several, as PyTorch). Windows that tile the input
+ * are compared in place; for others ONNX Runtime says where each maximum was, and what meets there is summed.
+ */
 export function maxPool(c: GradientContext): readonly string[] {
   const b = c.builder;
   const x = c.node.inputs[0];
@@ -135,14 +149,13 @@ export function maxPool(c: GradientContext): readonly string[] {
   const disjoint = window.kernel.every((k, i) => k === window.strides[i]);
   const unpadded = [...window.padsBegin, ...window.padsEnd].every((p) => p === 0);
   const covers = output.slice(2).every((size, i) => size * window.strides[i] === shape[i + 2]);
-  if (!disjoint || !unpadded || !covers || window.dilations.some((d) => d !== 1)) {
-    throw unsupportedGradient(
-      c.node,
-      "windows that tile the input",
-      "windows that overlap, are padded or leave a rest",
-    );
+  if (disjoint && unpadded && covers && window.dilations.every((d) => d === 1)) {
+    return [tiledMaxGradient(b, x, c.node.outputs[0], onlyGradient(c), window, output)];
   }
-  return [tiledMaxGradient(b, x, c.node.outputs[0], onlyGradient(c), window, output)];
+  const { storage_order: _, ...attributes } = c.node.attributes;
+  const places = c.builder.emitMany("MaxPool", [x], 2, attributes)[1];
+  const flat = (value: string): string => reshape(b, value, [elementCount(output)]);
+  return [reshape(b, scatterSum(c, [elementCount(shape)], flat(places), flat(onlyGradient(c)), 0), shape)];
 }
 
 /**
@@ -173,7 +186,7 @@ function tiledMaxGradient(
   return reshape(b, b.emit("Transpose", [grid], { perm: attr.ints(back) }), shape);
 }
 
-/** Nearest and linear resizing are linear maps along each axis; the gradient is their transpose, axis by axis. */
+/** Nearest, linear and cubic resizing are linear maps along each axis; the gradient is their transpose, axis by axis. */
 export function resize(c: GradientContext): readonly (string | undefined)[] {
   const b = c.builder;
   const shape = b.shape(c.node.inputs[0]);
@@ -181,11 +194,13 @@ export function resize(c: GradientContext): readonly (string | undefined)[] {
   const scales = c.node.inputs[2] ? b.fact(c.node.inputs[2]).value : undefined;
   const given = scales === undefined || scales.shape[0] === 0 ? undefined : tensorValues(scales);
   const axes = intsAttribute(c.node, "axes") ?? shape.map((_, i) => i);
+  if (intAttribute(c.node, "antialias", 0) === 1) throw unsupportedGradient(c.node, "antialias 0", "antialias 1");
   let gradient = onlyGradient(c);
   if (elementCount(output) === 0) return [zeros(b, shape)];
+  if (output.join() === shape.join()) return [gradient];
   shape.forEach((size, axis) => {
-    if (size === output[axis]) return;
     const scale = given?.[axes.indexOf(axis)] ?? output[axis] / size;
+    if (size === output[axis] && scale === 1) return;
     const matrix = resizeMatrix(c.node, size, output[axis], scale);
     const current = b.shape(gradient);
     const [outer, inner] = [elementCount(current.slice(0, axis)), elementCount(current.slice(axis + 1))];

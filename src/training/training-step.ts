@@ -8,6 +8,7 @@ import {
   createGraphBuilder,
   type Graph,
   type GraphBuilder,
+  type GraphNode,
   type ParameterLayout,
   type Parameters,
   parameterLayout,
@@ -17,6 +18,7 @@ import {
 import type { OptimiserSpec } from "../study/index.ts";
 import { differentiate } from "./differentiate.ts";
 import { concat, reshape, zeros } from "./gradient-context.ts";
+import type { GradientRules } from "./gradient-rules.ts";
 import { crossEntropyAndDice } from "./losses.ts";
 import { applyOptimiser, STEP_SCALARS, statePerParameter } from "./optimisers.ts";
 
@@ -40,6 +42,8 @@ export interface TrainingStepOptions {
   readonly optimiser: OptimiserSpec;
   /** Also hand out the gradient [P] and the logits. */
   readonly withGradient?: boolean;
+  /** Others than the product's gradient rules, where a network is inspected. */
+  readonly rules?: GradientRules;
 }
 
 export interface TrainingStep {
@@ -89,7 +93,7 @@ export function withParameters(network: Graph, parameters: Parameters): Graph {
 export function buildTrainingStep(network: Graph, options: TrainingStepOptions): TrainingStep {
   const separated = separateMergedInitializers(network);
   const { layout } = networkParameters(network);
-  const b = createGraphBuilder(network.opset, "step.");
+  const b = createGraphBuilder(stepOpset(network), "step.");
   const logits = layForward(b, separated, layout, options.inputShape);
   const [batch, classes, ...spatial] = b.shape(logits);
   const labels = b.input(STEP.labels, "uint8", [batch, ...spatial]);
@@ -98,6 +102,7 @@ export function buildTrainingStep(network: Graph, options: TrainingStepOptions):
     b,
     loss,
     layout.entries.map(({ name }) => name),
+    options.rules,
   );
   const flat = layout.entries.map(({ name, shape, length }) =>
     reshape(b, gradients.get(name) ?? zeros(b, shape), [length]),
@@ -130,10 +135,18 @@ export function buildTrainingStep(network: Graph, options: TrainingStepOptions):
 export function buildForwardStep(network: Graph, inputShape: readonly number[]): TrainingStep {
   const separated = separateMergedInitializers(network);
   const { layout } = networkParameters(network);
-  const b = createGraphBuilder(network.opset, "step.");
+  const b = createGraphBuilder(stepOpset(network), "step.");
   const logits = layForward(b, separated, layout, inputShape);
   const graph = checkGraph(b.build("forward step", [logits]));
   return { graph, layout, stateLength: 0, logitsShape: b.shape(logits) };
+}
+
+/**
+ * Operator sets 13 to 15 are taken as 16: for the operators that the product knows it only adds types and attributes
+ * whose defaults are what the older sets do, and it brings the scattering sums that gradients of picks are made of.
+ */
+function stepOpset(network: Graph): number {
+  return Math.max(network.opset, 16);
 }
 
 /** The forward graph with its parameters cut from one vector; returns the name of its only output. */
@@ -175,11 +188,25 @@ function layForward(b: GraphBuilder, network: Graph, layout: ParameterLayout, in
     b.append({ opType: "Reshape", name, inputs: [cut[i], b.ints(shape)], outputs: [name], attributes: {} });
   });
   const parameters = new Set(layout.entries.map(({ name }) => name));
-  for (const [name, tensor] of network.initializers) if (!parameters.has(name)) b.weight(name, tensor);
+  for (const [name, tensor] of network.initializers) if (!parameters.has(name)) b.constant(tensor, name);
   const rename = (name: string): string => (name === STEP.image && image.name === STEP.image ? "step.image" : name);
-  for (const node of network.nodes) b.append({ ...node, inputs: node.inputs.map(rename) });
+  for (const node of network.nodes) b.append(withoutZeroBias(b, { ...node, inputs: node.inputs.map(rename) }));
   return network.outputs[0].name;
 }
+
+/**
+ * PyTorch's dynamo exporter gives convolutions without a bias one of zeros, some of it in shapes that ONNX Runtime
+ * refuses. A bias that is known to be zero is left out.
+ */
+function withoutZeroBias(b: GraphBuilder, node: GraphNode): GraphNode {
+  const bias = node.inputs[2];
+  if ((node.opType !== "Conv" && node.opType !== "ConvTranspose") || !bias) return node;
+  const value = b.fact(bias).value;
+  const isZero = value !== undefined && Array.prototype.every.call(value.data, (v) => v === 0);
+  return isZero ? { ...node, inputs: node.inputs.slice(0, 2) } : node;
+}
+
+const CONSTANT_NAME = /^(\/|val_\d+$)/;
 
 /** Inputs that configure an operator and are never trained, by operator. */
 const FIXED_INPUTS: Readonly<Record<string, readonly number[]>> = {
@@ -192,7 +219,8 @@ const FIXED_INPUTS: Readonly<Record<string, readonly number[]>> = {
 
 /**
  * Float initializers that reach the output through an operand that can be trained. Exporters write constants as
- * Constant nodes, or as initializers whose names begin with "/": those are not parameters.
+ * Constant nodes, or as initializers whose names begin with "/" (PyTorch's TorchScript exporter) or are `val_` and a
+ * number (its dynamo exporter): those are not parameters.
  */
 function trainableInitializers(network: Graph): string[] {
   const used = new Set<string>();
@@ -202,6 +230,6 @@ function trainableInitializers(network: Graph): string[] {
     });
   }
   return [...network.initializers].flatMap(([name, tensor]) =>
-    tensor.dtype === "float32" && tensor.shape.length > 0 && used.has(name) && !name.startsWith("/") ? [name] : [],
+    tensor.dtype === "float32" && tensor.shape.length > 0 && used.has(name) && !CONSTANT_NAME.test(name) ? [name] : [],
   );
 }

@@ -10,6 +10,7 @@ import { coordinatorStart } from "./coordinator-start.ts";
 import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelExport } from "./model-export.ts";
+import { modelInspect } from "./model-inspect.ts";
 import { modelVerify } from "./model-verify.ts";
 import { segment } from "./segment.ts";
 import { simulate } from "./simulate.ts";
@@ -47,6 +48,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteStatus,
   siteLog,
   modelExport,
+  modelInspect,
   modelVerify,
 ];
 

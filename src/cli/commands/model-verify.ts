@@ -23,9 +23,9 @@ export const modelVerify = defineCommand({
   },
   examples: ["consilium model verify unet3d.onnx --vectors unet3d.safetensors --json"],
   async run({ args, options, progress }) {
-    const { decodeOnnx, readSafetensors } = await import("../../graph/index.ts");
-    const { verifyModel } = await import("../../runtime/index.ts");
-    const network = decodeOnnx(await readFile(args[0]), basename(args[0]));
+    const { readSafetensors } = await import("../../graph/index.ts");
+    const { readOnnxFile, verifyModel } = await import("../../runtime/index.ts");
+    const network = readOnnxFile(args[0]);
     const vectors = readSafetensors(await readFile(options.vectors), basename(options.vectors));
     const losses = await readLosses(`${options.vectors.replace(/[.]safetensors$/, "")}.json`);
     progress.update({ label: "Verifying", done: 0 });
