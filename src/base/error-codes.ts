@@ -58,6 +58,11 @@ export const ERROR_CODES = {
   "update-counted": EXIT.refused,
   "aggregation-overflow": EXIT.refused,
 
+  // privacy
+  "privacy-event-unknown": EXIT.badInput,
+  "privacy-delta-invalid": EXIT.badInput,
+  "privacy-delta-too-small": EXIT.badInput,
+
   // identity, protocol and transfer
   "invitation-invalid": EXIT.refused,
   "invitation-expired": EXIT.refused,

@@ -10,6 +10,7 @@ import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelExport } from "./model-export.ts";
 import { modelVerify } from "./model-verify.ts";
+import { privacyEpsilon } from "./privacy-epsilon.ts";
 import { segment } from "./segment.ts";
 import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
@@ -46,6 +47,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteLog,
   modelExport,
   modelVerify,
+  privacyEpsilon,
 ];
 
 export const GROUPS: readonly GroupSpec[] = [
@@ -54,4 +56,5 @@ export const GROUPS: readonly GroupSpec[] = [
   { path: ["study"], summary: "Check and submit studies" },
   { path: ["site"], summary: "Take part in a federation as a hospital" },
   { path: ["model"], summary: "Take out models, check networks" },
+  { path: ["privacy"], summary: "Reckon with differential privacy" },
 ];
