@@ -62,6 +62,14 @@ export const ERROR_CODES = {
   "privacy-event-unknown": EXIT.badInput,
   "privacy-delta-invalid": EXIT.badInput,
   "privacy-delta-too-small": EXIT.badInput,
+  "masking-parameters": EXIT.badInput,
+  "masking-below-threshold": EXIT.failed,
+  "masking-message-invalid": EXIT.refused,
+  "masking-key-invalid": EXIT.refused,
+  "masking-share-invalid": EXIT.refused,
+  "masking-both-shares": EXIT.refused,
+  "masking-second-list": EXIT.refused,
+  "masking-round-revealed": EXIT.refused,
 
   // identity, protocol and transfer
   "invitation-invalid": EXIT.refused,
