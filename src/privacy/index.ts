@@ -1,6 +1,24 @@
 export { type DpEvent, type DpLeaf, parseDpEvent } from "./accounting/dp-event.ts";
 export { ACCOUNTANTS, type Accountant, type PrivacySpent, privacySpent } from "./accounting/epsilon.ts";
 export {
+  type AdaptiveClipping,
+  type ClippedVector,
+  clipToNorm,
+  nextClipNorm,
+  updateNoiseMultiplier,
+} from "./mechanisms/clip-norm.ts";
+export { createDiscreteGaussian, type DiscreteGaussian } from "./mechanisms/discrete-gaussian.ts";
+export {
+  type LedgerStore,
+  type NoisyWork,
+  type OpenLedger,
+  openPrivacyLedger,
+  type PrivacyBudget,
+  type PrivacyLedger,
+  readLedger,
+  spentIn,
+} from "./privacy-ledger.ts";
+export {
   acceptAdvertisement,
   acceptMaskedInput,
   acceptReveal,
