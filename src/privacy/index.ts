@@ -18,6 +18,7 @@ export {
   readLedger,
   spentIn,
 } from "./privacy-ledger.ts";
+export { aggregateMasked, type MaskedAggregation } from "./secure-aggregation/aggregate-masked.ts";
 export {
   acceptAdvertisement,
   acceptMaskedInput,
@@ -57,6 +58,16 @@ export type {
   SurvivorList,
   VerifyPort,
 } from "./secure-aggregation/masking-messages.ts";
+export {
+  isMaskingStep,
+  MASKING_ORDERS,
+  MASKING_REPLIES,
+  type MaskingStep,
+  readMasking,
+  restoreMasking,
+  writeMasking,
+} from "./secure-aggregation/masking-wire.ts";
+export { signWithSiteKey, verifyByRoster } from "./secure-aggregation/roster-signatures.ts";
 export { checkContext, type RoundContext, toleratedColluders } from "./secure-aggregation/round-context.ts";
 export {
   advertiseKeys,

@@ -9,6 +9,8 @@ export interface StudyOverrides {
   readonly spacingMm?: number | undefined;
   readonly learningRate?: number | undefined;
   readonly patchesPerCase?: number | undefined;
+  /** Masks sums, with this threshold. */
+  readonly maskingThreshold?: number | undefined;
 }
 
 const DEFAULTS = {
@@ -32,7 +34,7 @@ export function defaultStudy(overrides: StudyOverrides): Study {
 
 /** The same study with other rounds, seed and so on; parsed again, so that every value is checked. */
 export function withOverrides(study: Study, overrides: StudyOverrides): Study {
-  const { name, rounds, seed, threads, spacingMm, learningRate, patchesPerCase } = overrides;
+  const { name, rounds, seed, threads, spacingMm, learningRate, patchesPerCase, maskingThreshold } = overrides;
   return studySchema.parse({
     ...study,
     ...(name !== undefined && { name }),
@@ -43,6 +45,12 @@ export function withOverrides(study: Study, overrides: StudyOverrides): Study {
       ...(threads !== undefined && { threads }),
       ...(patchesPerCase !== undefined && { stepsPerRound: { patchesPerCase } }),
       ...(learningRate !== undefined && { optimiser: { ...study.training.optimiser, learningRate } }),
+    },
+    privacy: {
+      ...study.privacy,
+      ...(maskingThreshold !== undefined && {
+        secureAggregation: study.privacy.secureAggregation ?? { threshold: maskingThreshold },
+      }),
     },
     rounds: { ...study.rounds, ...(rounds !== undefined && { count: rounds }) },
   });

@@ -27,6 +27,7 @@ export const simulate = defineCommand({
     holdOut: option.list("CASES", "cases that no site gets and that models are measured on, with commas between"),
     baselines: option.flag("also train on pooled data and at each site alone, and compare"),
     labels: option.oneOf("how labels are written, where file names do not tell", ["brats2021", "brats2023"]),
+    secureAggregation: option.flag("mask updates, so that the coordinator sees only their sum; the model is the same"),
     workers: option.integerOr("engines side by side; the result does not depend on it", 2, { min: 1, max: 64 }),
     ...studyOptions,
   },
@@ -38,7 +39,9 @@ export const simulate = defineCommand({
     const { runSimulation } = await import("../../simulate/index.ts");
     const { data, out, sizes = "even", holdOut = [], baselines, labels, workers } = options;
     const { sites = sizes === "fets" ? FETS_SITES : EVEN_SITES } = options;
-    const opened = await openChosenStudy(options);
+    // The smallest majority, unless the study has a threshold of its own.
+    const maskingThreshold = options.secureAggregation ? Math.max(2, Math.floor(sites / 2) + 1) : undefined;
+    const opened = await openChosenStudy(options, { maskingThreshold });
     const { result, modelDir, report } = await runSimulation(
       {
         ...opened,
