@@ -58,6 +58,23 @@ export const ERROR_CODES = {
   "update-counted": EXIT.refused,
   "aggregation-overflow": EXIT.refused,
 
+  // privacy
+  "privacy-event-unknown": EXIT.badInput,
+  "privacy-delta-invalid": EXIT.badInput,
+  "privacy-delta-too-small": EXIT.badInput,
+  "privacy-parameters": EXIT.badInput,
+  "privacy-budget-unset": EXIT.refused,
+  "privacy-budget-exceeded": EXIT.refused,
+  "privacy-work-differs": EXIT.refused,
+  "masking-parameters": EXIT.badInput,
+  "masking-below-threshold": EXIT.failed,
+  "masking-message-invalid": EXIT.refused,
+  "masking-key-invalid": EXIT.refused,
+  "masking-share-invalid": EXIT.refused,
+  "masking-both-shares": EXIT.refused,
+  "masking-second-list": EXIT.refused,
+  "masking-round-revealed": EXIT.refused,
+
   // identity, protocol and transfer
   "invitation-invalid": EXIT.refused,
   "invitation-expired": EXIT.refused,

@@ -24,6 +24,8 @@ export const LIMITS = {
   invitationValidHours: 72,
   certificateValidDays: 90,
   requestTimeoutMs: 60_000,
+  /** One step of a masked round: keys, shares, signatures, reveals. */
+  maskingStepMs: 15 * 60_000,
   /** Sequence numbers that a site makes durable at once. */
   sequenceBlock: 1000,
   /** Between two signs of life of a site at work. */

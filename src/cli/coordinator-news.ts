@@ -39,6 +39,8 @@ function describeEvent(event: Happened["event"]): string | undefined {
       return `${event.siteId} ${event.approved ? "approved" : "refused"} the study${event.reason === "" ? "" : `: ${event.reason}`}`;
     case "update-received":
       return `Round ${event.round}: update of ${event.siteId}, ${formatBytes(event.update.bytes)}, ${event.trainingCases} cases, mean loss ${event.meanLoss.toFixed(3)}`;
+    case "masking-received":
+      return undefined;
     case "evaluation-received":
       return `Round ${event.round}: ${event.siteId} evaluated ${event.cases} cases`;
     case "failure-received":
@@ -63,6 +65,10 @@ function describePhase({ phase, study }: Happened["state"]): string {
       return "Waiting for a study";
     case "approving":
       return "Waiting for the sites' reviewers";
+    case "agreeing":
+      return `Round ${phase.round}: sites exchange keys for masking`;
+    case "unmasking":
+      return `Round ${phase.round}: sites open the sum`;
     case "collecting":
       return `Round ${phase.round}: sites train`;
     case "aggregating":

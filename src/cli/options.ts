@@ -101,6 +101,10 @@ export const option = {
     required(optional("N", help, parseNumber("whole", min, max))),
   number: (placeholder: string, help: string, { min = 0, max = Infinity }: Bounds = {}) =>
     optional(placeholder, help, parseNumber("any", min, max)),
+  numberOr: (placeholder: string, help: string, value: number, { min = 0, max = Infinity }: Bounds = {}) =>
+    withDefault(optional(placeholder, help, parseNumber("any", min, max)), value),
+  requiredNumber: (placeholder: string, help: string, { min = 0, max = Infinity }: Bounds = {}) =>
+    required(optional(placeholder, help, parseNumber("any", min, max))),
   oneOf: <const T extends string>(help: string, values: readonly T[]) =>
     optional(values.join("|"), help, (typed): T => {
       const value = values.find((each) => each === typed);

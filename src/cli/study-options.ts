@@ -16,11 +16,14 @@ export const studyOptions = {
 } as const;
 
 /** @throws ConsiliumError what the study file, its network or the overridden values are refused for. */
-export async function openChosenStudy(options: OptionValues<typeof studyOptions>): Promise<OpenedStudy> {
+export async function openChosenStudy(
+  options: OptionValues<typeof studyOptions>,
+  more: { readonly maskingThreshold?: number | undefined } = {},
+): Promise<OpenedStudy> {
   const { openStudy, openStudyFile } = await import("./open-study.ts");
   const { defaultStudy, withOverrides } = await import("../simulate/index.ts");
   const { rounds, seed, threads, spacing: spacingMm, learningRate, patchesPerCase } = options;
-  const overrides = { rounds, seed, threads, spacingMm, learningRate, patchesPerCase };
+  const overrides = { rounds, seed, threads, spacingMm, learningRate, patchesPerCase, ...more };
   if (options.study === undefined) return openStudy(defaultStudy(overrides), undefined, "the usual study");
   return openStudyFile(options.study, (study) => withOverrides(study, overrides));
 }

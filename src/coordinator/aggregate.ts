@@ -4,12 +4,14 @@
  *
  * Repeatable: the same updates give the same bytes, so a coordinator that was killed here does it again.
  */
-import { aggregateRound, type UpdateSource } from "../aggregation/index.ts";
+import { type AggregatedRound, aggregateRound, type UpdateSource } from "../aggregation/index.ts";
 import { invariant, LIMITS } from "../base/index.ts";
-import { parametersFromSafetensors, parametersToSafetensors } from "../graph/index.ts";
+import { type Parameters, parametersFromSafetensors, parametersToSafetensors } from "../graph/index.ts";
+import { aggregateMasked, openMasks } from "../privacy/index.ts";
 import type { RoundAggregated } from "./events.ts";
+import { largestWeight, type MaskingText, maskingOf } from "./masked-round.ts";
 import type { ObjectStore } from "./object-store.ts";
-import type { UpdateRecord } from "./records.ts";
+import type { StudyRecord, UpdateRecord } from "./records.ts";
 import type { CoordinatorState } from "./state.ts";
 
 /** @throws ConsiliumError `object-missing`, `object-corrupt`, `aggregation-overflow`, `disk-full` */
@@ -27,9 +29,27 @@ export async function aggregate(state: CoordinatorState, store: ObjectStore): Pr
     const update = phase.updates[siteId];
     return storedUpdate(store, siteId, update, weightBy === "cases" ? update.trainingCases : 1);
   });
-  const { parameters, totalWeight, shares } = await aggregateRound({ global, updates, precisionBits });
+  const { parameters, totalWeight, shares } =
+    phase.masking === undefined
+      ? await aggregateRound({ global, updates, precisionBits })
+      : await unmask(study, phase.masking, global, updates);
   const model = await store.put(parametersToSafetensors(parameters));
   return { kind: "round-aggregated", round: phase.round, model, totalWeight, shares };
+}
+
+/** The sum of masked updates, opened by what the survivors revealed. */
+async function unmask(
+  study: StudyRecord,
+  text: MaskingText,
+  global: Parameters,
+  inputs: readonly UpdateSource[],
+): Promise<AggregatedRound> {
+  const masking = maskingOf(text);
+  invariant(masking.kind === "reveals", "a masked round whose survivors revealed their shares");
+  const { masks } = await openMasks(masking);
+  const { precisionBits } = study.study.aggregation;
+  const layout = { precisionBits, sites: study.roster.length, maxWeight: largestWeight(study) };
+  return aggregateMasked({ global, inputs, masks, ...layout });
 }
 
 function storedUpdate(store: ObjectStore, siteId: string, update: UpdateRecord, weight: number): UpdateSource {

@@ -4,11 +4,21 @@
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { LIMITS } from "../base/index.ts";
+import { sealedSharesFor, writeMasking } from "../privacy/index.ts";
 import { type Directive, DirectiveSchema } from "../protocol/index.ts";
 import { studyToBytes } from "../study/index.ts";
-import { isGivenUp } from "./phases/collecting.ts";
+import { type MaskedRound, maskingOf, sitesAsked, sitesHeard, stepOf } from "./masked-round.ts";
+import { isGivenUp, trainersOf } from "./phases/collecting.ts";
 import type { FailureRecord, StudyEnd, StudyRecord } from "./records.ts";
-import { type CoordinatorState, hasRosterKey, type Phase, participantsOf } from "./state.ts";
+import {
+  type Agreeing,
+  type Collecting,
+  type CoordinatorState,
+  hasRosterKey,
+  type Phase,
+  participantsOf,
+  type Unmasking,
+} from "./state.ts";
 
 type DirectiveKind = NonNullable<MessageInitShape<typeof DirectiveSchema>["kind"]>;
 
@@ -34,6 +44,9 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
     case "approving":
       return approving(study, siteId);
     case "collecting": {
+      if (!trainersOf(study, phase).includes(siteId)) {
+        return wait(LATER_MS, "This site shared no secrets in time: it is left out of the round.");
+      }
       if (siteId in phase.updates) return wait(soonMs(study), awaited(study, phase.updates, "updates"));
       const { round, global, deadlineMs } = phase;
       return working(phase.failures[siteId], nowMs, (attempt) => ({
@@ -45,9 +58,13 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
           globalSha256: global.sha256,
           globalBytes: BigInt(global.bytes),
           deadlineMs: BigInt(deadlineMs),
+          masking: sealedFor(phase, siteId),
         },
       }));
     }
+    case "agreeing":
+    case "unmasking":
+      return maskingStep(study, phase, siteId);
     case "aggregating":
       return wait(soonMs(study), `The updates of round ${phase.round} are being summed.`);
     case "evaluating": {
@@ -71,6 +88,55 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
     default:
       return phase satisfies never;
   }
+}
+
+/** The step of a masked round that this site has not done, or a pause. */
+function maskingStep(study: StudyRecord, phase: Agreeing | Unmasking, siteId: string): DirectiveKind {
+  const masking = maskingOf(phase.masking);
+  const asked = sitesAsked(masking);
+  const heard = sitesHeard(masking);
+  const step = stepOf(masking);
+  if (step === undefined || !asked.includes(siteId)) return wait(LATER_MS, "This site is out of the masked round.");
+  if (heard.includes(siteId)) {
+    const open = asked.filter((site) => !heard.includes(site) && participantsOf(study).includes(site));
+    return wait(
+      soonMs(study),
+      `Waiting for the ${step} of ${open.length > 5 ? `${open.length} sites` : open.join(", ")}.`,
+    );
+  }
+  const { round, deadlineMs } = phase;
+  const payload = bytesOf(writeMasking(orderOf(masking)));
+  return { case: "masking", value: { studyHash: study.hash, round, step, payload, deadlineMs: BigInt(deadlineMs) } };
+}
+
+/** What a site needs for the present step. */
+function orderOf(masking: MaskedRound): unknown {
+  switch (masking.kind) {
+    case "keys":
+    case "inputs":
+      return {};
+    case "shares":
+      return { advertisements: masking.advertisements };
+    case "signatures":
+      return { list: masking.list };
+    case "reveals":
+      return { list: masking.list, signatures: masking.signatures };
+    default:
+      return masking satisfies never;
+  }
+}
+
+/** The shares that others sealed for a site that is to train; nothing in a plain round. */
+function sealedFor({ masking }: Collecting, siteId: string): Uint8Array {
+  if (masking === undefined) return new Uint8Array();
+  const inputs = maskingOf(masking);
+  return inputs.kind === "inputs"
+    ? bytesOf(writeMasking({ sealed: sealedSharesFor(inputs, siteId) }))
+    : new Uint8Array();
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, "utf8"));
 }
 
 function approving(study: StudyRecord, siteId: string): DirectiveKind {

@@ -3,6 +3,7 @@
  * data: `step` reads no clock, so the same events always lead to the same state.
  */
 import type { ErrorCode, Sha256 } from "../base/index.ts";
+import type { MaskingStep } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
 import type { DataCounts, Evidence, ObjectRef, RegionSums, RosterEntry } from "./records.ts";
 
@@ -73,6 +74,15 @@ export interface UpdateReceived extends Signed {
   readonly runRecordSha256: Sha256;
 }
 
+/** A site's answer to a step of a masked round. */
+export interface MaskingReceived extends Signed {
+  readonly kind: "masking-received";
+  readonly round: number;
+  readonly step: MaskingStep;
+  /** Canonical JSON, as in `MaskingReply`. */
+  readonly payload: string;
+}
+
 export interface EvaluationReceived extends Signed {
   readonly kind: "evaluation-received";
   readonly round: number;
@@ -121,7 +131,7 @@ export interface StudyStopped extends At {
   readonly reason: string;
 }
 
-export type SiteEventKind = ApprovalReceived | UpdateReceived | EvaluationReceived | FailureReceived;
+export type SiteEventKind = ApprovalReceived | UpdateReceived | MaskingReceived | EvaluationReceived | FailureReceived;
 
 export type CoordinatorEvent =
   | SiteInvited

@@ -3,8 +3,9 @@ import { ConsiliumError, type Sha256 } from "../base/index.ts";
 import type { FederationService, Peer } from "../protocol/index.ts";
 import { type CorrespondenceOptions, createCorrespondence, knownSite, OWN_FAULTS } from "./correspondence.ts";
 import { type EnrollingOptions, enrolSiteByInvitation } from "./enrolling.ts";
+import { uploadBytes } from "./masked-round.ts";
 import { readableObjects } from "./objects-in-use.ts";
-import { updateBytes } from "./phases/collecting.ts";
+import { trainersOf } from "./phases/collecting.ts";
 import { type CoordinatorState, isParticipant } from "./state.ts";
 
 export interface ServiceOptions extends CorrespondenceOptions, EnrollingOptions {
@@ -70,13 +71,18 @@ function undefendedService(options: ServiceOptions): FederationService {
 /** @throws ConsiliumError `object-refused` where no update is awaited of this site, `update-shape` for its length */
 function checkAwaited(state: CoordinatorState, siteId: string, sha256: Sha256, totalBytes: number): void {
   const { phase, study } = state;
-  const awaited = phase.kind === "collecting" && isParticipant(state, siteId) && !(siteId in phase.updates);
+  const awaited =
+    phase.kind === "collecting" &&
+    study !== null &&
+    isParticipant(state, siteId) &&
+    trainersOf(study, phase).includes(siteId) &&
+    !(siteId in phase.updates);
   if (!awaited) throw refused(sha256, "no upload now", "one");
-  const wanted = updateBytes(study);
+  const wanted = uploadBytes(study);
   if (totalBytes === wanted) return;
   throw new ConsiliumError("update-shape", {
     subject: `update of ${siteId}`,
-    expected: `${wanted} bytes, 4 for each of ${study?.parameterCount} parameters`,
+    expected: `${wanted} bytes for ${study?.parameterCount} parameters`,
     actual: `${totalBytes} bytes`,
     hint: "Train from the model of this round and send one int32 for each of its elements.",
   });

@@ -3,9 +3,11 @@
  * What passes here is plain JSON, so the journal can hold it and the state machine needs no second look.
  */
 import { ConsiliumError, canonicalJson, isSha256, type Json, LIMITS, sha256 } from "../base/index.ts";
+import { isMaskingStep } from "../privacy/index.ts";
 import type {
   Approval,
   EvaluationReady,
+  MaskingReply,
   Poll,
   RegionFigures,
   SignedEnvelope,
@@ -48,6 +50,8 @@ export function readMessage(message: SiteMessage, origin: Origin): ReadMessage {
       return { kind: "event", event: approvalOf(kind.value, origin) };
     case "update":
       return { kind: "event", event: updateOf(kind.value, origin) };
+    case "masking":
+      return { kind: "event", event: maskingOf(kind.value, origin) };
     case "evaluation":
       return { kind: "event", event: evaluationOf(kind.value, origin) };
     case "failure":
@@ -135,6 +139,17 @@ function updateOf(update: UpdateReady, origin: Origin): SiteEventKind {
   };
 }
 
+function maskingOf({ round, step, payload }: MaskingReply, origin: Origin): SiteEventKind {
+  if (!isMaskingStep(step)) throw invalid(origin, "a step of a masked round", JSON.stringify(step.slice(0, 80)));
+  return {
+    kind: "masking-received",
+    ...origin,
+    round,
+    step,
+    payload: canonicalText(origin, payload, LIMITS.messageBytes),
+  };
+}
+
 function evaluationOf(evaluation: EvaluationReady, origin: Origin): SiteEventKind {
   const { round, attempt, modelSha256 } = evaluation;
   const cases = atMost(origin, "cases", evaluation.cases, LIMITS.casesPerDataset);
@@ -173,10 +188,10 @@ function failureOf(failure: SiteFailure, origin: Origin): SiteEventKind {
   };
 }
 
-function canonicalText(origin: Origin, bytes: Uint8Array): string {
+function canonicalText(origin: Origin, bytes: Uint8Array, most: number = LIMITS.runRecordChars): string {
   const text = Buffer.from(bytes).toString("utf8");
-  if (text.length > LIMITS.runRecordChars) {
-    throw invalid(origin, `a run record of at most ${LIMITS.runRecordChars} characters`, `${text.length}`);
+  if (text.length > most) {
+    throw invalid(origin, `JSON of at most ${most} characters`, `${text.length}`);
   }
   let canonical: string | undefined;
   try {
@@ -184,7 +199,7 @@ function canonicalText(origin: Origin, bytes: Uint8Array): string {
   } catch {
     canonical = undefined;
   }
-  if (canonical !== text) throw invalid(origin, "a run record in canonical JSON", "something else");
+  if (canonical !== text) throw invalid(origin, "canonical JSON", "something else");
   return text;
 }
 

@@ -7,6 +7,7 @@
  * - `study` is there in every phase but `idle`.
  */
 import type { Sha256 } from "../base/index.ts";
+import type { MaskingText } from "./masked-round.ts";
 import type {
   DoneEnd,
   EvaluationRecord,
@@ -31,6 +32,16 @@ export interface Approving {
   readonly kind: "approving";
 }
 
+/** Before a masked round: sites exchange keys and shares of their secrets. */
+export interface Agreeing {
+  readonly kind: "agreeing";
+  readonly round: number;
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  readonly global: ObjectRef;
+  readonly masking: MaskingText;
+}
+
 /** The round's model is offered, and updates are taken. */
 export interface Collecting {
   readonly kind: "collecting";
@@ -40,6 +51,20 @@ export interface Collecting {
   readonly global: ObjectRef;
   readonly updates: Readonly<Record<string, UpdateRecord>>;
   readonly failures: Readonly<Record<string, FailureRecord>>;
+  /** In a masked round. */
+  readonly masking?: MaskingText;
+}
+
+/** A masked round is closed: its survivors sign who they are, and reveal what opens the sum. */
+export interface Unmasking {
+  readonly kind: "unmasking";
+  readonly round: number;
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  readonly global: ObjectRef;
+  readonly updates: Readonly<Record<string, UpdateRecord>>;
+  readonly leftOut: readonly LeftOut[];
+  readonly masking: MaskingText;
 }
 
 /** The round is closed; its updates are being summed. */
@@ -50,6 +75,8 @@ export interface Aggregating {
   readonly global: ObjectRef;
   readonly updates: Readonly<Record<string, UpdateRecord>>;
   readonly leftOut: readonly LeftOut[];
+  /** In a masked round: what opens the sum. */
+  readonly masking?: MaskingText;
 }
 
 /** The round's new model is measured on each site's validation cases. */
@@ -69,7 +96,7 @@ export type Done = DoneEnd;
 /** The study ended without one, for a reason that is told to everybody. */
 export type Failed = FailedEnd;
 
-export type Phase = Idle | Approving | Collecting | Aggregating | Evaluating | Done | Failed;
+export type Phase = Idle | Approving | Agreeing | Collecting | Unmasking | Aggregating | Evaluating | Done | Failed;
 
 export interface CoordinatorState {
   readonly invitations: Readonly<Record<string, InvitationRecord>>;

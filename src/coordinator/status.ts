@@ -2,6 +2,7 @@
 import type { Sha256 } from "../base/index.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Federation } from "./home.ts";
+import { maskingOf, sitesHeard } from "./masked-round.ts";
 import { bestOf } from "./phases/ending.ts";
 import { siteMeanDice } from "./phases/evaluating.ts";
 import type {
@@ -147,7 +148,6 @@ function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts)
 
 function studyStatus({ phase }: CoordinatorState, study: StudyRecord): StudyStatus {
   const working = phase.kind === "collecting" || phase.kind === "evaluating";
-  const came = phase.kind === "collecting" ? phase.updates : phase.kind === "evaluating" ? phase.evaluations : {};
   const best = bestStatus(study.rounds);
   return {
     name: study.study.name,
@@ -155,15 +155,29 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord): StudyStat
     phase: phase.kind === "idle" ? "failed" : phase.kind,
     round: "round" in phase ? phase.round : study.rounds.length,
     roundsInAll: study.study.rounds.count,
-    deadlineMs: working ? phase.deadlineMs : null,
+    deadlineMs: "deadlineMs" in phase ? phase.deadlineMs : null,
     roster: study.roster.map(({ siteId }) => siteId),
     decisions: study.approvals,
-    came: Object.keys(came).sort(),
+    came: cameOf(phase),
     failures: working ? phase.failures : {},
     rounds: study.rounds.map(roundStatus),
     best,
     end: phase.kind === "done" || phase.kind === "failed" ? phase : null,
   };
+}
+
+function cameOf(phase: Phase): readonly string[] {
+  switch (phase.kind) {
+    case "collecting":
+      return Object.keys(phase.updates).sort();
+    case "evaluating":
+      return Object.keys(phase.evaluations).sort();
+    case "agreeing":
+    case "unmasking":
+      return sitesHeard(maskingOf(phase.masking));
+    default:
+      return [];
+  }
 }
 
 function bestStatus(rounds: readonly RoundRecord[]): StudyStatus["best"] {

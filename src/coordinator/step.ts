@@ -17,6 +17,7 @@ import { receiveApproval, submitStudy } from "./phases/approving.ts";
 import { collectingDeadline, receiveUpdate, trainingFailed } from "./phases/collecting.ts";
 import { stopStudy } from "./phases/ending.ts";
 import { evaluatingDeadline, evaluationFailed, receiveEvaluation } from "./phases/evaluating.ts";
+import { maskingDeadline, receiveMasking } from "./phases/masking.ts";
 import { putOffDeadlines } from "./phases/restarting.ts";
 import type { CoordinatorState } from "./state.ts";
 import { discarded, type Taken, type Verdict } from "./verdict.ts";
@@ -48,7 +49,9 @@ export function dutiesOf({ phase, study, past }: CoordinatorState): Effect[] {
     case "idle":
     case "approving":
       return [];
+    case "agreeing":
     case "collecting":
+    case "unmasking":
     case "evaluating":
       return [prune, { kind: "alarm", atMs: phase.deadlineMs }];
     case "aggregating":
@@ -85,6 +88,8 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
       return receiveApproval(state, event);
     case "update-received":
       return receiveUpdate(state, event);
+    case "masking-received":
+      return receiveMasking(state, event);
     case "evaluation-received":
       return receiveEvaluation(state, event);
     case "failure-received":
@@ -107,6 +112,9 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
 function timeReached(state: CoordinatorState, atMs: number): Taken {
   const { phase } = state;
   if (phase.kind === "collecting" && atMs >= phase.deadlineMs) return collectingDeadline(state, phase, atMs);
+  if ((phase.kind === "agreeing" || phase.kind === "unmasking") && atMs >= phase.deadlineMs) {
+    return maskingDeadline(state, phase, atMs);
+  }
   if (phase.kind === "evaluating" && atMs >= phase.deadlineMs) return evaluatingDeadline(state, phase, atMs);
   return discarded(state, "usage", {
     subject: "time",

@@ -9,6 +9,8 @@ export interface StudyOverrides {
   readonly spacingMm?: number | undefined;
   readonly learningRate?: number | undefined;
   readonly patchesPerCase?: number | undefined;
+  /** Masks sums, with this threshold. */
+  readonly maskingThreshold?: number | undefined;
 }
 
 /** The smallest box that holds most of every adult brain: patches show the network nearly all of it. */
@@ -47,7 +49,7 @@ export function defaultStudy(overrides: StudyOverrides): Study {
 
 /** The same study with other rounds, seed and so on; parsed again, so that every value is checked. */
 export function withOverrides(study: Study, overrides: StudyOverrides): Study {
-  const { name, rounds, seed, threads, spacingMm, learningRate, patchesPerCase } = overrides;
+  const { name, rounds, seed, threads, spacingMm, learningRate, patchesPerCase, maskingThreshold } = overrides;
   return studySchema.parse({
     ...study,
     ...(name !== undefined && { name }),
@@ -58,6 +60,12 @@ export function withOverrides(study: Study, overrides: StudyOverrides): Study {
       ...(threads !== undefined && { threads }),
       ...(patchesPerCase !== undefined && { stepsPerRound: { patchesPerCase } }),
       ...(learningRate !== undefined && { optimiser: { ...study.training.optimiser, learningRate } }),
+    },
+    privacy: {
+      ...study.privacy,
+      ...(maskingThreshold !== undefined && {
+        secureAggregation: study.privacy.secureAggregation ?? { threshold: maskingThreshold },
+      }),
     },
     rounds: { ...study.rounds, ...(rounds !== undefined && { count: rounds }) },
   });

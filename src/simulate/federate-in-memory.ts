@@ -156,7 +156,8 @@ function pauseUntilNews(coordinator: Coordinator): Pause {
 
 /** What decides the sites' directives, as far as all sites share it. */
 function standOf({ phase }: CoordinatorState): string {
-  return `${phase.kind} ${"round" in phase ? phase.round : ""}`;
+  // A masked round has several steps in one phase; each begins with a deadline of its own.
+  return `${phase.kind} ${"round" in phase ? phase.round : ""} ${"deadlineMs" in phase ? phase.deadlineMs : ""}`;
 }
 
 /** Progress in updates, as they come in. */

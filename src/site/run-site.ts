@@ -13,6 +13,7 @@ import { type Directive, errorFromRecord, type ReviewStudy, type StudyDone } fro
 import { answerOffer } from "./answer-offer.ts";
 import type { OpenWork } from "./engine.ts";
 import { evaluateModel } from "./evaluate-model.ts";
+import { answerMaskingStep } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
 import {
   ask,
@@ -105,6 +106,8 @@ async function obey(shift: Shift, directive: Directive, failures: Map<string, nu
       return attempt(shift, directive, failures, () => trainRound(shift, directive, kind.value));
     case "evaluate":
       return attempt(shift, directive, failures, () => evaluateModel(shift, directive, kind.value));
+    case "masking":
+      return attempt(shift, directive, failures, () => answerMaskingStep(shift, directive, kind.value));
     case "done":
       return finish(shift, kind.value);
     case "failed": {
@@ -186,7 +189,9 @@ async function reportFailure(shift: Shift, directive: Directive, error: Consiliu
 }
 
 function orderOf({ kind }: Directive): { studyHash: Sha256; round: number; attempt: number } {
-  return kind.case === "train" || kind.case === "evaluate" ? kind.value : { studyHash: "", round: 0, attempt: 0 };
+  if (kind.case === "train" || kind.case === "evaluate") return kind.value;
+  if (kind.case === "masking") return { ...kind.value, attempt: 0 };
+  return { studyHash: "", round: 0, attempt: 0 };
 }
 
 async function review(shift: Shift, directive: Directive, offer: ReviewStudy): Promise<Next> {

@@ -222,6 +222,8 @@ export function orderKey({ kind }: Directive): string {
       return `train ${kind.value.studyHash} ${kind.value.round} ${kind.value.attempt} ${kind.value.globalSha256}`;
     case "evaluate":
       return `evaluate ${kind.value.studyHash} ${kind.value.round} ${kind.value.attempt} ${kind.value.modelSha256}`;
+    case "masking":
+      return `masking ${kind.value.studyHash} ${kind.value.round} ${kind.value.step}`;
     case "review":
     case "done":
     case "failed":
@@ -233,6 +235,7 @@ export function orderKey({ kind }: Directive): string {
 
 /** Which work a directive is, whatever try at it: failures are counted by this. */
 export function workKey({ kind }: Directive): string {
+  if (kind.case === "masking") return `masking ${kind.value.studyHash} ${kind.value.round} ${kind.value.step}`;
   if (kind.case !== "train" && kind.case !== "evaluate") return kind.case ?? "nothing";
   return `${kind.case} ${kind.value.studyHash} ${kind.value.round}`;
 }

@@ -20,6 +20,7 @@ export type Departure =
   | "refusal"
   | "update"
   | "update announcement"
+  | "masking message"
   | "evaluation figures"
   | "failure report";
 

@@ -15,6 +15,7 @@ import { z } from "zod";
 import { ConsiliumError, type Sha256 } from "../base/index.ts";
 import type { Study } from "../study/index.ts";
 import { parseDocument } from "./home.ts";
+import { readMaskingDocument } from "./masking-document.ts";
 import type { SiteStore } from "./site-store.ts";
 
 const whole = z.number().int().min(0);
@@ -164,6 +165,7 @@ export async function dropUnneededObjects(store: SiteStore): Promise<void> {
       round?.momentsBefore?.sha256,
       round?.update?.sha256,
       round?.update?.momentsAfter.sha256,
+      (await readMaskingDocument(store, studyHash))?.masked?.sha256,
     ];
     for (const hash of hashes) if (hash !== undefined) needed.add(hash);
   }

@@ -11,6 +11,7 @@ import { type Parameters, parametersFromSafetensors } from "../graph/index.ts";
 import type { Directive, TrainRound } from "../protocol/index.ts";
 import { stepsOfRound, type TrainResult } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
+import { maskUpdate } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
 import { type Shift, say, untilReached, type Worked, withSignsOfLife } from "./shift.ts";
@@ -34,8 +35,9 @@ export async function trainRound(shift: Shift, directive: Directive, order: Trai
   });
   const made = await updateOf(shift, directive, order, prepared, begun);
   if (made.kind === "withdrawn") return made;
+  const masked = prepared.study.privacy.secureAggregation && (await maskUpdate(shift, order, made.value));
   await dropUnneededObjects(store);
-  return sendUpdate(shift, directive, order, made.value);
+  return sendUpdate(shift, directive, order, { ...made.value, ...masked });
 }
 
 async function updateOf(

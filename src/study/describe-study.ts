@@ -14,7 +14,7 @@ export function describeStudy(study: Study): string {
     ["On which data", onWhichData(study)],
     ["What leaves this site", whatLeaves(study)],
     ["What never leaves", ["Scans, label maps, the names of cases and patients, the optimiser's state."]],
-    ["What this study does not protect against", whatIsNotProtected()],
+    ["What this study does not protect against", whatIsNotProtected(study)],
     ["Limits", limits(study)],
   ];
   const body = sections.map(([title, lines]) => [title, ...lines.map((line) => `  - ${line}`)].join("\n"));
@@ -76,7 +76,11 @@ function whatLeaves(study: Study): string[] {
       ? "sums of Dice and HD95 by region over this site's validation cases, visible to the coordinator"
       : "sums of Dice and HD95 by region, visible only as totals over all sites";
   return [
-    `Each round, the model update: one number of ${aggregation.precisionBits} bits for each weight of the network.`,
+    `Each round, the model update: one number of ${aggregation.precisionBits} bits for each weight of the network` +
+      (study.privacy.secureAggregation ? ", masked: by itself it is noise, to the coordinator too." : "."),
+    ...(study.privacy.secureAggregation
+      ? ["Around it: public keys, sealed shares of secrets for the other sites, and shares that open the sum alone."]
+      : []),
     "With it: the numbers of training cases and gradient steps, the mean loss, and a record of engine and processor.",
     `After every ${rounds.evaluateEvery === 1 ? "round" : `${rounds.evaluateEvery} rounds`} and the last: ${figures}; ` +
       `none with fewer than ${minCasesPerMetric} validation case(s).`,
@@ -85,9 +89,12 @@ function whatLeaves(study: Study): string[] {
   ];
 }
 
-function whatIsNotProtected(): string[] {
+function whatIsNotProtected(study: Study): string[] {
+  const threshold = study.privacy.secureAggregation?.threshold;
   return [
-    "The coordinator sees this site's own update: there is no secure aggregation in this study.",
+    threshold === undefined
+      ? "The coordinator sees this site's own update: there is no secure aggregation in this study."
+      : `The sum of at least ${threshold} sites' updates is seen, and who knows all the others' updates knows this site's.`,
     "No noise is added: traces of single patients in the model are not bounded by differential privacy.",
   ];
 }

@@ -140,7 +140,17 @@ export const studySchema = z.strictObject({
       precisionBits: z.number().int().min(16).max(32).default(28),
     })
     .default({ algorithm: "fedavg", weightBy: "cases", precisionBits: 28 }),
-  privacy: z.strictObject({}).default({}),
+  privacy: z
+    .strictObject({
+      /** The coordinator sees only the sum of the updates. */
+      secureAggregation: z
+        .strictObject({
+          /** The fewest sites that a sum is made of: more than half of the roster. */
+          threshold: z.number().int().min(2),
+        })
+        .optional(),
+    })
+    .default({}),
   /** Whether a site's own figures travel to the coordinator. */
   metrics: z.enum(["perSite", "summed"]).default("perSite"),
   /** A site with fewer validation cases reports no figures of its own. */

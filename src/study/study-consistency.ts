@@ -29,6 +29,7 @@ export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, su
     ...networkProblems(study, facts),
     ...patchProblems(study, facts),
     ...roundProblems(study, facts),
+    ...maskingProblems(study, facts),
   ];
   if (problems.length > 0) throw studyError(subject, problems);
 }
@@ -171,6 +172,31 @@ function roundProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
       hint: "A quorum above the number of sites is never reached: lower it or invite more sites.",
     },
   ];
+}
+
+function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
+  const threshold = study.privacy.secureAggregation?.threshold;
+  if (threshold === undefined) return [];
+  const path = "privacy.secureAggregation.threshold";
+  const { quorum } = study.rounds;
+  const problems: StudyProblem[] = [];
+  if (quorum !== "all" && quorum < threshold) {
+    problems.push({
+      path,
+      expected: `at most rounds.quorum (${quorum})`,
+      actual: String(threshold),
+      hint: "A round that closes with fewer sites than the threshold could not be opened: raise the quorum.",
+    });
+  }
+  if (facts.sites !== undefined && (2 * threshold <= facts.sites || threshold > facts.sites)) {
+    problems.push({
+      path,
+      expected: `more than half of the ${facts.sites} sites, and not more than all`,
+      actual: String(threshold),
+      hint: `Take ${Math.floor(facts.sites / 2) + 1} or more.`,
+    });
+  }
+  return problems;
 }
 
 function repeated<T>(items: readonly T[]): T[] {

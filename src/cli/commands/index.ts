@@ -12,6 +12,7 @@ import { evaluate } from "./evaluate.ts";
 import { modelExport } from "./model-export.ts";
 import { modelInspect } from "./model-inspect.ts";
 import { modelVerify } from "./model-verify.ts";
+import { privacyEpsilon } from "./privacy-epsilon.ts";
 import { segment } from "./segment.ts";
 import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
@@ -50,6 +51,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   modelExport,
   modelInspect,
   modelVerify,
+  privacyEpsilon,
 ];
 
 export const GROUPS: readonly GroupSpec[] = [
@@ -58,4 +60,5 @@ export const GROUPS: readonly GroupSpec[] = [
   { path: ["study"], summary: "Check and submit studies" },
   { path: ["site"], summary: "Take part in a federation as a hospital" },
   { path: ["model"], summary: "Take out models, check networks" },
+  { path: ["privacy"], summary: "Reckon with differential privacy" },
 ];

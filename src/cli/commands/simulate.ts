@@ -32,6 +32,7 @@ export const simulate = defineCommand({
       { min: 1e-9, max: 100 },
     ),
     labels: option.oneOf("how labels are written, where file names do not tell", ["brats2021", "brats2023"]),
+    secureAggregation: option.flag("mask updates, so that the coordinator sees only their sum; the model is the same"),
     workers: option.integerOr("engines side by side; the result does not depend on it", 2, { min: 1, max: 64 }),
     ...studyOptions,
   },
@@ -43,7 +44,9 @@ export const simulate = defineCommand({
     const { runSimulation } = await import("../../simulate/index.ts");
     const { data, out, sizes = "even", holdOut = [], baselines, labels, workers, learningRates } = options;
     const { sites = sizes === "fets" ? FETS_SITES : EVEN_SITES } = options;
-    const opened = await openChosenStudy(options);
+    // The smallest majority, unless the study has a threshold of its own.
+    const maskingThreshold = options.secureAggregation ? Math.max(2, Math.floor(sites / 2) + 1) : undefined;
+    const opened = await openChosenStudy(options, { maskingThreshold });
     const { result, modelDir, report } = await runSimulation(
       {
         ...opened,

@@ -6,8 +6,10 @@
  * every site of the roster that did not refuse has approved. A refusal takes a site out where the quorum is still
  * within reach, and ends the study where it is not.
  */
-import { invariant } from "../../base/index.ts";
+import { ConsiliumError, invariant } from "../../base/index.ts";
+import { checkContext } from "../../privacy/index.ts";
 import type { ApprovalReceived, StudySubmitted } from "../events.ts";
+import { isMasked, roundContext, uploadBytes } from "../masked-round.ts";
 import type { RosterEntry, StudyRecord } from "../records.ts";
 import { type CoordinatorState, participantsOf, quorumOf } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
@@ -63,7 +65,22 @@ export function submitStudy(state: CoordinatorState, event: StudySubmitted): Tak
       hint: "Invite more sites, wait until they have joined, and submit the study then.",
     });
   }
+  const problem = maskingProblem(record);
+  if (problem !== undefined) return rejected(state, problem.code, problem);
   return accepted({ ...state, past: withEnded(state), study: record, phase: { kind: "approving" } });
+}
+
+/** Why this roster cannot mask its sums, where it cannot: a threshold, or a sum that would not fit. */
+function maskingProblem(record: StudyRecord): ConsiliumError | undefined {
+  if (!isMasked(record)) return undefined;
+  try {
+    checkContext(roundContext(record, 1));
+    uploadBytes(record);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConsiliumError && error.code !== "internal") return error;
+    throw error;
+  }
 }
 
 function rosterOf(state: CoordinatorState, sites: readonly string[] | undefined): RosterEntry[] {

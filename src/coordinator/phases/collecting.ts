@@ -7,9 +7,19 @@
  * once where the sites that are left cannot make the quorum.
  */
 import { invariant, LIMITS } from "../../base/index.ts";
+import { acceptMaskedInput, closeInputs, openMaskedRound } from "../../privacy/index.ts";
 import type { FailureReceived, UpdateReceived } from "../events.ts";
+import {
+  isMasked,
+  type MaskingText,
+  maskingOf,
+  maskingText,
+  roundContext,
+  sitesAsked,
+  uploadBytes,
+} from "../masked-round.ts";
 import type { FailureRecord, LeftOut, ObjectRef, StudyRecord, UpdateRecord } from "../records.ts";
-import { type Collecting, type CoordinatorState, participantsOf, quorumOf } from "../state.ts";
+import { type Agreeing, type Collecting, type CoordinatorState, participantsOf, quorumOf } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
 import { studyMismatch } from "./wrong-study.ts";
@@ -19,6 +29,11 @@ export function startRound(
   { round, global, atMs }: { readonly round: number; readonly global: ObjectRef; readonly atMs: number },
 ): CoordinatorState {
   invariant(state.study !== null, "a study whose round starts");
+  if (isMasked(state.study)) {
+    const masking = maskingText(openMaskedRound(roundContext(state.study, round)));
+    const deadlineMs = atMs + Math.min(LIMITS.maskingStepMs, Math.ceil(state.study.study.rounds.deadlineS * 1000));
+    return { ...state, phase: { kind: "agreeing", round, startedMs: atMs, deadlineMs, global, masking } };
+  }
   const deadlineMs = atMs + Math.ceil(state.study.study.rounds.deadlineS * 1000);
   const phase: Collecting = {
     kind: "collecting",
@@ -30,6 +45,35 @@ export function startRound(
     failures: {},
   };
   return { ...state, phase };
+}
+
+/** Keys and shares are exchanged: the sites that shared train, and send masked updates. */
+export function collectMasked(
+  state: CoordinatorState,
+  { round, startedMs, global }: Agreeing,
+  masking: MaskingText,
+  atMs: number,
+): CoordinatorState {
+  invariant(state.study !== null, "a study whose round starts");
+  const deadlineMs = atMs + Math.ceil(state.study.study.rounds.deadlineS * 1000);
+  const phase: Collecting = {
+    kind: "collecting",
+    round,
+    startedMs,
+    deadlineMs,
+    global,
+    updates: {},
+    failures: {},
+    masking,
+  };
+  return { ...state, phase };
+}
+
+/** Sites whose update a round waits for: in a masked round, those that shared their secrets. */
+export function trainersOf(study: StudyRecord, { masking }: Collecting): readonly string[] {
+  if (masking === undefined) return participantsOf(study);
+  const sharers = sitesAsked(maskingOf(masking));
+  return participantsOf(study).filter((siteId) => sharers.includes(siteId));
 }
 
 export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): Taken {
@@ -50,9 +94,9 @@ export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): T
   };
   const updates = { ...phase.updates, [event.siteId]: record };
   const collecting: Collecting = { ...phase, updates };
-  const complete = participantsOf(study).every((siteId) => siteId in updates);
+  const complete = trainersOf(study, phase).every((siteId) => siteId in updates);
   const next = { ...state, phase: collecting };
-  return accepted(complete ? closeRound(next, study, collecting) : next);
+  return accepted(complete ? closeRound(next, study, collecting, atMs) : next);
 }
 
 function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
@@ -60,7 +104,8 @@ function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | und
   invariant(study !== null, "a study that was compared");
   const subject = `update of ${event.siteId} for round ${event.round}`;
   const now = phase.kind === "collecting" ? phase.round : undefined;
-  const lastClosed = "round" in phase && phase.kind !== "collecting" ? phase.round : (now ?? 1) - 1;
+  const open = phase.kind === "collecting" || phase.kind === "agreeing";
+  const lastClosed = "round" in phase && !open ? phase.round : ("round" in phase ? phase.round : 1) - 1;
   const expected = now === undefined ? `no update in the ${phase.kind} phase` : `an update for round ${now}`;
   if (event.round <= lastClosed || phase.kind === "done") {
     const hint = "The round closed without it: ask for the next order.";
@@ -78,6 +123,14 @@ function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | und
       hint: "The site takes no part in this study.",
     });
   }
+  if (phase.kind === "collecting" && !trainersOf(study, phase).includes(event.siteId)) {
+    return rejected(state, "update-wrong-round", {
+      subject,
+      expected: "a site that shared its secrets for this round",
+      actual: "one that did not in time",
+      hint: "Ask for the next order.",
+    });
+  }
   if (phase.kind === "collecting" && event.siteId in phase.updates) {
     return discarded(state, "update-counted", {
       subject,
@@ -90,19 +143,14 @@ function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | und
 }
 
 function wrongShape(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
-  const wanted = updateBytes(state.study);
+  const wanted = uploadBytes(state.study);
   if (event.update.bytes === wanted) return undefined;
   return rejected(state, "update-shape", {
     subject: `update of ${event.siteId} for round ${event.round}`,
-    expected: `${wanted} bytes, 4 for each of ${state.study?.parameterCount} parameters`,
+    expected: `${wanted} bytes for ${state.study?.parameterCount} parameters`,
     actual: `${event.update.bytes} bytes`,
     hint: "Train from the model of this round and send one int32 for each of its elements.",
   });
-}
-
-/** Bytes of an update of this study. */
-export function updateBytes(study: StudyRecord | null): number {
-  return 4 * (study?.parameterCount ?? 0);
 }
 
 export function trainingFailed(state: CoordinatorState, event: FailureReceived): Taken {
@@ -116,7 +164,7 @@ export function trainingFailed(state: CoordinatorState, event: FailureReceived):
   if (!participantsOf(study).includes(event.siteId)) return noSuchWork(state, event);
   const failures = withFailure(phase.failures, event);
   const next: CoordinatorState = { ...state, phase: { ...phase, failures } };
-  const able = participantsOf(study).filter((siteId) => siteId in phase.updates || !isGivenUp(failures[siteId]));
+  const able = trainersOf(study, phase).filter((siteId) => siteId in phase.updates || !isGivenUp(failures[siteId]));
   if (able.length >= quorumOf(study)) return accepted(next);
   const reason = `Round ${phase.round}: ${describeLeftOut(missing(study, { ...phase, failures }))}; ${quorumOf(study)} sites are needed.`;
   return accepted(failStudy(next, { code: "quorum-not-reached", reason, round: phase.round, atMs: event.atMs }));
@@ -147,16 +195,24 @@ export function collectingDeadline(state: CoordinatorState, phase: Collecting, a
   const { study } = state;
   invariant(study !== null, "a study in every phase but idle");
   const came = Object.keys(phase.updates).length;
-  if (came >= quorumOf(study)) return accepted(closeRound(state, study, phase));
+  if (came >= quorumOf(study)) return accepted(closeRound(state, study, phase, atMs));
   const reason =
     `Round ${phase.round} had ${came} of ${quorumOf(study)} updates at its deadline; ` +
     `${describeLeftOut(missing(study, phase))}.`;
   return accepted(failStudy(state, { code: "quorum-not-reached", reason, round: phase.round, atMs }));
 }
 
-function closeRound(state: CoordinatorState, study: StudyRecord, phase: Collecting): CoordinatorState {
+function closeRound(state: CoordinatorState, study: StudyRecord, phase: Collecting, atMs: number): CoordinatorState {
   const { round, startedMs, global, updates } = phase;
   const leftOut = missing(study, phase);
+  if (phase.masking !== undefined) {
+    const inputs = maskingOf(phase.masking);
+    invariant(inputs.kind === "inputs", "a masked round whose inputs are collected");
+    const arrived = Object.keys(updates).reduce(acceptMaskedInput, inputs);
+    const masking = maskingText(closeInputs(arrived));
+    const deadlineMs = atMs + Math.min(LIMITS.maskingStepMs, Math.ceil(study.study.rounds.deadlineS * 1000));
+    return { ...state, phase: { kind: "unmasking", round, startedMs, deadlineMs, global, updates, leftOut, masking } };
+  }
   return { ...state, phase: { kind: "aggregating", round, startedMs, global, updates, leftOut } };
 }
 
@@ -167,6 +223,7 @@ function missing(study: StudyRecord, phase: Collecting): LeftOut[] {
     const decision = study.approvals[siteId];
     const failure = phase.failures[siteId];
     if (decision?.approved === false) return { siteId, reason: "refused the study" };
+    if (!trainersOf(study, phase).includes(siteId)) return { siteId, reason: "shared no secrets for masking in time" };
     return { siteId, reason: failure ? describeFailure(failure) : "no update before the deadline" };
   });
 }

@@ -35,7 +35,7 @@ export function failStudy(
   failure: { readonly code: ErrorCode; readonly reason: string; readonly round: number; readonly atMs: number },
 ): CoordinatorState {
   const { phase } = state;
-  const collected = phase.kind === "collecting" || phase.kind === "aggregating" ? Object.values(phase.updates) : [];
+  const collected = "updates" in phase ? Object.values(phase.updates) : [];
   return { ...state, phase: { kind: "failed", ...failure, unused: collected.map(({ sha256 }) => sha256) } };
 }
 

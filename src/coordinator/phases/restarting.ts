@@ -8,7 +8,7 @@ import { accepted, discarded, type Taken } from "../verdict.ts";
 
 export function putOffDeadlines(state: CoordinatorState, atMs: number): Taken {
   const { phase, study } = state;
-  if (phase.kind === "collecting" || phase.kind === "evaluating") {
+  if ("deadlineMs" in phase) {
     invariant(study !== null, "a study in every phase but idle");
     const graceMs = Math.min(LIMITS.restartGraceMs, Math.ceil(study.study.rounds.deadlineS * 1000));
     if (phase.deadlineMs < atMs + graceMs) {

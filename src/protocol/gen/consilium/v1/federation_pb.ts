@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJInEKCkVucm9sUmVwbHkSFwoPY2VydGlmaWNhdGVfZGVyGAEgASgMEhoKEmNhX2NlcnRpZmljYXRlX2RlchgCIAEoDBIXCg9mZWRlcmF0aW9uX25hbWUYAyABKAkSFQoNZmVkZXJhdGlvbl9pZBgEIAEoCSJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIvUBCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAQgYKBGtpbmQiaAoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlImkKB1ZlcmRpY3QSDwoHb3V0Y29tZRgBIAEoCRIMCgRjb2RlGAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJEg8KB3N1YmplY3QYBiABKAkiWAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkimQEKBFBvbGwSFwoPcHJvZHVjdF92ZXJzaW9uGAEgASgJEhQKDHNpdGVfdGltZV9tcxgCIAEoAxIQCghhY3Rpdml0eRgDIAEoCRISCgpzdGVwc19kb25lGAQgASgNEhMKC3N0ZXBzX3RvdGFsGAUgASgNEicKBGRhdGEYBiABKAsyGS5jb25zaWxpdW0udjEuRGF0YVN1bW1hcnkiawoLRGF0YVN1bW1hcnkSFgoOdHJhaW5pbmdfY2FzZXMYASABKA0SGAoQdmFsaWRhdGlvbl9jYXNlcxgCIAEoDRIQCghjaGFubmVscxgDIAMoCRIYChBsYWJlbF9jb252ZW50aW9uGAQgASgJImsKCEFwcHJvdmFsEhIKCnN0dWR5X2hhc2gYASABKAkSEAoIYXBwcm92ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEikKBnJvc3RlchgEIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeSIyCgtSb3N0ZXJFbnRyeRIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkizgEKC1VwZGF0ZVJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFQoNdXBkYXRlX3NoYTI1NhgDIAEoCRIUCgx1cGRhdGVfYnl0ZXMYBCABKAQSFgoOdHJhaW5pbmdfY2FzZXMYBSABKA0SFgoOZ3JhZGllbnRfc3RlcHMYBiABKA0SGwoTY2xpcHBlZF9jb29yZGluYXRlcxgHIAEoBBIRCgltZWFuX2xvc3MYCCABKAESEgoKcnVuX3JlY29yZBgJIAEoDCKEAQoPRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFAoMbW9kZWxfc2hhMjU2GAMgASgJEg0KBWNhc2VzGAQgASgNEiwKB3JlZ2lvbnMYBSADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKBAQoNUmVnaW9uRmlndXJlcxIOCgZyZWdpb24YASABKAkSEAoIZGljZV9zdW0YAiABKAESEgoKZGljZV9jYXNlcxgDIAEoDRIQCghoZDk1X3N1bRgEIAEoARISCgpoZDk1X2Nhc2VzGAUgASgNEhQKDGRpY2VfYnlfY2FzZRgGIAMoASJ8CgtTaXRlRmFpbHVyZRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEgwKBGNvZGUYAyABKAkSEAoIZXhwZWN0ZWQYBCABKAkSDgoGYWN0dWFsGAUgASgJEgwKBGhpbnQYBiABKAkSDwoHc3ViamVjdBgHIAEoCSKWAgoJRGlyZWN0aXZlEiIKBHdhaXQYASABKAsyEi5jb25zaWxpdW0udjEuV2FpdEgAEisKBnJldmlldxgCIAEoCzIZLmNvbnNpbGl1bS52MS5SZXZpZXdTdHVkeUgAEikKBXRyYWluGAMgASgLMhguY29uc2lsaXVtLnYxLlRyYWluUm91bmRIABIvCghldmFsdWF0ZRgEIAEoCzIbLmNvbnNpbGl1bS52MS5FdmFsdWF0ZU1vZGVsSAASJwoEZG9uZRgFIAEoCzIXLmNvbnNpbGl1bS52MS5TdHVkeURvbmVIABIrCgZmYWlsZWQYBiABKAsyGS5jb25zaWxpdW0udjEuU3R1ZHlGYWlsZWRIAEIGCgRraW5kIi4KBFdhaXQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKA0SDgoGcmVhc29uGAIgASgJInIKC1Jldmlld1N0dWR5EhIKCnN0dWR5X2hhc2gYASABKAkSDQoFc3R1ZHkYAiABKAwSKQoGcm9zdGVyGAMgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5EhUKDW5ldHdvcmtfYnl0ZXMYBCABKAQiggEKClRyYWluUm91bmQSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhUKDWdsb2JhbF9zaGEyNTYYBCABKAkSFAoMZ2xvYmFsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMinAEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0iMQoLU3R1ZHlGYWlsZWQSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZyZWFzb24YAiABKAkykwEKCkZlZGVyYXRpb24SPQoFRW5yb2wSGi5jb25zaWxpdW0udjEuRW5yb2xSZXF1ZXN0GhguY29uc2lsaXVtLnYxLkVucm9sUmVwbHkSRgoIRXhjaGFuZ2USHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGUaHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGViBnByb3RvMw");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJInEKCkVucm9sUmVwbHkSFwoPY2VydGlmaWNhdGVfZGVyGAEgASgMEhoKEmNhX2NlcnRpZmljYXRlX2RlchgCIAEoDBIXCg9mZWRlcmF0aW9uX25hbWUYAyABKAkSFQoNZmVkZXJhdGlvbl9pZBgEIAEoCSJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIqQCCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SABCBgoEa2luZCJoChJDb29yZGluYXRvck1lc3NhZ2USJgoHdmVyZGljdBgBIAEoCzIVLmNvbnNpbGl1bS52MS5WZXJkaWN0EioKCWRpcmVjdGl2ZRgCIAEoCzIXLmNvbnNpbGl1bS52MS5EaXJlY3RpdmUiaQoHVmVyZGljdBIPCgdvdXRjb21lGAEgASgJEgwKBGNvZGUYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkSDwoHc3ViamVjdBgGIAEoCSJYCgdSZWZ1c2FsEgwKBGNvZGUYASABKAkSDwoHc3ViamVjdBgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCSKZAQoEUG9sbBIXCg9wcm9kdWN0X3ZlcnNpb24YASABKAkSFAoMc2l0ZV90aW1lX21zGAIgASgDEhAKCGFjdGl2aXR5GAMgASgJEhIKCnN0ZXBzX2RvbmUYBCABKA0SEwoLc3RlcHNfdG90YWwYBSABKA0SJwoEZGF0YRgGIAEoCzIZLmNvbnNpbGl1bS52MS5EYXRhU3VtbWFyeSJrCgtEYXRhU3VtbWFyeRIWCg50cmFpbmluZ19jYXNlcxgBIAEoDRIYChB2YWxpZGF0aW9uX2Nhc2VzGAIgASgNEhAKCGNoYW5uZWxzGAMgAygJEhgKEGxhYmVsX2NvbnZlbnRpb24YBCABKAkiawoIQXBwcm92YWwSEgoKc3R1ZHlfaGFzaBgBIAEoCRIQCghhcHByb3ZlZBgCIAEoCBIOCgZyZWFzb24YAyABKAkSKQoGcm9zdGVyGAQgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5IjIKC1Jvc3RlckVudHJ5Eg8KB3NpdGVfaWQYASABKAkSEgoKa2V5X3NoYTI1NhgCIAEoCSLOAQoLVXBkYXRlUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIVCg11cGRhdGVfc2hhMjU2GAMgASgJEhQKDHVwZGF0ZV9ieXRlcxgEIAEoBBIWCg50cmFpbmluZ19jYXNlcxgFIAEoDRIWCg5ncmFkaWVudF9zdGVwcxgGIAEoDRIbChNjbGlwcGVkX2Nvb3JkaW5hdGVzGAcgASgEEhEKCW1lYW5fbG9zcxgIIAEoARISCgpydW5fcmVjb3JkGAkgASgMIoQBCg9FdmFsdWF0aW9uUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIUCgxtb2RlbF9zaGEyNTYYAyABKAkSDQoFY2FzZXMYBCABKA0SLAoHcmVnaW9ucxgFIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIoEBCg1SZWdpb25GaWd1cmVzEg4KBnJlZ2lvbhgBIAEoCRIQCghkaWNlX3N1bRgCIAEoARISCgpkaWNlX2Nhc2VzGAMgASgNEhAKCGhkOTVfc3VtGAQgASgBEhIKCmhkOTVfY2FzZXMYBSABKA0SFAoMZGljZV9ieV9jYXNlGAYgAygBIjwKDE1hc2tpbmdSZXBseRINCgVyb3VuZBgBIAEoDRIMCgRzdGVwGAIgASgJEg8KB3BheWxvYWQYAyABKAwifAoLU2l0ZUZhaWx1cmUSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIMCgRjb2RlGAMgASgJEhAKCGV4cGVjdGVkGAQgASgJEg4KBmFjdHVhbBgFIAEoCRIMCgRoaW50GAYgASgJEg8KB3N1YmplY3QYByABKAkixQIKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIAEIGCgRraW5kIi4KBFdhaXQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKA0SDgoGcmVhc29uGAIgASgJInIKC1Jldmlld1N0dWR5EhIKCnN0dWR5X2hhc2gYASABKAkSDQoFc3R1ZHkYAiABKAwSKQoGcm9zdGVyGAMgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5EhUKDW5ldHdvcmtfYnl0ZXMYBCABKAQikwEKClRyYWluUm91bmQSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhUKDWdsb2JhbF9zaGEyNTYYBCABKAkSFAoMZ2xvYmFsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDEg8KB21hc2tpbmcYByABKAwiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMinAEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0iMQoLU3R1ZHlGYWlsZWQSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZyZWFzb24YAiABKAkykwEKCkZlZGVyYXRpb24SPQoFRW5yb2wSGi5jb25zaWxpdW0udjEuRW5yb2xSZXF1ZXN0GhguY29uc2lsaXVtLnYxLkVucm9sUmVwbHkSRgoIRXhjaGFuZ2USHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGUaHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGViBnByb3RvMw");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -172,6 +172,12 @@ export type SiteMessage = Message<"consilium.v1.SiteMessage"> & {
      */
     value: SiteFailure;
     case: "failure";
+  } | {
+    /**
+     * @generated from field: consilium.v1.MaskingReply masking = 6;
+     */
+    value: MaskingReply;
+    case: "masking";
   } | { case: undefined; value?: undefined };
 };
 
@@ -577,6 +583,37 @@ export const RegionFiguresSchema: GenMessage<RegionFigures> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 13);
 
 /**
+ * What a site answers to a MaskingOrder.
+ *
+ * @generated from message consilium.v1.MaskingReply
+ */
+export type MaskingReply = Message<"consilium.v1.MaskingReply"> & {
+  /**
+   * @generated from field: uint32 round = 1;
+   */
+  round: number;
+
+  /**
+   * @generated from field: string step = 2;
+   */
+  step: string;
+
+  /**
+   * Canonical JSON with bytes as {"$hex": "..."}.
+   *
+   * @generated from field: bytes payload = 3;
+   */
+  payload: Uint8Array;
+};
+
+/**
+ * Describes the message consilium.v1.MaskingReply.
+ * Use `create(MaskingReplySchema)` to create a new message.
+ */
+export const MaskingReplySchema: GenMessage<MaskingReply> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 14);
+
+/**
  * @generated from message consilium.v1.SiteFailure
  */
 export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
@@ -621,7 +658,7 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
  * Use `create(SiteFailureSchema)` to create a new message.
  */
 export const SiteFailureSchema: GenMessage<SiteFailure> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 14);
+  messageDesc(file_consilium_v1_federation, 15);
 
 /**
  * @generated from message consilium.v1.Directive
@@ -666,6 +703,12 @@ export type Directive = Message<"consilium.v1.Directive"> & {
      */
     value: StudyFailed;
     case: "failed";
+  } | {
+    /**
+     * @generated from field: consilium.v1.MaskingOrder masking = 7;
+     */
+    value: MaskingOrder;
+    case: "masking";
   } | { case: undefined; value?: undefined };
 };
 
@@ -674,7 +717,7 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  * Use `create(DirectiveSchema)` to create a new message.
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 15);
+  messageDesc(file_consilium_v1_federation, 16);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -696,7 +739,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 16);
+  messageDesc(file_consilium_v1_federation, 17);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -732,7 +775,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 17);
+  messageDesc(file_consilium_v1_federation, 18);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -769,6 +812,13 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
    * @generated from field: int64 deadline_ms = 6;
    */
   deadlineMs: bigint;
+
+  /**
+   * In a masked round: the shares that others sealed for this site, as in MaskingOrder. The update is then masked.
+   *
+   * @generated from field: bytes masking = 7;
+   */
+  masking: Uint8Array;
 };
 
 /**
@@ -776,7 +826,48 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 18);
+  messageDesc(file_consilium_v1_federation, 19);
+
+/**
+ * A step of a masked round besides its input: keys, shares, signature or reveal.
+ *
+ * @generated from message consilium.v1.MaskingOrder
+ */
+export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
+  /**
+   * @generated from field: string study_hash = 1;
+   */
+  studyHash: string;
+
+  /**
+   * @generated from field: uint32 round = 2;
+   */
+  round: number;
+
+  /**
+   * @generated from field: string step = 3;
+   */
+  step: string;
+
+  /**
+   * Canonical JSON with bytes as {"$hex": "..."}: what the site needs for the step.
+   *
+   * @generated from field: bytes payload = 4;
+   */
+  payload: Uint8Array;
+
+  /**
+   * @generated from field: int64 deadline_ms = 5;
+   */
+  deadlineMs: bigint;
+};
+
+/**
+ * Describes the message consilium.v1.MaskingOrder.
+ * Use `create(MaskingOrderSchema)` to create a new message.
+ */
+export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -818,7 +909,7 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -865,7 +956,7 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -887,7 +978,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * @generated from service consilium.v1.Federation

@@ -1,0 +1,84 @@
+export { type DpEvent, type DpLeaf, parseDpEvent } from "./accounting/dp-event.ts";
+export { ACCOUNTANTS, type Accountant, type PrivacySpent, privacySpent } from "./accounting/epsilon.ts";
+export {
+  type AdaptiveClipping,
+  type ClippedVector,
+  clipToNorm,
+  nextClipNorm,
+  updateNoiseMultiplier,
+} from "./mechanisms/clip-norm.ts";
+export { createDiscreteGaussian, type DiscreteGaussian } from "./mechanisms/discrete-gaussian.ts";
+export {
+  type LedgerStore,
+  type NoisyWork,
+  type OpenLedger,
+  openPrivacyLedger,
+  type PrivacyBudget,
+  type PrivacyLedger,
+  readLedger,
+  spentIn,
+} from "./privacy-ledger.ts";
+export { aggregateMasked, type MaskedAggregation } from "./secure-aggregation/aggregate-masked.ts";
+export {
+  acceptAdvertisement,
+  acceptMaskedInput,
+  acceptReveal,
+  acceptSealedShares,
+  acceptSignature,
+  type CollectingInputs,
+  type CollectingKeys,
+  type CollectingReveals,
+  type CollectingShares,
+  type CollectingSignatures,
+  closeAdvertising,
+  closeInputs,
+  closeSharing,
+  closeSigning,
+  type OpenedMasks,
+  openMaskedRound,
+  openMasks,
+  sealedSharesFor,
+} from "./secure-aggregation/coordinator-rounds.ts";
+export type { MaskCommitment, MaskSecret, MaskSeed } from "./secure-aggregation/mask-keys.ts";
+export type { MaskTerm } from "./secure-aggregation/mask-stream.ts";
+export {
+  createMaskedInput,
+  createMaskedSum,
+  type MaskedInput,
+  type MaskedSum,
+  maskedInputBytes,
+} from "./secure-aggregation/masked-input.ts";
+export { type SumBounds, type WordBits, wordBitsFor } from "./secure-aggregation/masked-words.ts";
+export type {
+  Advertisement,
+  ListSignature,
+  RevealedShares,
+  SealedShares,
+  SignPort,
+  SurvivorList,
+  VerifyPort,
+} from "./secure-aggregation/masking-messages.ts";
+export {
+  isMaskingStep,
+  MASKING_ORDERS,
+  MASKING_REPLIES,
+  type MaskingStep,
+  readMasking,
+  restoreMasking,
+  writeMasking,
+} from "./secure-aggregation/masking-wire.ts";
+export { signWithSiteKey, verifyByRoster } from "./secure-aggregation/roster-signatures.ts";
+export { checkContext, type RoundContext, toleratedColluders } from "./secure-aggregation/round-context.ts";
+export {
+  advertiseKeys,
+  maskInput,
+  type RevealedAttempt,
+  revealShares,
+  type SiteAdvertised,
+  type SiteMasked,
+  type SiteRevealed,
+  type SiteShared,
+  type SiteSigned,
+  shareSecrets,
+  signSurvivors,
+} from "./secure-aggregation/site-rounds.ts";

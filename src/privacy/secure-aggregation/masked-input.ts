@@ -1,0 +1,71 @@
+/**
+ * A site's masked input, and the sum of all of them, stretch by stretch: memory is a stretch, whatever the model's size
+ * and the number of sites.
+ *
+ * The vector is the site's weighted coordinates and, as one more word, its weight: how many cases a site has is hidden
+ * like everything else, and the sum of the weights comes out with the sum of the updates.
+ */
+import { ConsiliumError, invariant } from "../../base/index.ts";
+import { aligned, createMasker, type MaskTerm } from "./mask-stream.ts";
+import { addWords, decodeWords, encodeWords, type WordBits } from "./masked-words.ts";
+
+/** Bytes of the masked input of a model. */
+export function maskedInputBytes(coordinates: number, bits: WordBits): number {
+  return ((coordinates + 1) * bits) / 8;
+}
+
+export interface MaskedInput {
+  /** The masked words of the coordinates that follow; the buffer is overwritten by the next call. */
+  stretch(coordinates: Int32Array): Uint8Array;
+  /** The masked word of the weight, at the end. */
+  end(): Uint8Array;
+}
+
+/** @param maxWeight as `wordBitsFor` was asked. @throws ConsiliumError `aggregation-overflow` for a larger weight. */
+export function createMaskedInput(
+  masks: readonly MaskTerm[],
+  { weight, maxWeight, bits }: { readonly weight: number; readonly maxWeight: number; readonly bits: WordBits },
+): MaskedInput {
+  if (!Number.isSafeInteger(weight) || weight < 1 || weight > maxWeight) {
+    throw new ConsiliumError("aggregation-overflow", {
+      subject: "this site's weight",
+      expected: `a whole weight from 1 to ${maxWeight}, which the masked sum was laid out for`,
+      actual: String(weight),
+      hint: "Raise the study's largest weight, or weigh sites equally.",
+    });
+  }
+  const masker = createMasker(masks, bits);
+  let buffer = new Uint8Array(0);
+  const masked = (values: ArrayLike<number>): Uint8Array => {
+    const bytes = (values.length * bits) / 8;
+    if (buffer.length < bytes) buffer = new Uint8Array(bytes);
+    const words = buffer.subarray(0, bytes);
+    encodeWords(values, weight, bits, words);
+    masker.apply(words);
+    return words;
+  };
+  return { stretch: masked, end: () => masked([1]) };
+}
+
+export interface MaskedSum {
+  /** Sums of the next stretch, from the same stretch of every survivor's input: exact integers. */
+  stretch(inputs: Iterable<Uint8Array>, into: Float64Array): void;
+}
+
+/** @param masks from `openMasks`. */
+export function createMaskedSum(masks: readonly MaskTerm[], bits: WordBits): MaskedSum {
+  const masker = createMasker(masks, bits);
+  return {
+    stretch(inputs, into) {
+      const words = new Uint8Array((into.length * bits) / 8);
+      let added = 0;
+      for (const input of inputs) {
+        addWords(words, aligned(input), bits);
+        added++;
+      }
+      invariant(added > 0, "an input to sum");
+      masker.apply(words);
+      decodeWords(words, bits, into);
+    },
+  };
+}

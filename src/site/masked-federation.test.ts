@@ -1,0 +1,110 @@
+/** Masked rounds by the product's own sites and coordinator: the plain round's bits, whatever dies on the way. */
+import { rm } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openCoordinator } from "../coordinator/index.ts";
+import type { CoordinatorLink } from "../protocol/index.ts";
+import type { Site } from "./home.ts";
+import { readRound } from "./study-progress.ts";
+import { begin, dyingRun, finalOf, MASKED, stoppingRun } from "./testing/masked-suite.ts";
+import { linkOf, runTestSite, temporaryFolder } from "./testing/test-site.ts";
+
+let root: string;
+let plain: string;
+
+beforeAll(async () => {
+  root = await temporaryFolder();
+  plain = await finalOf(await begin(root, {}));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+describe("a masked federation", () => {
+  it("gives the model of the plain one, and the coordinator never holds a site's own update", async () => {
+    const begun = await begin(root, MASKED);
+    const updates = new Set<string>();
+    const stored = new Set<string>();
+    begun.coordinator.onNews((news) => {
+      if (news.kind === "event" && news.event.kind === "update-received") stored.add(news.event.update.sha256);
+    });
+    const final = await finalOf(begun, (site) =>
+      runTestSite({
+        site,
+        link: linkOf(site, begun.coordinator.service),
+        onEvent: async (event) => {
+          if (event.kind !== "update-sent") return;
+          expect(event.bytes).toBe(8 * (1250 + 1));
+          updates.add((await readRound(site.store, begun.studyHash))?.update?.sha256 ?? "");
+        },
+      }),
+    );
+    expect(final).toBe(plain);
+    expect(stored.size).toBe(6);
+    expect(updates.size).toBe(6);
+    for (const update of updates) expect(stored.has(update)).toBe(false);
+  });
+
+  it("gives it though a site dies, and goes on from its home (every step is in the slow test)", async () => {
+    const { steps } = await dyingRun(root);
+    expect(steps.filter((step) => step === "write masking")).toHaveLength(2 * 5);
+    for (const [kind, nth, when] of [
+      ["write masking", 1, "after"],
+      ["write masking", 7, "before"],
+      ["send", 1, "after"],
+    ] as const) {
+      const at = steps.flatMap((step, i) => (step === kind ? [i] : []))[nth];
+      const { crashed, final } = await dyingRun(root, { at, when });
+      expect(crashed).toBe(true);
+      expect(final).toBe(plain);
+    }
+  });
+
+  it("gives it though the coordinator starts again between any two messages", async () => {
+    const begun = await begin(root, MASKED);
+    const phases = new Set<string>();
+    let queue: Promise<unknown> = Promise.resolve();
+    // One call at a time, and before every third message another coordinator on the same home.
+    const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+      const done = queue.then(work);
+      queue = done.catch(() => undefined);
+      return done;
+    };
+    let messages = 0;
+    const linkVia = (site: Site): CoordinatorLink => {
+      const present = (): CoordinatorLink => linkOf(site, begun.coordinator.service);
+      return {
+        ...present(),
+        exchange: (request) =>
+          inTurn(async () => {
+            if (messages++ % 3 === 2) {
+              phases.add(begun.coordinator.state().phase.kind);
+              await begun.coordinator.close();
+              begun.coordinator = await openCoordinator({ home: begun.home });
+            }
+            return present().exchange(request);
+          }),
+        sendObject: (transfer) => inTurn(() => present().sendObject(transfer)),
+        fetchObject: (transfer) => inTurn(() => present().fetchObject(transfer)),
+      };
+    };
+    expect(await finalOf(begun, (site) => runTestSite({ site, link: linkVia(site) }))).toBe(plain);
+    expect([...phases]).toEqual(expect.arrayContaining(["agreeing", "collecting", "unmasking"]));
+  });
+
+  it("sums the survivors where a site drops after it shared its secrets, as the plain round does", async () => {
+    const rounds = { count: 1, quorum: 2, deadlineS: 3 };
+    const [masked, open] = await Promise.all([MASKED, {}].map((privacy) => withoutC(privacy, rounds)));
+    expect(masked.final).toBe(open.final);
+    expect(masked.final).not.toBe(plain);
+    expect(masked.leftOut).toEqual(["c"]);
+  });
+
+  async function withoutC(privacy: object, rounds: object) {
+    const begun = await begin(root, privacy, rounds);
+    const final = await finalOf(begun, stoppingRun(begun, ["c"]));
+    const leftOut = begun.coordinator.state().study?.rounds[0].leftOut.map(({ siteId }) => siteId);
+    return { final, leftOut };
+  }
+
+  it("is refused a threshold that is no majority of the roster", async () => {
+    await expect(begin(root, { secureAggregation: { threshold: 4 } })).rejects.toThrow(/threshold/);
+  });
+});
