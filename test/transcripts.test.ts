@@ -53,7 +53,16 @@ async function plantCase(id: string, labels: readonly number[] = [0, 1, 2, 4]): 
 
 /** A network that trains, and the same with an operator that nobody knows and with one whose gradient is missing. */
 function plantModels(): void {
-  const options = { inputChannels: 4, classes: 4, levels: 3, baseFeatures: 8, maxFeatures: 320, seed: 1 };
+  const options = {
+    inputChannels: 4,
+    classes: 4,
+    stem: 1,
+    detail: false,
+    levels: 3,
+    baseFeatures: 8,
+    maxFeatures: 320,
+    seed: 1,
+  };
   const network = unet3d(options);
   const last = network.nodes.length - 1;
   const ending = (node: Omit<GraphNode, "inputs" | "outputs">): GraphNode[] => [
