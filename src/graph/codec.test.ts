@@ -12,7 +12,7 @@ import {
   NodeProtoSchema,
   OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
-} from "./gen/onnx_pb.ts";
+} from "./gen/onnx/onnx_pb.ts";
 import type { Graph } from "./graph.ts";
 import { float32Tensor } from "./tensor.ts";
 

@@ -19,7 +19,7 @@ import {
   TensorProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
-} from "./gen/onnx_pb.ts";
+} from "./gen/onnx/onnx_pb.ts";
 import type { Attribute, Dim, Graph, GraphNode, ValueInfo } from "./graph.ts";
 import { domainOf, inlineFunctions } from "./inline-functions.ts";
 import { isOpType, type OpType } from "./op-types.ts";

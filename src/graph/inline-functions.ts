@@ -12,7 +12,7 @@ import {
   type ModelProto,
   type NodeProto,
   NodeProtoSchema,
-} from "./gen/onnx_pb.ts";
+} from "./gen/onnx/onnx_pb.ts";
 
 /** ONNX forbids functions that call themselves; deeper nesting than this is taken for it. */
 const DEPTH = 32;
