@@ -35,14 +35,14 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
       optimiser: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
       patch: quick ? [32, 32, 32] : [40, 48, 40],
       batch: 1,
-      stepsPerRound: { patchesPerCase: quick ? 4 : 5 },
+      stepsPerRound: { patchesPerCase: 4 },
       // Phantoms are whole; variations for scans that are not would only cost steps.
-      augmentation: { limitedCoverage: 0, channelDropout: 0 },
+      augmentation: { biasField: 1, limitedCoverage: 0, channelDropout: 0 },
       threads,
       seed,
     },
     rounds: { count: quick ? 4 : 20, deadlineS: 3600, evaluateEvery: quick ? 2 : 5 },
   });
-  const hospitals = HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 12 }));
+  const hospitals = HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 15 }));
   return { hospitals, heldOut: quick ? 2 : 9, spacingMm: quick ? 4 : 3, study };
 }
