@@ -11,7 +11,7 @@ export const demo = defineCommand({
   description:
     "Makes phantom patients for three hospitals with different scanners, starts a coordinator and the hospitals as " +
     "processes over mutual TLS, trains one network together, measures it beside a model of pooled data and one of each " +
-    "hospital alone, and segments patients whom no hospital has. About six minutes on two cores; --quick about one.",
+    "hospital alone, and segments patients whom no hospital has. About seven minutes on two cores; --quick about one.",
   options: {
     out: option.textOr("DIR", "folder for all of it; emptied first", ".demo"),
     quick: option.flag("a small one: shows that all parts work, not how well"),
