@@ -3,6 +3,7 @@
  * invitation, register their data, approve the study and train, all by the code that real processes run. Only the
  * sockets are missing.
  */
+import { setMaxListeners } from "node:events";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError, systemClock } from "../base/index.ts";
@@ -47,6 +48,8 @@ export interface InMemoryOptions {
 }
 
 const PRODUCT = "simulation";
+/** Pauses, work underway and messages on their way. */
+const LISTENERS_PER_SITE = 10;
 /** Nobody dials it. */
 const ADDRESS = "127.0.0.1:1";
 
@@ -99,6 +102,8 @@ async function runToEnd(
 ): Promise<StudyResult> {
   const stop = new AbortController();
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
+  // Every site listens on its own; Node warns of a leak from the eleventh listener on.
+  setMaxListeners(LISTENERS_PER_SITE * sites.length, signal);
   const stopTelling = tellProgress(coordinator, options);
   const pause = pauseUntilNews(coordinator);
   const running = sites.map((site) => {

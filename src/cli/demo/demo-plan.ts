@@ -29,13 +29,13 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
   const study = studySchema.parse({
     schema: "consilium.study/1",
     name: quick ? "Brain tumours, phantoms, quick" : "Brain tumours, phantoms",
-    task: { spacingMm: quick ? 4 : 3 },
+    task: { spacingMm: 4 },
     network: { kind: "unet3d", stem: 2, detail: true, levels: 3, baseFeatures: quick ? 8 : 16 },
     training: {
       optimiser: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
-      patch: quick ? [32, 32, 32] : [40, 48, 40],
+      patch: quick ? [32, 32, 32] : [32, 40, 32],
       batch: 1,
-      stepsPerRound: { patchesPerCase: 4 },
+      stepsPerRound: { patchesPerCase: quick ? 4 : 7 },
       // Phantoms are whole; variations for scans that are not would only cost steps.
       augmentation: { biasField: 1, limitedCoverage: 0, channelDropout: 0 },
       threads,
@@ -44,5 +44,5 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
     rounds: { count: quick ? 4 : 20, deadlineS: 3600, evaluateEvery: quick ? 2 : 5 },
   });
   const hospitals = HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 15 }));
-  return { hospitals, heldOut: quick ? 2 : 9, spacingMm: quick ? 4 : 3, study };
+  return { hospitals, heldOut: quick ? 2 : 9, spacingMm: 4, study };
 }
