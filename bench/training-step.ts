@@ -36,6 +36,7 @@ const network = unet3d({
   classes: CLASSES,
   stem: Number(values.stem),
   detail: values.detail,
+  mirror: false,
   levels,
   baseFeatures: base,
   maxFeatures: 320,

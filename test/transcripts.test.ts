@@ -57,7 +57,7 @@ function plantModels(): void {
     inputChannels: 4,
     classes: 4,
     stem: 1,
-    detail: false,
+    detail: false, mirror: false,
     levels: 3,
     baseFeatures: 8,
     maxFeatures: 320,

@@ -7,6 +7,7 @@ export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts"
 export { MANIFEST_NAME, type ManifestRow, manifestText } from "./dataset-manifest.ts";
 export { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
+export { midSagittalX } from "./midline.ts";
 export { encodeNifti, type NiftiImage, type NiftiOptions, parseNifti } from "./nifti-codec.ts";
 export { readNifti, writeNifti } from "./nifti-file.ts";
 export type { NiftiHeader } from "./nifti-header.ts";

@@ -10,12 +10,13 @@ import { unet3d } from "./unet3d.ts";
  */
 export function networkOfStudy({ network, task, training }: Study, modelBytes?: Uint8Array): Graph {
   if (network.kind === "unet3d") {
-    const { stem, detail, levels, baseFeatures, maxFeatures } = network;
+    const { stem, detail, mirror, levels, baseFeatures, maxFeatures } = network;
     const sizes = {
       inputChannels: task.channels.length,
       classes: task.labels.length,
       stem,
       detail,
+      mirror,
       levels,
       baseFeatures,
       maxFeatures,
@@ -31,4 +32,9 @@ export function networkOfStudy({ network, task, training }: Study, modelBytes?: 
     });
   }
   return decodeOnnx(modelBytes, network.file);
+}
+
+/** Whether the network compares the brain's sides, so that what it sees must be centred on the mid-sagittal plane. */
+export function comparesSides(network: Study["network"]): boolean {
+  return network.kind === "unet3d" && network.mirror;
 }

@@ -10,7 +10,15 @@
  * as features, and one more convolution joins these to the image itself, so that outlines follow voxels, not blocks.
  */
 import { createRandom, type Random } from "../base/index.ts";
-import { attr, checkGraph, float32Tensor, type Graph, type GraphNode, type Tensor } from "../graph/index.ts";
+import {
+  attr,
+  checkGraph,
+  float32Tensor,
+  type Graph,
+  type GraphNode,
+  int64Tensor,
+  type Tensor,
+} from "../graph/index.ts";
 
 export interface UNet3DOptions {
   readonly inputChannels: number;
@@ -19,6 +27,8 @@ export interface UNet3DOptions {
   readonly stem: number;
   /** Join the image to the last level's result, voxel by voxel. */
   readonly detail: boolean;
+  /** Show the image beside its mirror image, left for right. */
+  readonly mirror: boolean;
   /** Resolution levels, the first one included. */
   readonly levels: number;
   /** Features at the first level. */
@@ -36,16 +46,17 @@ const DETAIL_FEATURES = 8;
 
 /** image float32 [N, inputChannels, D, H, W] to logits [N, classes, D, H, W]; initial weights as PyTorch's, by seed. */
 export function unet3d(options: UNet3DOptions): Graph {
-  const { levels, inputChannels, classes, stem, detail } = options;
+  const { levels, inputChannels, classes, stem, detail, mirror } = options;
   const layers = createLayers(options.seed);
   const features = Array.from({ length: levels }, (_, l) =>
     Math.min(options.baseFeatures * 2 ** l, options.maxFeatures),
   );
   const skips: string[] = [];
-  let value = "image";
-  if (stem > 1) value = layers.conv("stem", value, inputChannels, features[0], stem, stem);
+  let value = mirror ? layers.besideMirrorImage("image") : "image";
+  const seen = mirror ? 2 * inputChannels : inputChannels;
+  if (stem > 1) value = layers.conv("stem", value, seen, features[0], stem, stem);
   for (let l = 0; l < levels; l++) {
-    const from = l > 0 ? features[l - 1] : stem > 1 ? features[0] : inputChannels;
+    const from = l > 0 ? features[l - 1] : stem > 1 ? features[0] : seen;
     value = layers.block(`encoder.${l}.0`, value, from, features[l], l === 0 ? 1 : 2);
     value = layers.block(`encoder.${l}.1`, value, features[l], features[l], 1);
     skips.push(value);
@@ -60,7 +71,7 @@ export function unet3d(options: UNet3DOptions): Graph {
   else if (stem > 1) layers.up("head", value, features[0], classes, stem, "logits");
   else layers.conv("head", value, features[0], classes, 1, 1, "logits");
   return checkGraph({
-    name: `unet3d ${levels} levels, ${options.baseFeatures} base features${stem > 1 ? `, stem ${stem}` : ""}${detail ? ", detail" : ""}`,
+    name: `unet3d ${levels} levels, ${options.baseFeatures} base features${stem > 1 ? `, stem ${stem}` : ""}${detail ? ", detail" : ""}${mirror ? ", mirror" : ""}`,
     opset: OPSET,
     inputs: [{ name: "image", dtype: "float32", shape: ["N", inputChannels, "D", "H", "W"] }],
     outputs: [{ name: "logits", dtype: "float32", shape: ["N", classes, "D", "H", "W"] }],
@@ -83,6 +94,8 @@ interface Layers {
   block(name: string, input: string, from: number, to: number, stride: number): string;
   /** Transposed convolution whose kernel is its stride: each voxel becomes a block. */
   up(name: string, input: string, from: number, to: number, stride: number, output?: string): string;
+  /** The image and, as further channels, the image reversed along its last axis (left to right). */
+  besideMirrorImage(input: string): string;
   /** Blocks back to voxels, joined to the image. */
   detail(
     name: string,
@@ -144,6 +157,15 @@ function createLayers(seed: number): Layers {
       return emit("LeakyRelu", `${name}.act`, [normal], { alpha: attr.float(SLOPE) }, `${name}.out`);
     },
     up,
+    besideMirrorImage(input) {
+      const bounds = { starts: -1, ends: -(2 ** 31), axes: 4, steps: -1 };
+      const names = Object.entries(bounds).map(([name, value]) => {
+        initializers.set(`mirror.${name}`, int64Tensor([1], [value]));
+        return `mirror.${name}`;
+      });
+      const mirrored = emit("Slice", "mirror", [input, ...names], {}, "mirror.out");
+      return emit("Concat", "mirror.join", [input, mirrored], { axis: attr.int(1) }, "mirror.join.out");
+    },
     detail(name, input, imageChannels, from, to, stride, output) {
       const spread = stride > 1 ? up(`${name}.up`, input, from, DETAIL_FEATURES, stride) : input;
       const bent = emit("LeakyRelu", `${name}.act`, [spread], { alpha: attr.float(SLOPE) }, `${name}.act.out`);

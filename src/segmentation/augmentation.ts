@@ -15,7 +15,7 @@ export function augmentPatch(
   image: Float32Array,
   labels: Uint8Array,
 ): void {
-  const flips = [0, 1, 2].map(() => random.chance(spec.flip));
+  const flips = [0, 1, 2].map((axis) => random.chance(typeof spec.flip === "number" ? spec.flip : spec.flip[axis]));
   const turns = planes(patch).map(() => (random.chance(spec.rotate90) ? 1 + random.integer(3) : 0));
   const volume = patch[0] * patch[1] * patch[2];
   const move = rearrangement(patch, flips, turns);

@@ -11,6 +11,7 @@ import {
   type LabelConvention,
   loadCase,
   type Modality,
+  midSagittalX,
   type PreparedCase,
   prepareCase,
   type Triple,
@@ -86,7 +87,7 @@ async function fromDiskOrFiles(
   const plain = stored ?? (await prepare(files, convention, options));
   if (path !== undefined && stored === undefined) await writeStored(path, plain);
   const voxelsByClass = indexClasses(plain.labels, plain.brain, options.classes);
-  return { id: files.id, ...plain, voxelsByClass };
+  return { id: files.id, ...plain, midlineX: midSagittalX(plain.brain, plain.dims), voxelsByClass };
 }
 
 type StoredCase = Pick<TrainingCase, "dims" | "image" | "labels" | "brain">;

@@ -14,6 +14,7 @@ import {
   parametersFromSafetensors,
   parametersToSafetensors,
 } from "../graph/index.ts";
+import { comparesSides } from "../networks/index.ts";
 import type { Study } from "../study/index.ts";
 import { withParameters } from "../training/index.ts";
 
@@ -24,6 +25,8 @@ export interface ModelDescription {
   readonly task: Study["task"];
   /** x, y, z at the working resolution. */
   readonly patch: readonly [number, number, number];
+  /** Patches are centred on the mid-sagittal plane: the network compares the brain's sides. */
+  readonly centred: boolean;
   /** SHA-256 of model.onnx. */
   readonly onnxSha256: string;
   readonly lineage: Json;
@@ -58,6 +61,7 @@ export async function writeModelFolder(dir: string, model: NewModel): Promise<Mo
     name: study.name,
     task: study.task,
     patch: study.training.patch,
+    centred: comparesSides(study.network),
     onnxSha256: sha256(onnx),
     lineage,
   };

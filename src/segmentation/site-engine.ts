@@ -6,6 +6,7 @@
 import { createRandom, type Json } from "../base/index.ts";
 import type { Graph } from "../graph/index.ts";
 import type { Triple } from "../imaging/index.ts";
+import { comparesSides } from "../networks/index.ts";
 import {
   type ForwardSession,
   openForwardSession,
@@ -99,6 +100,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     async evaluate(site, { parameters, grid, overlap }, onProgress) {
       const session = await openPredictor();
       const window = { patch: training.patch as Triple, classes: session.classes, overlap };
+      const centred = comparesSides(study.network);
       const predict = async (image: Float32Array): Promise<Float32Array> => {
         signal?.throwIfAborted();
         return session.run(image, parameters);
@@ -106,11 +108,17 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
       const scores: CaseScores[] = [];
       for (const files of site.validationCases) {
         if (grid === "original") {
-          const regions = await evaluateOnOwnGrid(files, site.convention, study.task, window, predict);
+          const regions = await evaluateOnOwnGrid(files, site.convention, study.task, { ...window, centred }, predict);
           scores.push({ caseId: files.id, regions });
         } else {
-          const { dims, image, labels } = await store.training(files, site.convention);
-          const probabilities = await predictVolume(image, dims, channels, window, predict);
+          const { dims, image, labels, midlineX } = await store.training(files, site.convention);
+          const probabilities = await predictVolume(
+            image,
+            dims,
+            channels,
+            { ...window, ...(centred && { midlineX }) },
+            predict,
+          );
           const predicted = mostProbable(probabilities, session.classes);
           const spacing: Triple = [task.spacingMm, task.spacingMm, task.spacingMm];
           scores.push({ caseId: files.id, regions: evaluateLabelMaps(predicted, labels, dims, spacing, task.regions) });
@@ -126,9 +134,10 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   };
 }
 
-function patchSettings({ task, training }: Study): PatchSettings {
+function patchSettings({ task, network, training }: Study): PatchSettings {
   const { patch, tumourPatches, augmentation } = training;
-  return { patch: patch as Triple, channels: task.channels.length, tumourPatches, augmentation };
+  const channels = task.channels.length;
+  return { patch: patch as Triple, channels, tumourPatches, centred: comparesSides(network), augmentation };
 }
 
 /** Items run through all cases in a new order each time, across rounds. */

@@ -7,6 +7,7 @@ import { z } from "zod";
 
 const positive = z.number().positive();
 const count = z.number().int().min(1);
+const probability = z.number().min(0).max(1);
 const triple = z.tuple([count, count, count]);
 
 export const MODALITIES = ["t1", "t1ce", "t2", "flair"] as const;
@@ -32,6 +33,8 @@ const network = z.discriminatedUnion("kind", [
     stem: z.number().int().min(1).max(4).default(1),
     /** Join the image to the last level's result, so that outlines follow voxels and not blocks. */
     detail: z.boolean().default(false),
+    /** Show the network the image beside its mirror image, left for right: healthy brains are nearly symmetric. */
+    mirror: z.boolean().default(false),
     /** Resolution levels, the first one included. */
     levels: z.number().int().min(2).max(7).default(4),
     /** Features at the first level; they double with each further one. */
@@ -68,10 +71,14 @@ const optimiser = z.discriminatedUnion("kind", [
 ]);
 
 const augmentation = z.strictObject({
-  /** Probability of mirroring, for each axis. */
-  flip: z.number().min(0).max(1).default(0.5),
+  /** Probability of mirroring: for every axis, or for x (left and right), y and z each. */
+  flip: z.union([probability, z.tuple([probability, probability, probability])]).default(0.5),
   /** Probability of a turn by a multiple of 90 degrees in a plane whose patch sides are equal. */
-  rotate90: z.number().min(0).max(1).default(0.25),
+  rotate90: probability.default(0.25),
+  /** Turned about each axis by an angle from [-x, x] degrees. */
+  rotation: z.number().min(0).max(180).default(0),
+  /** Stretched along each axis by a factor from [1 / (1 + x), 1 + x]. */
+  stretch: z.number().min(0).max(1).default(0),
   /** Each channel is multiplied by a factor from [1 - x, 1 + x]. */
   intensityScale: z.number().min(0).lt(1).default(0.1),
   /** Each channel is shifted by a summand from [-x, x], in standard deviations. */
@@ -83,11 +90,11 @@ const augmentation = z.strictObject({
   /** Amplitude up to x, in standard deviations, of a smooth brightening across the patch, as coils make. */
   biasField: z.number().min(0).default(0.5),
   /** Probability, for each channel, of thick slices: averaged over 2 to 5 voxels along one axis. */
-  lowResolution: z.number().min(0).max(1).default(0.1),
+  lowResolution: probability.default(0.1),
   /** Probability, for each channel, that one end of the patch is blank, as if the scan had not reached so far. */
-  limitedCoverage: z.number().min(0).max(1).default(0.1),
+  limitedCoverage: probability.default(0.1),
   /** Probability, for each channel, of being blank, as if that scan were missing; one channel is always left. */
-  channelDropout: z.number().min(0).max(1).default(0.1),
+  channelDropout: probability.default(0.1),
 });
 
 const training = z.strictObject({
@@ -106,7 +113,7 @@ const training = z.strictObject({
   patch: triple,
   batch: count.default(1),
   /** Probability that a patch is centred on tumour. */
-  tumourPatches: z.number().min(0).max(1).default(0.5),
+  tumourPatches: probability.default(0.5),
   /** Gradient steps of a site in a round: a number, or patches for each training case (steps rounded up). */
   stepsPerRound: z.union([count, z.strictObject({ patchesPerCase: positive })]),
   augmentation: augmentation.default(augmentation.parse({})),
