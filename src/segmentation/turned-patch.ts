@@ -4,7 +4,7 @@
  */
 import type { Random } from "../base/index.ts";
 import type { Triple } from "../imaging/index.ts";
-import type { AugmentationSpec } from "../study/index.ts";
+import { type AugmentationSpec, ofAxis } from "../study/index.ts";
 import type { TrainingCase } from "./patches.ts";
 
 /** Row-major 3 x 3: voxel offsets from the patch's centre to voxel offsets in the case; both in x, y, z. */
@@ -13,7 +13,10 @@ export type Turn = readonly number[];
 /** Angles from [-rotation, rotation] degrees about each axis, factors from [1 / (1 + stretch), 1 + stretch] along each. */
 export function drawTurn({ rotation, stretch }: AugmentationSpec, random: Random): Turn | undefined {
   if (rotation === 0 && stretch === 0) return undefined;
-  const angles = [0, 1, 2].map(() => (random.between(-rotation, rotation) * Math.PI) / 180);
+  const angles = [0, 1, 2].map((axis) => {
+    const limit = (ofAxis(rotation, axis) * Math.PI) / 180;
+    return random.between(-limit, limit);
+  });
   const factors = [0, 1, 2].map(() => (1 + stretch) ** random.between(-1, 1));
   const [[cx, cy, cz], [sx, sy, sz]] = [angles.map(Math.cos), angles.map(Math.sin)];
   const rotated = [

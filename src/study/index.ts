@@ -8,6 +8,7 @@ export {
   type Modality,
   type NetworkSpec,
   type OptimiserSpec,
+  ofAxis,
   type Study,
   studySchema,
 } from "./schema.ts";

@@ -8,6 +8,8 @@ import { z } from "zod";
 const positive = z.number().positive();
 const count = z.number().int().min(1);
 const probability = z.number().min(0).max(1);
+/** One amount for every axis, or one for x (left and right), y and z each. */
+const byAxis = <T extends z.ZodType<number, number>>(amount: T) => z.union([amount, z.tuple([amount, amount, amount])]);
 const triple = z.tuple([count, count, count]);
 
 export const MODALITIES = ["t1", "t1ce", "t2", "flair"] as const;
@@ -71,12 +73,12 @@ const optimiser = z.discriminatedUnion("kind", [
 ]);
 
 const augmentation = z.strictObject({
-  /** Probability of mirroring: for every axis, or for x (left and right), y and z each. */
-  flip: z.union([probability, z.tuple([probability, probability, probability])]).default(0.5),
+  /** Probability of mirroring, for each axis. */
+  flip: byAxis(probability).default(0.5),
   /** Probability of a turn by a multiple of 90 degrees in a plane whose patch sides are equal. */
   rotate90: probability.default(0.25),
   /** Turned about each axis by an angle from [-x, x] degrees. */
-  rotation: z.number().min(0).max(180).default(0),
+  rotation: byAxis(z.number().min(0).max(180)).default(0),
   /** Stretched along each axis by a factor from [1 / (1 + x), 1 + x]. */
   stretch: z.number().min(0).max(1).default(0),
   /** Each channel is multiplied by a factor from [1 - x, 1 + x]. */
@@ -87,8 +89,8 @@ const augmentation = z.strictObject({
   gamma: z.number().min(0).lt(1).default(0.15),
   /** Standard deviation up to x of added Gaussian noise. */
   noise: z.number().min(0).default(0.05),
-  /** Amplitude up to x, in standard deviations, of a smooth brightening across the patch, as coils make. */
-  biasField: z.number().min(0).default(0.5),
+  /** Amplitude up to x, in standard deviations, of a smooth brightening along each axis of the patch, as coils make. */
+  biasField: byAxis(z.number().min(0)).default(0.5),
   /** Probability, for each channel, of thick slices: averaged over 2 to 5 voxels along one axis. */
   lowResolution: probability.default(0.1),
   /** Probability, for each channel, that one end of the patch is blank, as if the scan had not reached so far. */
@@ -180,3 +182,8 @@ export type Study = z.infer<typeof studySchema>;
 export type NetworkSpec = Study["network"];
 export type OptimiserSpec = Study["training"]["optimiser"];
 export type AugmentationSpec = Study["training"]["augmentation"];
+
+/** What an amount by axis says of one axis. */
+export function ofAxis(amount: number | readonly [number, number, number], axis: number): number {
+  return typeof amount === "number" ? amount : amount[axis];
+}
