@@ -15,6 +15,7 @@ import {
   type StudyResult,
 } from "../coordinator/index.ts";
 import { type Graph, type Parameters, parametersFromSafetensors } from "../graph/index.ts";
+import type { LabelConvention } from "../imaging/index.ts";
 import { type Enrolment, type EnrolOptions, enrolInMemory, memoryLink } from "../protocol/index.ts";
 import { type EnginePool, openEnginePool } from "../segmentation/index.ts";
 import {
@@ -39,6 +40,8 @@ export interface InMemoryOptions {
   /** Path of the ONNX model, where the study's network is a file. */
   readonly modelFile?: string;
   readonly sites: readonly SiteFolder[];
+  /** How the cases' labels are written. */
+  readonly convention: LabelConvention;
   /** Homes are made below it. */
   readonly out: string;
   readonly workers: number;
@@ -90,7 +93,7 @@ async function admit(coordinator: Coordinator, { id, dir }: SiteFolder, options:
   const home = join(folder, id);
   const enrolBy = (enrolment: EnrolOptions): Promise<Enrolment> => enrolInMemory(coordinator.service, enrolment);
   await joinFederation({ home, invitationFile, productVersion: PRODUCT, enrolBy });
-  await registerDataset({ home, dataset: dir });
+  await registerDataset({ home, dataset: dir, labels: options.convention });
   return openSite(home);
 }
 

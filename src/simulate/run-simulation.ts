@@ -69,6 +69,7 @@ export async function runSimulation(options: SimulationOptions, onProgress: OnRu
       network,
       initial,
       sites,
+      convention,
       out: folder,
       workers,
       cacheDir,

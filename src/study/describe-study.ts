@@ -34,6 +34,7 @@ function whatRuns(study: Study): string[] {
       : [
           network.stem > 1 ? `; it embeds blocks of ${network.stem}^3 voxels` : "",
           network.detail ? "; it joins the image to its last level" : "",
+          network.mirror ? "; it sees the image beside its mirror image, left for right" : "",
         ].join("");
   const model =
     network.kind === "unet3d"
