@@ -5,6 +5,21 @@ export { type CaseFileName, type CaseFileRole, caseFileName, parseCaseFileName, 
 export { readTable, type TableRow } from "./csv.ts";
 export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts";
 export { MANIFEST_NAME, type ManifestRow, manifestText } from "./dataset-manifest.ts";
+export {
+  type ChosenSeries,
+  chooseSeries,
+  type DicomScan,
+  type DicomSeries,
+  type DicomStudy,
+  type FrameStack,
+  judgeSeries,
+  readSeriesOverrules,
+  readStack,
+  type SeriesOverrules,
+  type SeriesVerdict,
+  scanDicomFolder,
+  stackFrames,
+} from "./dicom/index.ts";
 export { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
 export { midSagittalX } from "./midline.ts";
