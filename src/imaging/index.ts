@@ -48,6 +48,17 @@ export {
 export { encodePng } from "./png.ts";
 export { type PreparedCase, type PrepareOptions, prepareCase } from "./prepare-case.ts";
 export type { PreparedGeometry } from "./prepared-geometry.ts";
+export {
+  type Grid,
+  invertRigid,
+  type Registration,
+  type RegistrationOptions,
+  type RigidParameters,
+  registerRigid,
+  resampleOnto,
+  rigidDifference,
+  rigidMatrix,
+} from "./registration/index.ts";
 export { restoreLabelMap, restoreProbabilities, writeLabelMap } from "./restore-case.ts";
 export { scanDataset } from "./scan-dataset.ts";
 export { type Affine, spacingMmOf, type Triple, type Volume, type VoxelArray, voxelCount } from "./volume.ts";
