@@ -20,6 +20,12 @@ export const ERROR_CODES = {
   // images and datasets
   "nifti-corrupt": EXIT.badInput,
   "nifti-unsupported": EXIT.badInput,
+  "dicom-corrupt": EXIT.badInput,
+  "dicom-unsupported": EXIT.badInput,
+  "series-incomplete": EXIT.badInput,
+  "series-refused": EXIT.badInput,
+  "patients-mixed": EXIT.badInput,
+  "registration-failed": EXIT.failed,
   "geometry-mismatch": EXIT.badInput,
   "geometry-invalid": EXIT.badInput,
   "modality-missing": EXIT.badInput,

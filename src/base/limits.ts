@@ -17,6 +17,12 @@ export const LIMITS = {
   tableBytes: 64 << 20,
   /** A NIfTI volume after decompression. */
   volumeBytes: 2 * 1024 ** 3,
+  /** One file of DICOM. */
+  dicomFileBytes: 1024 ** 3,
+  /** Files that one intake looks at, and how deep its folders go. */
+  dicomFiles: 2_000_000,
+  dicomFolderDepth: 24,
+  slicesPerSeries: 4096,
   casesPerDataset: 100_000,
   /** Prepared cases that one engine keeps in memory. */
   caseCacheBytes: 1024 ** 3,
