@@ -5,6 +5,7 @@ export { type CaseFileName, type CaseFileRole, caseFileName, parseCaseFileName, 
 export { readTable, type TableRow } from "./csv.ts";
 export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts";
 export { MANIFEST_NAME, type ManifestRow, manifestText } from "./dataset-manifest.ts";
+export { encodeSegmentation, type SegmentationAbout, type SourceSeries } from "./dicom-write/write-segmentation.ts";
 export { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
 export { midSagittalX } from "./midline.ts";
