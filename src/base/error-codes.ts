@@ -36,6 +36,10 @@ export const ERROR_CODES = {
   "dataset-too-small": EXIT.badInput,
   "dataset-invalid": EXIT.badInput,
 
+  // review of drafts
+  "review-state": EXIT.refused,
+  "review-unchanged": EXIT.refused,
+
   // graphs and training
   "onnx-corrupt": EXIT.badInput,
   "onnx-unsupported": EXIT.badInput,

@@ -10,7 +10,7 @@ export {
   type SubmittedStudy,
 } from "./coordinator.ts";
 export type { CoordinatorEvent } from "./events.ts";
-export { type Federation, type InitOptions, initCoordinator } from "./home.ts";
+export { type Federation, type InitOptions, initCoordinator, modelSigner } from "./home.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
 export { type CoordinatorServer, startServer } from "./server.ts";
 export type { CoordinatorState, Phase } from "./state.ts";

@@ -20,6 +20,7 @@ export {
   scanDicomFolder,
   stackFrames,
 } from "./dicom/index.ts";
+export { encodeSegmentation, type SegmentationAbout, type SourceSeries } from "./dicom-write/write-segmentation.ts";
 export { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
 export { midSagittalX } from "./midline.ts";

@@ -22,6 +22,8 @@ import { indexClasses, type TrainingCase } from "./patches.ts";
 export interface CaseStoreOptions {
   readonly spacingMm: number;
   readonly channels: readonly Modality[];
+  /** Channels that a case may lack. */
+  readonly mayMiss?: readonly Modality[] | undefined;
   readonly classes: number;
   /** Absent: cases are kept in memory alone. */
   readonly cacheDir?: string;
@@ -65,15 +67,15 @@ function bytesOf({ image, labels, brain, voxelsByClass }: TrainingCase): number 
 }
 
 async function cacheKey(files: CaseFiles, convention: LabelConvention, options: CaseStoreOptions): Promise<string> {
-  const paths = [...Object.values(files.images), files.labelMap ?? ""].filter((path) => path !== "");
+  const roles = [...Object.entries(files.images), ...(files.labelMap ? [["seg", files.labelMap]] : [])];
   const stamps = await Promise.all(
-    paths.map(async (path) => {
+    roles.map(async ([role, path]) => {
       const { size, mtimeMs } = await stat(path);
-      return [path, size, mtimeMs];
+      return [role, path, size, mtimeMs];
     }),
   );
   const { spacingMm, channels } = options;
-  return sha256(canonicalJson({ stamps, convention, spacingMm, channels, version: 1 }));
+  return sha256(canonicalJson({ stamps, convention, spacingMm, channels, version: 2 }));
 }
 
 async function fromDiskOrFiles(

@@ -46,6 +46,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   const store = createCaseStore({
     spacingMm: task.spacingMm,
     channels: task.channels,
+    mayMiss: task.mayMiss,
     classes: task.labels.length,
     ...(cacheDir !== undefined && { cacheDir }),
   });

@@ -75,7 +75,7 @@ export async function federateInMemory(options: InMemoryOptions): Promise<Federa
     const result = await runToEnd(coordinator, pool, opened, options);
     if (result.bestModel === null) throw studyFailed(study, result);
     const model = parametersFromSafetensors(await readFile(result.bestModel.path), result.bestModel.path);
-    return await describeRun(coordinator.state(), opened, model, result.bestModel.round);
+    return await describeRun(home, coordinator.state(), opened, model, result.bestModel.round);
   } finally {
     await Promise.all(opened.map((site) => site.close()));
     await pool.close();

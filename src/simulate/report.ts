@@ -2,9 +2,10 @@
  * The report of a run as one HTML file that needs nothing else: the figures first, then how training went, what the
  * model draws on a patient it never saw, and what left each hospital.
  */
+import { escapeHtml } from "../base/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
 import type { BaselineResult } from "./baselines.ts";
-import { type Chart, escapeHtml, lineChart } from "./line-chart.ts";
+import { type Chart, lineChart } from "./line-chart.ts";
 import type { FederationResult } from "./result.ts";
 
 export interface RoundFigures {

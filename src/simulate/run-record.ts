@@ -1,6 +1,6 @@
 /** A finished study as reports tell it, read from the coordinator's state and the sites' own logs. */
 import { invariant } from "../base/index.ts";
-import type { CoordinatorState } from "../coordinator/index.ts";
+import { type CoordinatorState, modelSigner } from "../coordinator/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
 import { casesOf, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
@@ -11,8 +11,12 @@ type Study = NonNullable<CoordinatorState["study"]>;
 type Round = Study["rounds"][number];
 type Sums = NonNullable<Round["evaluation"]>["regions"];
 
-/** @param model the weights of the round that was chosen. */
+/**
+ * @param coordinatorHome whose key signs the model.
+ * @param model the weights of the round that was chosen.
+ */
 export async function describeRun(
+  coordinatorHome: string,
   state: CoordinatorState,
   sites: readonly Site[],
   model: Parameters,
@@ -26,6 +30,7 @@ export async function describeRun(
     modelRound,
     studyHash: record.hash,
     sites: await Promise.all(sites.map((site) => describeSite(site, evaluation?.sites[site.siteId]?.regions))),
+    signer: await modelSigner(coordinatorHome),
     rounds: record.rounds.map(describeRound),
     traffic: await Promise.all(sites.map(describeTraffic)),
     gradientSteps: record.rounds.reduce(

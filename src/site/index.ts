@@ -1,3 +1,14 @@
+export {
+  correctedPath,
+  type DraftOptions,
+  draftCases,
+  type OpenReview,
+  openReview,
+  type ReturnOptions,
+  readReview,
+  returnCase,
+} from "./case-review/review-folder.ts";
+export type { Change, Review, ReviewState } from "./case-review/review-state.ts";
 export { casesOf, type SplitRecord, splitBySubject } from "./data-split.ts";
 export type { OpenWork, OpenWorkRequest } from "./engine.ts";
 export type { SiteEvent } from "./events.ts";

@@ -65,8 +65,29 @@ function onWhichData(study: Study): string[] {
   );
   return [
     `The cases that this site registered: ${names}, and their label maps, at ${spacingMm} mm.`,
+    ...missingScans(study),
     "Training uses the site's training cases; its validation cases are only evaluated.",
     `Regions of interest: ${unions.join("; ")}.`,
+    ...describePostProcessing(study.task).map((rule) => `In every label map of the model, ${rule}.`),
+  ];
+}
+
+function missingScans({ task: { mayMiss = [] } }: Study): string[] {
+  if (mayMiss.length === 0) return [];
+  const names = mayMiss.map((modality) => MODALITY_NAMES[modality]).join(", ");
+  return [`A case may lack ${names}: the network is trained for it.`];
+}
+
+/** The rules that a task declares for label maps, one clause each. */
+export function describePostProcessing({ postProcessing, labels }: Study["task"]): string[] {
+  const { smallestTumourMm3, smallestEnhancingMm3 } = postProcessing ?? {};
+  return [
+    ...(smallestTumourMm3 === undefined
+      ? []
+      : [`connected tumour of less than ${smallestTumourMm3} mm3 becomes ${labels[0]}`]),
+    ...(smallestEnhancingMm3 === undefined
+      ? []
+      : [`${labels[3]} of less than ${smallestEnhancingMm3} mm3 in all becomes ${labels[1]}`]),
   ];
 }
 

@@ -206,3 +206,17 @@ describe("checks against what lies outside the file", () => {
     expect(() => checkPatchFits(study, [32, 31, 32])).toThrow(/patch-too-large.*at most 32 x 31 x 32 voxels at 1 mm/);
   });
 });
+
+describe("scans that may be missing", () => {
+  it("must be some of the channels, not all, and be trained for", async () => {
+    const withTask = (task: string): string => `${GOOD}task: ${task}\n`;
+    expect((await load(withTask("{mayMiss: [t2]}"))).study.task.mayMiss).toEqual(["t2"]);
+    expect((await refused(withTask("{channels: [t1, t2], mayMiss: [flair]}"))).expected).toContain("some of t1, t2");
+    expect((await refused(withTask("{channels: [t1, t2], mayMiss: [t1, t2]}"))).actual).toContain("none");
+    const untrained = withTask("{mayMiss: [t2]}").replace(
+      "stepsPerRound: 4",
+      "stepsPerRound: 4\n  augmentation: {channelDropout: 0}",
+    );
+    expect((await refused(untrained)).subject).toContain("training.augmentation.channelDropout");
+  });
+});

@@ -26,6 +26,17 @@ const task = z.strictObject({
     .default([...MODALITIES]),
   /** Isotropic working resolution. */
   spacingMm: positive.default(1),
+  /** Scans that a case may lack: the network sees zeros in their place, as `channelDropout` trains it to. */
+  mayMiss: z.array(z.enum(MODALITIES)).min(1).optional(),
+  /** Rules for every label map that the model draws, in its evaluation too. */
+  postProcessing: z
+    .strictObject({
+      /** Connected tumour (26 neighbours) of less volume becomes background. */
+      smallestTumourMm3: positive.optional(),
+      /** Enhancing tumour of less volume in all becomes necrotic core. */
+      smallestEnhancingMm3: positive.optional(),
+    })
+    .optional(),
 });
 
 const network = z.discriminatedUnion("kind", [
@@ -137,6 +148,8 @@ const rounds = z.strictObject({
 export const studySchema = z.strictObject({
   schema: z.literal("consilium.study/1"),
   name: z.string().min(1).max(200),
+  /** Under which the model may be used, as an SPDX expression or in words. */
+  licence: z.string().min(1).max(500).optional(),
   task: task.default(task.parse({})),
   network,
   training,

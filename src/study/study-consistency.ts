@@ -51,7 +51,7 @@ export function checkPatchFits(study: Study, dims: readonly [number, number, num
 
 function taskProblems(study: Study): StudyProblem[] {
   const { channels, labels, regions } = study.task;
-  const problems: StudyProblem[] = [];
+  const problems: StudyProblem[] = [...missingProblems(study)];
   const repeatedChannels = repeated(channels);
   if (repeatedChannels.length > 0) {
     problems.push({
@@ -98,6 +98,37 @@ function taskProblems(study: Study): StudyProblem[] {
         hint: "Name each class of the region once.",
       });
     }
+  }
+  return problems;
+}
+
+/** A scan may be missing only where the network is trained for it, and never all scans at once. */
+function missingProblems({ task: { mayMiss = [], channels }, training }: Study): StudyProblem[] {
+  const problems: StudyProblem[] = [];
+  const foreign = mayMiss.filter((modality) => !channels.includes(modality));
+  if (foreign.length > 0 || repeated(mayMiss).length > 0) {
+    problems.push({
+      path: "task.mayMiss",
+      expected: `some of ${channels.join(", ")}, each once`,
+      actual: mayMiss.join(", "),
+      hint: "Name scans that the network takes.",
+    });
+  }
+  if (channels.length > 0 && channels.every((modality) => mayMiss.includes(modality))) {
+    problems.push({
+      path: "task.mayMiss",
+      expected: "at least one scan that every case has",
+      actual: "none",
+      hint: "Leave one modality out of task.mayMiss.",
+    });
+  }
+  if (mayMiss.length > 0 && training.augmentation.channelDropout === 0) {
+    problems.push({
+      path: "training.augmentation.channelDropout",
+      expected: "more than 0, since task.mayMiss lets scans be missing",
+      actual: "0",
+      hint: "A network must be trained for a missing scan, or be given all of them.",
+    });
   }
   return problems;
 }

@@ -1,6 +1,7 @@
 /** Every command, in the order of help. */
 import type { CommandSpec } from "../command.ts";
 import type { GroupSpec } from "../program.ts";
+import { reviewDraft, reviewReturn, reviewStatus } from "./case-review.ts";
 import { cohortCheck } from "./cohort-check.ts";
 import { cohortMake } from "./cohort-make.ts";
 import { compare } from "./compare.ts";
@@ -32,6 +33,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   segment,
   evaluate,
   compare,
+  reviewDraft,
+  reviewReturn,
+  reviewStatus,
   cohortMake,
   cohortCheck,
   coordinatorInit,
@@ -56,6 +60,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 
 export const GROUPS: readonly GroupSpec[] = [
   { path: ["cohort"], summary: "Make and check datasets" },
+  { path: ["review"], summary: "Have drafts of label maps corrected by readers" },
   { path: ["coordinator"], summary: "Found and run a federation" },
   { path: ["study"], summary: "Check and submit studies" },
   { path: ["site"], summary: "Take part in a federation as a hospital" },

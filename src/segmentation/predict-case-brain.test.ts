@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { sampleImages } from "../imaging/testing/sample-volumes.ts";
 import { studySchema } from "../study/index.ts";
-import { segmentLoadedCase } from "./evaluate-case.ts";
+import { predictCase } from "./predict-case.ts";
 
 const { task } = studySchema.parse({
   schema: "consilium.study/1",
@@ -11,7 +11,7 @@ const { task } = studySchema.parse({
   rounds: { count: 1 },
 });
 
-describe("segmentLoadedCase", () => {
+describe("predictCase", () => {
   it("finds no tumour outside the brain, whatever the network says", async () => {
     const images = sampleImages();
     const channels = task.channels.map((modality) => {
@@ -22,7 +22,8 @@ describe("segmentLoadedCase", () => {
     const window = { patch: [8, 8, 8], classes: 4, overlap: 0.5, centred: false } as const;
     const everywhere = (): Promise<Float32Array> =>
       Promise.resolve(Float32Array.from({ length: 4 * 512 }, (_, i) => (i < 512 || i >= 1024 ? 0 : 9)));
-    const { data } = await segmentLoadedCase(loaded, task, window, everywhere);
+    const { labelMap } = await predictCase(loaded, { task, members: [{ window, predict: everywhere }] });
+    const { data } = labelMap;
     const expected = Array.from(data, (_, i) => (channels.some((channel) => channel.data[i] !== 0) ? 1 : 0));
     expect(expected).toContain(0);
     expect([...data]).toEqual(expected);
