@@ -102,6 +102,8 @@ export const ERROR_CODES = {
   "home-invalid": EXIT.badInput,
   "home-locked": EXIT.failed,
   "journal-corrupt": EXIT.badInput,
+  "journal-version": EXIT.badInput,
+  "journal-rolled-back": EXIT.refused,
   unreachable: EXIT.unreachable,
 } as const satisfies Record<string, number>;
 

@@ -48,6 +48,10 @@ export const LIMITS = {
   siteRetryMaxMs: 300_000,
   /** Deadlines that passed while the coordinator was away are put off by at most so much from its start. */
   restartGraceMs: 600_000,
+  /** Events after which the coordinator's state is kept anew, so that a start need not read what went before. */
+  journalSnapshotEvents: 2_000,
+  /** Records whose hashes are at hand when a site countersigns one; older ones are looked up. */
+  journalHeadsInMemory: 4_096,
   /** Words of a site: the reason of a refusal, the hint of a failure. */
   reasonChars: 2_000,
   runRecordChars: 65_536,

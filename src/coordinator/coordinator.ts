@@ -206,6 +206,7 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
       secrets,
       store,
       contacts,
+      chain: { head: journal.head, holds: journal.holds, rolledBack: tellTrouble },
       home: () => home,
       clock,
       defect: tellTrouble,

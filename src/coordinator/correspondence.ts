@@ -5,6 +5,8 @@
  * Invariants
  * - The caller's certificate, the envelope's sender and the enrolled key are one and the same.
  * - A number is on disk before its message has any effect, so a replay is refused after any restart.
+ * - With its number goes the journal's head that the message countersigns; a head that this journal does not have means
+ *   that records were taken away: the site is refused, and the operator told.
  * - An update is looked at (length, digest, range of every coordinate) before the state machine counts it.
  * - What is wrong with a message is a verdict, signed; what is wrong at this end (a full disk) is an error, after which
  *   the same message may be sent again under a new number.
@@ -28,6 +30,7 @@ import { directiveFor } from "./directive.ts";
 import type { SiteEventKind } from "./events.ts";
 import type { Home } from "./home.ts";
 import { inspectUpdate } from "./inspect-update.ts";
+import type { Countersigned, JournalHead } from "./journal.ts";
 import type { Machine } from "./machine.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { SiteRecord } from "./records.ts";
@@ -38,8 +41,17 @@ export interface CorrespondenceOptions {
   readonly machine: () => Machine;
   readonly store: ObjectStore;
   readonly contacts: Contacts;
+  readonly chain: Chain;
   readonly home: () => Home;
   readonly clock: Clock;
+}
+
+/** What a correspondence needs of the journal. */
+export interface Chain {
+  head(): JournalHead;
+  holds(head: JournalHead): Promise<boolean>;
+  /** Hears of a site that was told of records which are no longer there. */
+  rolledBack(error: ConsiliumError): void;
 }
 
 export type Correspondence = (peer: Peer, envelope: SignedEnvelope) => Promise<SignedEnvelope>;
@@ -48,7 +60,7 @@ export type Correspondence = (peer: Peer, envelope: SignedEnvelope) => Promise<S
 export const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["disk-full", "folder-not-writable", "internal"]);
 
 export function createCorrespondence(options: CorrespondenceOptions): Correspondence {
-  const { machine, store, contacts, home, clock } = options;
+  const { machine, store, contacts, chain, home, clock } = options;
   const keys = new Map<Sha256, KeyObject>();
   const signer = signerOf(home);
 
@@ -66,8 +78,18 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
         ...(afterSequence !== undefined && { afterSequence }),
       };
       const { sequence } = openEnvelope(envelope, expected);
-      return { keySha256, sequence, atMs: clock.nowMs() };
+      const countersigned = await countersignedBy(site, envelope);
+      return { keySha256, sequence, atMs: clock.nowMs(), ...(countersigned && { countersigned }) };
     });
+  }
+  async function countersignedBy(site: SiteRecord, envelope: SignedEnvelope): Promise<Countersigned | undefined> {
+    const head = headSeen(envelope);
+    if (head === undefined) return undefined;
+    const { siteId, keySha256 } = site;
+    if (await chain.holds(head)) return { siteId, keySha256, head, evidence: evidenceOf(envelope) };
+    const error = rolledBack(siteId, head, chain.head());
+    chain.rolledBack(error);
+    throw error;
   }
   async function take(message: ReadMessage, siteId: string): Promise<Verdict> {
     if (message.kind === "event") return takeEvent(message.event);
@@ -107,9 +129,29 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
       answer: create(CoordinatorMessageSchema, {
         verdict: { outcome: verdict.outcome, ...("error" in verdict && verdict.error.toJSON()) },
         directive: directiveFor(state, site.siteId, clock.nowMs()),
+        head: { number: BigInt(chain.head().number), sha256: chain.head().sha256 },
       }),
     });
   };
+}
+
+/** The head that a message countersigns; what is no message at all is judged later, by its verdict. */
+function headSeen(envelope: SignedEnvelope): JournalHead | undefined {
+  try {
+    const { seen } = readSiteMessage(envelope);
+    return seen && { number: Number(seen.number), sha256: seen.sha256 };
+  } catch {
+    return undefined;
+  }
+}
+
+function rolledBack(siteId: string, seen: JournalHead, head: JournalHead): ConsiliumError {
+  return new ConsiliumError("journal-rolled-back", {
+    subject: `journal, record ${seen.number}`,
+    expected: `the record that ${siteId} was told of, SHA-256 ${seen.sha256.slice(0, 64)}`,
+    actual: seen.number > head.number ? `${head.number} records: the journal's tail is gone` : "another in its place",
+    hint: "Restore the coordinator's home from its latest copy, or start a new federation: sites do not follow this one.",
+  });
 }
 
 /** The present certificate and key, read again only where the certificate was renewed. */

@@ -144,3 +144,25 @@ export type CoordinatorEvent =
   | TimeReached
   | CoordinatorStarted
   | StudyStopped;
+
+const EVENT_KINDS = {
+  "site-invited": true,
+  "site-enrolled": true,
+  "site-reported": true,
+  "study-submitted": true,
+  "approval-received": true,
+  "update-received": true,
+  "masking-received": true,
+  "evaluation-received": true,
+  "failure-received": true,
+  "round-aggregated": true,
+  "aggregation-failed": true,
+  "time-reached": true,
+  "coordinator-started": true,
+  "study-stopped": true,
+} as const satisfies Record<CoordinatorEvent["kind"], true>;
+
+/** Whether this version knows events of such a kind: a journal may be a later version's. */
+export function isEventKind(kind: unknown): kind is CoordinatorEvent["kind"] {
+  return typeof kind === "string" && Object.hasOwn(EVENT_KINDS, kind);
+}

@@ -10,6 +10,7 @@
  * home/review/, home/decision/   what was offered for approval, and what was decided
  * home/study/<hash>/             where the site is in a study
  * home/objects/                  weights, updates, optimiser moments, under their SHA-256
+ * home/journal-head.json         the last record of the coordinator's journal that this site was told
  * home/outbox-log.jsonl          what left
  * ```
  */

@@ -7,6 +7,8 @@
  *   what a killed process left of its block is skipped.
  * - Messages go one after another, in the order of their numbers.
  * - What is not in the log has not left.
+ * - Every message countersigns the last head of the coordinator's journal that this site was told. It is kept on disk,
+ *   and never goes back: a coordinator that tells an earlier one, or another under the same number, lost records.
  */
 import { stat } from "node:fs/promises";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -21,6 +23,7 @@ import {
   type Verdict,
 } from "../protocol/index.ts";
 import type { Site } from "./home.ts";
+import { openHeads } from "./journal-heads.ts";
 import { type Departure, openSiteLog } from "./site-log.ts";
 
 const SEQUENCE_DOCUMENT = "sequence";
@@ -60,11 +63,16 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
   const { store, membership } = site;
   const log = await openSiteLog(store);
   const nextSequence = await openSequence(site);
+  const heads = await openHeads(store);
   const to = membership.address;
   let queue: Promise<unknown> = Promise.resolve();
 
   async function exchange({ what, studyHash, round, attempt, kind }: OutgoingMessage): Promise<Answer> {
-    const message = create(SiteMessageSchema, { kind });
+    const seen = heads.last();
+    const message = create(SiteMessageSchema, {
+      kind,
+      ...(seen && { seen: { number: BigInt(seen.number), sha256: seen.sha256 } }),
+    });
     const request = sealSiteMessage({
       siteId: site.siteId,
       key: site.privateKey,
@@ -79,8 +87,9 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
     await log.record({ what, to, bytes: bytes.length, sha256: sha256(bytes), studyHash, round }, clock.nowMs());
     const reply = await roomMayCome(() => link.exchange(request));
     const { answer } = openAnswer(reply, { request, authorityPem: site.authorityPem, nowMs: clock.nowMs() });
-    const { verdict, directive } = answer;
+    const { verdict, directive, head } = answer;
     if (verdict === undefined || directive === undefined) throw incomplete();
+    await heads.tell(head && { number: Number(head.number), sha256: head.sha256 });
     return { verdict, directive };
   }
   return {

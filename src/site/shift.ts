@@ -93,6 +93,7 @@ const ENDS_THE_SHIFT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "home-invalid",
   "home-locked",
   "journal-corrupt",
+  "journal-rolled-back",
   "certificate-untrusted",
   "certificate-expired",
   "signature-invalid",

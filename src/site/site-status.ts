@@ -3,6 +3,7 @@ import type { Sha256 } from "../base/index.ts";
 import { readCertificate } from "../protocol/index.ts";
 import { type Membership, readSite } from "./home.ts";
 import { isLocked } from "./home-lock.ts";
+import { type JournalHead, readHead } from "./journal-heads.ts";
 import { readReviews } from "./reviews.ts";
 import { readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
 import { readSiteLogOf, type SiteLogEntry } from "./site-log.ts";
@@ -29,6 +30,8 @@ export interface SiteStatus {
   readonly running: boolean;
   readonly data?: { readonly training: number; readonly validation: number; readonly excluded: number };
   readonly studies: readonly SiteStudyStatus[];
+  /** The last record of the coordinator's journal that this site was told, for `coordinator verify --head`. */
+  readonly journalHead?: JournalHead;
   readonly left: { readonly entries: number; readonly bytes: number };
 }
 
@@ -37,6 +40,7 @@ export async function siteStatus(home: string): Promise<SiteStatus> {
   const { siteId, membership, store, certificatePem } = await readSite(home);
   const data = await readRegisteredData(store);
   const log = await readSiteLogOf(store);
+  const journalHead = await readHead(store);
   const studies: SiteStudyStatus[] = [];
   for (const { studyHash, study, decision } of await readReviews(store)) {
     const round = await readRound(store, studyHash);
@@ -64,6 +68,7 @@ export async function siteStatus(home: string): Promise<SiteStatus> {
       },
     }),
     studies,
+    ...(journalHead && { journalHead }),
     left: { entries: log.length, bytes: log.reduce((sum, { bytes }) => sum + bytes, 0) },
   };
 }

@@ -7,12 +7,14 @@ import { compare } from "./compare.ts";
 import { coordinatorInit } from "./coordinator-init.ts";
 import { coordinatorInvite } from "./coordinator-invite.ts";
 import { coordinatorStart } from "./coordinator-start.ts";
+import { coordinatorVerify } from "./coordinator-verify.ts";
 import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelExport } from "./model-export.ts";
 import { modelInspect } from "./model-inspect.ts";
 import { modelVerify } from "./model-verify.ts";
 import { privacyEpsilon } from "./privacy-epsilon.ts";
+import { replay } from "./replay.ts";
 import { segment } from "./segment.ts";
 import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
@@ -37,10 +39,12 @@ export const COMMANDS: readonly CommandSpec[] = [
   coordinatorInit,
   coordinatorStart,
   coordinatorInvite,
+  coordinatorVerify,
   studyCheck,
   studySubmit,
   studyStop,
   status,
+  replay,
   siteJoin,
   siteData,
   siteReview,
