@@ -89,6 +89,7 @@ export const ERROR_CODES = {
   "certificate-untrusted": EXIT.refused,
   "certificate-expired": EXIT.refused,
   "site-unknown": EXIT.refused,
+  "site-revoked": EXIT.refused,
   "signature-invalid": EXIT.refused,
   "message-replayed": EXIT.refused,
   "message-invalid": EXIT.badInput,

@@ -28,7 +28,12 @@ export const LIMITS = {
   caseCacheBytes: 1024 ** 3,
   roundsPerStudy: 100_000,
   invitationValidHours: 72,
-  certificateValidDays: 90,
+  /** A site's certificate; the site renews it once half of it is over. */
+  certificateValidDays: 14,
+  /** How long after its end a site's certificate still serves to ask for a new one, and for nothing else. */
+  certificateRenewalGraceDays: 180,
+  /** A difference between two clocks that is told to people. */
+  clockOffsetToldMs: 120_000,
   requestTimeoutMs: 60_000,
   /** One step of a masked round: keys, shares, signatures, reveals. */
   maskingStepMs: 15 * 60_000,

@@ -13,16 +13,19 @@
  */
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { type Clock, ConsiliumError, type ErrorCode, type Sha256 } from "../base/index.ts";
+import { type Clock, ConsiliumError, type ErrorCode, LIMITS, type Sha256 } from "../base/index.ts";
 import {
   CoordinatorMessageSchema,
   certificateToDer,
+  isRenewalDue,
   openEnvelope,
   type Peer,
   readCertificate,
   readHeader,
   readSiteMessage,
+  renewSiteCertificate,
   type SignedEnvelope,
+  type SiteMessage,
   sealAnswer,
 } from "../protocol/index.ts";
 import type { Contacts } from "./contacts.ts";
@@ -93,9 +96,18 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
   }
   async function take(message: ReadMessage, siteId: string): Promise<Verdict> {
     if (message.kind === "event") return takeEvent(message.event);
+    if (message.kind === "renewal") return renew(siteId);
     contacts.active(siteId, message.activity);
     await machine().take(message.report);
     return { outcome: "accepted" };
+  }
+  /** Asked again before half of the present certificate is over (an answer was lost), it is the present one. */
+  async function renew(siteId: string): Promise<Verdict> {
+    const { certificatePem, keySha256 } = machine().state().sites[siteId];
+    const atMs = clock.nowMs();
+    if (!isRenewalDue(readCertificate(certificatePem), atMs)) return { outcome: "accepted" };
+    const renewed = await renewSiteCertificate(home().authority, { siteId, certificatePem }, atMs);
+    return machine().take({ kind: "site-renewed", siteId, keySha256, certificatePem: renewed, atMs });
   }
   async function takeEvent(event: SiteEventKind): Promise<Verdict> {
     const { study } = machine().state();
@@ -118,6 +130,8 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
   return async (peer, envelope) => {
     const { studyHash } = readHeader(envelope);
     const site = knownSite(machine().state().sites[peer.siteId], peer);
+    const renews = kindOf(envelope) === "renewal";
+    checkExpiry(peer, clock.nowMs(), renews);
     await admit(site, envelope);
     const verdict = await judged(envelope, site.siteId, studyHash);
     const state = machine().state();
@@ -129,20 +143,49 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
       answer: create(CoordinatorMessageSchema, {
         verdict: { outcome: verdict.outcome, ...("error" in verdict && verdict.error.toJSON()) },
         directive: directiveFor(state, site.siteId, clock.nowMs()),
+        ...(renews && { certificateDer: new Uint8Array(certificateToDer(state.sites[site.siteId].certificatePem)) }),
         head: { number: BigInt(chain.head().number), sha256: chain.head().sha256 },
       }),
     });
   };
 }
 
-/** The head that a message countersigns; what is no message at all is judged later, by its verdict. */
-function headSeen(envelope: SignedEnvelope): JournalHead | undefined {
+/** What is no message at all is judged later, by its verdict. */
+function messageIn(envelope: SignedEnvelope): SiteMessage | undefined {
   try {
-    const { seen } = readSiteMessage(envelope);
-    return seen && { number: Number(seen.number), sha256: seen.sha256 };
+    return readSiteMessage(envelope);
   } catch {
     return undefined;
   }
+}
+
+/** The head that a message countersigns. */
+function headSeen(envelope: SignedEnvelope): JournalHead | undefined {
+  const seen = messageIn(envelope)?.seen;
+  return seen && { number: Number(seen.number), sha256: seen.sha256 };
+}
+
+function kindOf(envelope: SignedEnvelope): string {
+  return messageIn(envelope)?.kind.case ?? "";
+}
+
+/**
+ * A certificate that ran out serves to ask for a new one, for LIMITS.certificateRenewalGraceDays, and for nothing else:
+ * the key is the one that the site joined with.
+ * @throws ConsiliumError `certificate-expired`
+ */
+export function checkExpiry({ siteId, expiredMs }: Peer, nowMs: number, renews = false): void {
+  if (expiredMs === undefined) return;
+  const late = nowMs > expiredMs + LIMITS.certificateRenewalGraceDays * 86_400_000;
+  if (renews && !late) return;
+  throw new ConsiliumError("certificate-expired", {
+    subject: `certificate of ${siteId}`,
+    expected: `use until ${new Date(expiredMs).toISOString()}`,
+    actual: new Date(nowMs).toISOString(),
+    hint: late
+      ? "Join the federation anew, with a new invitation."
+      : "The site renews it by itself when it starts: check that its clock and its version are right.",
+  });
 }
 
 function rolledBack(siteId: string, seen: JournalHead, head: JournalHead): ConsiliumError {
@@ -168,7 +211,7 @@ function signerOf(home: () => Home): () => { readonly key: KeyObject; readonly c
   };
 }
 
-/** @throws ConsiliumError `site-unknown`, `certificate-untrusted` */
+/** @throws ConsiliumError `site-unknown`, `site-revoked`, `certificate-untrusted` */
 export function knownSite(site: SiteRecord | undefined, peer: Peer): SiteRecord {
   if (site === undefined) {
     throw new ConsiliumError("site-unknown", {
@@ -176,6 +219,14 @@ export function knownSite(site: SiteRecord | undefined, peer: Peer): SiteRecord 
       expected: "a site that was invited and has joined",
       actual: "another",
       hint: "Join the federation first, with an invitation: `consilium site join`.",
+    });
+  }
+  if (site.revoked !== undefined) {
+    throw new ConsiliumError("site-revoked", {
+      subject: `site ${peer.siteId}`,
+      expected: "a site that belongs to the federation",
+      actual: `one that was revoked on ${new Date(site.revoked.atMs).toISOString().slice(0, 10)}: ${site.revoked.reason}`,
+      hint: "Ask the study lead. To take part again, join anew in another folder, with a new invitation.",
     });
   }
   if (site.keySha256 === peer.keySha256) return site;

@@ -27,6 +27,21 @@ export interface SiteEnrolled extends At {
   readonly productVersion: string;
 }
 
+/** A site's key has a new certificate. */
+export interface SiteRenewed extends At {
+  readonly kind: "site-renewed";
+  readonly siteId: string;
+  readonly keySha256: Sha256;
+  readonly certificatePem: string;
+}
+
+/** The study lead ends a site's membership: its key is refused from now on. */
+export interface SiteRevoked extends At {
+  readonly kind: "site-revoked";
+  readonly siteId: string;
+  readonly reason: string;
+}
+
 /** A site's figures changed since it was last heard. */
 export interface SiteReported extends At {
   readonly kind: "site-reported";
@@ -136,6 +151,8 @@ export type SiteEventKind = ApprovalReceived | UpdateReceived | MaskingReceived 
 export type CoordinatorEvent =
   | SiteInvited
   | SiteEnrolled
+  | SiteRenewed
+  | SiteRevoked
   | SiteReported
   | StudySubmitted
   | SiteEventKind
@@ -148,6 +165,8 @@ export type CoordinatorEvent =
 const EVENT_KINDS = {
   "site-invited": true,
   "site-enrolled": true,
+  "site-renewed": true,
+  "site-revoked": true,
   "site-reported": true,
   "study-submitted": true,
   "approval-received": true,

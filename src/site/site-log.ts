@@ -16,6 +16,7 @@ const START = "0".repeat(64);
 export type Departure =
   | "certificate request"
   | "sign of life"
+  | "certificate renewal"
   | "approval"
   | "refusal"
   | "update"

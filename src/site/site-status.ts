@@ -24,7 +24,7 @@ export interface SiteStudyStatus {
 export interface SiteStatus {
   readonly siteId: string;
   readonly membership: Membership;
-  /** After this the coordinator no longer takes the site's certificate: join again with a new invitation before. */
+  /** A site at work renews its certificate long before; one that ran out is renewed when the site starts. */
   readonly certificateExpiresMs: number;
   /** Whether a process works in the home now. */
   readonly running: boolean;

@@ -6,6 +6,7 @@ import { cohortMake } from "./cohort-make.ts";
 import { compare } from "./compare.ts";
 import { coordinatorInit } from "./coordinator-init.ts";
 import { coordinatorInvite } from "./coordinator-invite.ts";
+import { coordinatorRevoke } from "./coordinator-revoke.ts";
 import { coordinatorStart } from "./coordinator-start.ts";
 import { coordinatorVerify } from "./coordinator-verify.ts";
 import { demo } from "./demo.ts";
@@ -39,6 +40,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   coordinatorInit,
   coordinatorStart,
   coordinatorInvite,
+  coordinatorRevoke,
   coordinatorVerify,
   studyCheck,
   studySubmit,

@@ -48,6 +48,7 @@ export interface FakeSite {
 export interface Said {
   readonly verdict: Verdict;
   readonly directive: Directive;
+  readonly certificateDer: Uint8Array;
 }
 
 /** Joins by an invitation in memory. */
@@ -103,7 +104,13 @@ export async function say(site: FakeSite, kind: MessageKind, about: Partial<Abou
     throw new Error("an incomplete answer");
   }
   site.head = { number: Number(answer.head.number), sha256: answer.head.sha256 };
-  return { verdict: answer.verdict, directive: answer.directive };
+  const { verdict, directive, certificateDer } = answer;
+  return { verdict, directive, certificateDer };
+}
+
+/** Asks for a new certificate. @returns DER */
+export async function renew(site: FakeSite): Promise<Uint8Array> {
+  return (await say(site, { case: "renewal", value: {} })).certificateDer;
 }
 
 export function poll(site: FakeSite): Promise<Said> {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJInEKCkVucm9sUmVwbHkSFwoPY2VydGlmaWNhdGVfZGVyGAEgASgMEhoKEmNhX2NlcnRpZmljYXRlX2RlchgCIAEoDBIXCg9mZWRlcmF0aW9uX25hbWUYAyABKAkSFQoNZmVkZXJhdGlvbl9pZBgEIAEoCSJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIs0CCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASJwoEc2VlbhgHIAEoCzIZLmNvbnNpbGl1bS52MS5Kb3VybmFsSGVhZEIGCgRraW5kIi0KC0pvdXJuYWxIZWFkEg4KBm51bWJlchgBIAEoBBIOCgZzaGEyNTYYAiABKAkikQEKEkNvb3JkaW5hdG9yTWVzc2FnZRImCgd2ZXJkaWN0GAEgASgLMhUuY29uc2lsaXVtLnYxLlZlcmRpY3QSKgoJZGlyZWN0aXZlGAIgASgLMhcuY29uc2lsaXVtLnYxLkRpcmVjdGl2ZRInCgRoZWFkGAMgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkImkKB1ZlcmRpY3QSDwoHb3V0Y29tZRgBIAEoCRIMCgRjb2RlGAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJEg8KB3N1YmplY3QYBiABKAkiWAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkimQEKBFBvbGwSFwoPcHJvZHVjdF92ZXJzaW9uGAEgASgJEhQKDHNpdGVfdGltZV9tcxgCIAEoAxIQCghhY3Rpdml0eRgDIAEoCRISCgpzdGVwc19kb25lGAQgASgNEhMKC3N0ZXBzX3RvdGFsGAUgASgNEicKBGRhdGEYBiABKAsyGS5jb25zaWxpdW0udjEuRGF0YVN1bW1hcnkiawoLRGF0YVN1bW1hcnkSFgoOdHJhaW5pbmdfY2FzZXMYASABKA0SGAoQdmFsaWRhdGlvbl9jYXNlcxgCIAEoDRIQCghjaGFubmVscxgDIAMoCRIYChBsYWJlbF9jb252ZW50aW9uGAQgASgJImsKCEFwcHJvdmFsEhIKCnN0dWR5X2hhc2gYASABKAkSEAoIYXBwcm92ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEikKBnJvc3RlchgEIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeSIyCgtSb3N0ZXJFbnRyeRIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkizgEKC1VwZGF0ZVJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFQoNdXBkYXRlX3NoYTI1NhgDIAEoCRIUCgx1cGRhdGVfYnl0ZXMYBCABKAQSFgoOdHJhaW5pbmdfY2FzZXMYBSABKA0SFgoOZ3JhZGllbnRfc3RlcHMYBiABKA0SGwoTY2xpcHBlZF9jb29yZGluYXRlcxgHIAEoBBIRCgltZWFuX2xvc3MYCCABKAESEgoKcnVuX3JlY29yZBgJIAEoDCKEAQoPRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFAoMbW9kZWxfc2hhMjU2GAMgASgJEg0KBWNhc2VzGAQgASgNEiwKB3JlZ2lvbnMYBSADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKBAQoNUmVnaW9uRmlndXJlcxIOCgZyZWdpb24YASABKAkSEAoIZGljZV9zdW0YAiABKAESEgoKZGljZV9jYXNlcxgDIAEoDRIQCghoZDk1X3N1bRgEIAEoARISCgpoZDk1X2Nhc2VzGAUgASgNEhQKDGRpY2VfYnlfY2FzZRgGIAMoASI8CgxNYXNraW5nUmVwbHkSDQoFcm91bmQYASABKA0SDAoEc3RlcBgCIAEoCRIPCgdwYXlsb2FkGAMgASgMInwKC1NpdGVGYWlsdXJlEg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SDAoEY29kZRgDIAEoCRIQCghleHBlY3RlZBgEIAEoCRIOCgZhY3R1YWwYBSABKAkSDAoEaGludBgGIAEoCRIPCgdzdWJqZWN0GAcgASgJIsUCCglEaXJlY3RpdmUSIgoEd2FpdBgBIAEoCzISLmNvbnNpbGl1bS52MS5XYWl0SAASKwoGcmV2aWV3GAIgASgLMhkuY29uc2lsaXVtLnYxLlJldmlld1N0dWR5SAASKQoFdHJhaW4YAyABKAsyGC5jb25zaWxpdW0udjEuVHJhaW5Sb3VuZEgAEi8KCGV2YWx1YXRlGAQgASgLMhsuY29uc2lsaXVtLnYxLkV2YWx1YXRlTW9kZWxIABInCgRkb25lGAUgASgLMhcuY29uc2lsaXVtLnYxLlN0dWR5RG9uZUgAEisKBmZhaWxlZBgGIAEoCzIZLmNvbnNpbGl1bS52MS5TdHVkeUZhaWxlZEgAEi0KB21hc2tpbmcYByABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ09yZGVySABCBgoEa2luZCIuCgRXYWl0EhYKDnJldHJ5X2FmdGVyX21zGAEgASgNEg4KBnJlYXNvbhgCIAEoCSJyCgtSZXZpZXdTdHVkeRISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXN0dWR5GAIgASgMEikKBnJvc3RlchgDIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeRIVCg1uZXR3b3JrX2J5dGVzGAQgASgEIpMBCgpUcmFpblJvdW5kEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIVCg1nbG9iYWxfc2hhMjU2GAQgASgJEhQKDGdsb2JhbF9ieXRlcxgFIAEoBBITCgtkZWFkbGluZV9tcxgGIAEoAxIPCgdtYXNraW5nGAcgASgMImUKDE1hc2tpbmdPcmRlchISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEgwKBHN0ZXAYAyABKAkSDwoHcGF5bG9hZBgEIAEoDBITCgtkZWFkbGluZV9tcxgFIAEoAyKDAQoNRXZhbHVhdGVNb2RlbBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFAoMbW9kZWxfc2hhMjU2GAQgASgJEhMKC21vZGVsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDIpwBCglTdHVkeURvbmUSEgoKc3R1ZHlfaGFzaBgBIAEoCRIUCgxmaW5hbF9zaGEyNTYYAiABKAkSEwoLYmVzdF9zaGEyNTYYAyABKAkSEgoKYmVzdF9yb3VuZBgEIAEoDRITCgtmaW5hbF9ieXRlcxgFIAEoBBISCgpiZXN0X2J5dGVzGAYgASgEEhMKC2ZpbmFsX3JvdW5kGAcgASgNIjEKC1N0dWR5RmFpbGVkEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcmVhc29uGAIgASgJMpMBCgpGZWRlcmF0aW9uEj0KBUVucm9sEhouY29uc2lsaXVtLnYxLkVucm9sUmVxdWVzdBoYLmNvbnNpbGl1bS52MS5FbnJvbFJlcGx5EkYKCEV4Y2hhbmdlEhwuY29uc2lsaXVtLnYxLlNpZ25lZEVudmVsb3BlGhwuY29uc2lsaXVtLnYxLlNpZ25lZEVudmVsb3BlYgZwcm90bzM");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJInEKCkVucm9sUmVwbHkSFwoPY2VydGlmaWNhdGVfZGVyGAEgASgMEhoKEmNhX2NlcnRpZmljYXRlX2RlchgCIAEoDBIXCg9mZWRlcmF0aW9uX25hbWUYAyABKAkSFQoNZmVkZXJhdGlvbl9pZBgEIAEoCSJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSKqAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMImkKB1ZlcmRpY3QSDwoHb3V0Y29tZRgBIAEoCRIMCgRjb2RlGAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJEg8KB3N1YmplY3QYBiABKAkiWAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkimQEKBFBvbGwSFwoPcHJvZHVjdF92ZXJzaW9uGAEgASgJEhQKDHNpdGVfdGltZV9tcxgCIAEoAxIQCghhY3Rpdml0eRgDIAEoCRISCgpzdGVwc19kb25lGAQgASgNEhMKC3N0ZXBzX3RvdGFsGAUgASgNEicKBGRhdGEYBiABKAsyGS5jb25zaWxpdW0udjEuRGF0YVN1bW1hcnkiawoLRGF0YVN1bW1hcnkSFgoOdHJhaW5pbmdfY2FzZXMYASABKA0SGAoQdmFsaWRhdGlvbl9jYXNlcxgCIAEoDRIQCghjaGFubmVscxgDIAMoCRIYChBsYWJlbF9jb252ZW50aW9uGAQgASgJImsKCEFwcHJvdmFsEhIKCnN0dWR5X2hhc2gYASABKAkSEAoIYXBwcm92ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEikKBnJvc3RlchgEIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeSIyCgtSb3N0ZXJFbnRyeRIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkizgEKC1VwZGF0ZVJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFQoNdXBkYXRlX3NoYTI1NhgDIAEoCRIUCgx1cGRhdGVfYnl0ZXMYBCABKAQSFgoOdHJhaW5pbmdfY2FzZXMYBSABKA0SFgoOZ3JhZGllbnRfc3RlcHMYBiABKA0SGwoTY2xpcHBlZF9jb29yZGluYXRlcxgHIAEoBBIRCgltZWFuX2xvc3MYCCABKAESEgoKcnVuX3JlY29yZBgJIAEoDCKEAQoPRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFAoMbW9kZWxfc2hhMjU2GAMgASgJEg0KBWNhc2VzGAQgASgNEiwKB3JlZ2lvbnMYBSADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKBAQoNUmVnaW9uRmlndXJlcxIOCgZyZWdpb24YASABKAkSEAoIZGljZV9zdW0YAiABKAESEgoKZGljZV9jYXNlcxgDIAEoDRIQCghoZDk1X3N1bRgEIAEoARISCgpoZDk1X2Nhc2VzGAUgASgNEhQKDGRpY2VfYnlfY2FzZRgGIAMoASI8CgxNYXNraW5nUmVwbHkSDQoFcm91bmQYASABKA0SDAoEc3RlcBgCIAEoCRIPCgdwYXlsb2FkGAMgASgMIhQKEkNlcnRpZmljYXRlUmVuZXdhbCJ8CgtTaXRlRmFpbHVyZRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEgwKBGNvZGUYAyABKAkSEAoIZXhwZWN0ZWQYBCABKAkSDgoGYWN0dWFsGAUgASgJEgwKBGhpbnQYBiABKAkSDwoHc3ViamVjdBgHIAEoCSLFAgoJRGlyZWN0aXZlEiIKBHdhaXQYASABKAsyEi5jb25zaWxpdW0udjEuV2FpdEgAEisKBnJldmlldxgCIAEoCzIZLmNvbnNpbGl1bS52MS5SZXZpZXdTdHVkeUgAEikKBXRyYWluGAMgASgLMhguY29uc2lsaXVtLnYxLlRyYWluUm91bmRIABIvCghldmFsdWF0ZRgEIAEoCzIbLmNvbnNpbGl1bS52MS5FdmFsdWF0ZU1vZGVsSAASJwoEZG9uZRgFIAEoCzIXLmNvbnNpbGl1bS52MS5TdHVkeURvbmVIABIrCgZmYWlsZWQYBiABKAsyGS5jb25zaWxpdW0udjEuU3R1ZHlGYWlsZWRIABItCgdtYXNraW5nGAcgASgLMhouY29uc2lsaXVtLnYxLk1hc2tpbmdPcmRlckgAQgYKBGtpbmQiLgoEV2FpdBIWCg5yZXRyeV9hZnRlcl9tcxgBIAEoDRIOCgZyZWFzb24YAiABKAkicgoLUmV2aWV3U3R1ZHkSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVzdHVkeRgCIAEoDBIpCgZyb3N0ZXIYAyADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkSFQoNbmV0d29ya19ieXRlcxgEIAEoBCKTAQoKVHJhaW5Sb3VuZBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFQoNZ2xvYmFsX3NoYTI1NhgEIAEoCRIUCgxnbG9iYWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMSDwoHbWFza2luZxgHIAEoDCJlCgxNYXNraW5nT3JkZXISEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIMCgRzdGVwGAMgASgJEg8KB3BheWxvYWQYBCABKAwSEwoLZGVhZGxpbmVfbXMYBSABKAMigwEKDUV2YWx1YXRlTW9kZWwSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhQKDG1vZGVsX3NoYTI1NhgEIAEoCRITCgttb2RlbF9ieXRlcxgFIAEoBBITCgtkZWFkbGluZV9tcxgGIAEoAyKcAQoJU3R1ZHlEb25lEhIKCnN0dWR5X2hhc2gYASABKAkSFAoMZmluYWxfc2hhMjU2GAIgASgJEhMKC2Jlc3Rfc2hhMjU2GAMgASgJEhIKCmJlc3Rfcm91bmQYBCABKA0SEwoLZmluYWxfYnl0ZXMYBSABKAQSEgoKYmVzdF9ieXRlcxgGIAEoBBITCgtmaW5hbF9yb3VuZBgHIAEoDSIxCgtTdHVkeUZhaWxlZBISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnJlYXNvbhgCIAEoCTKTAQoKRmVkZXJhdGlvbhI9CgVFbnJvbBIaLmNvbnNpbGl1bS52MS5FbnJvbFJlcXVlc3QaGC5jb25zaWxpdW0udjEuRW5yb2xSZXBseRJGCghFeGNoYW5nZRIcLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZRocLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZWIGcHJvdG8z");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -178,6 +178,12 @@ export type SiteMessage = Message<"consilium.v1.SiteMessage"> & {
      */
     value: MaskingReply;
     case: "masking";
+  } | {
+    /**
+     * @generated from field: consilium.v1.CertificateRenewal renewal = 8;
+     */
+    value: CertificateRenewal;
+    case: "renewal";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -244,6 +250,13 @@ export type CoordinatorMessage = Message<"consilium.v1.CoordinatorMessage"> & {
    * @generated from field: consilium.v1.JournalHead head = 3;
    */
   head?: JournalHead | undefined;
+
+  /**
+   * A new certificate for the site's key, where the message asked for one.
+   *
+   * @generated from field: bytes certificate_der = 4;
+   */
+  certificateDer: Uint8Array;
 };
 
 /**
@@ -653,6 +666,21 @@ export const MaskingReplySchema: GenMessage<MaskingReply> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 15);
 
 /**
+ * Asks for a new certificate for the key that signs this message. Also from a site whose certificate ran out.
+ *
+ * @generated from message consilium.v1.CertificateRenewal
+ */
+export type CertificateRenewal = Message<"consilium.v1.CertificateRenewal"> & {
+};
+
+/**
+ * Describes the message consilium.v1.CertificateRenewal.
+ * Use `create(CertificateRenewalSchema)` to create a new message.
+ */
+export const CertificateRenewalSchema: GenMessage<CertificateRenewal> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 16);
+
+/**
  * @generated from message consilium.v1.SiteFailure
  */
 export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
@@ -697,7 +725,7 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
  * Use `create(SiteFailureSchema)` to create a new message.
  */
 export const SiteFailureSchema: GenMessage<SiteFailure> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 16);
+  messageDesc(file_consilium_v1_federation, 17);
 
 /**
  * @generated from message consilium.v1.Directive
@@ -756,7 +784,7 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  * Use `create(DirectiveSchema)` to create a new message.
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 17);
+  messageDesc(file_consilium_v1_federation, 18);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -778,7 +806,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 18);
+  messageDesc(file_consilium_v1_federation, 19);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -814,7 +842,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -865,7 +893,7 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * A step of a masked round besides its input: keys, shares, signature or reveal.
@@ -906,7 +934,7 @@ export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
  * Use `create(MaskingOrderSchema)` to create a new message.
  */
 export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -948,7 +976,7 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 22);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -995,7 +1023,7 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 23);
+  messageDesc(file_consilium_v1_federation, 24);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -1017,7 +1045,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 24);
+  messageDesc(file_consilium_v1_federation, 25);
 
 /**
  * @generated from service consilium.v1.Federation
