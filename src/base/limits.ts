@@ -37,6 +37,11 @@ export const LIMITS = {
   requestTimeoutMs: 60_000,
   /** One step of a masked round: keys, shares, signatures, reveals. */
   maskingStepMs: 15 * 60_000,
+  /** A file of a site's log; a full one is put aside under a number, and the chain goes on in the next. */
+  siteLogFileBytes: 4 << 20,
+  /** Signs of life that share a line of a site's log, and the longest time that such a line speaks of. */
+  signsOfLifePerLine: 1_000,
+  signsOfLifePeriodMs: 3_600_000,
   /** Sequence numbers that a site makes durable at once. */
   sequenceBlock: 1000,
   /** Between two signs of life of a site at work. */

@@ -65,6 +65,8 @@ export interface Outgoing {
   renewIfDue(): Promise<number | undefined>;
   /** Sends an update that the store holds. */
   sendUpdate(transfer: ObjectTransfer): Promise<void>;
+  /** Writes down in the log what was only counted: when nothing more is to be said. */
+  close(): Promise<void>;
   /** Brings an object into the store, unless it is there. @param bytes its size, as the directive said */
   fetch(transfer: ObjectTransfer, bytes: number): Promise<Uint8Array>;
 }
@@ -128,6 +130,7 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
       certificate = renewed;
       return renewed.notAfterMs;
     },
+    close: () => log.flush(clock.nowMs()),
     async sendUpdate({ sha256: hash, studyHash, round, onProgress, signal }) {
       const fromFile = store.objectPath(hash);
       const { size } = await stat(fromFile);

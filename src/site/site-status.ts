@@ -6,7 +6,7 @@ import { isLocked } from "./home-lock.ts";
 import { type JournalHead, readHead } from "./journal-heads.ts";
 import { readReviews } from "./reviews.ts";
 import { readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
-import { readSiteLogOf, type SiteLogEntry } from "./site-log.ts";
+import { departuresIn, readSiteLogOf, type SiteLogEntry } from "./site-log.ts";
 import { type MadeEvaluation, readEnd, readEvaluation, readRound, type StudyEnd } from "./study-progress.ts";
 
 export interface SiteStudyStatus {
@@ -69,7 +69,7 @@ export async function siteStatus(home: string): Promise<SiteStatus> {
     }),
     studies,
     ...(journalHead && { journalHead }),
-    left: { entries: log.length, bytes: log.reduce((sum, { bytes }) => sum + bytes, 0) },
+    left: { entries: departuresIn(log), bytes: log.reduce((sum, { bytes }) => sum + bytes, 0) },
   };
 }
 
