@@ -93,6 +93,7 @@ export const ERROR_CODES = {
   "certificate-untrusted": EXIT.refused,
   "certificate-expired": EXIT.refused,
   "site-unknown": EXIT.refused,
+  "site-revoked": EXIT.refused,
   "signature-invalid": EXIT.refused,
   "message-replayed": EXIT.refused,
   "message-invalid": EXIT.badInput,
@@ -106,6 +107,8 @@ export const ERROR_CODES = {
   "home-invalid": EXIT.badInput,
   "home-locked": EXIT.failed,
   "journal-corrupt": EXIT.badInput,
+  "journal-version": EXIT.badInput,
+  "journal-rolled-back": EXIT.refused,
   unreachable: EXIT.unreachable,
 } as const satisfies Record<string, number>;
 

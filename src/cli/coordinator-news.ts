@@ -28,6 +28,10 @@ function describeEvent(event: Happened["event"]): string | undefined {
       return `${event.siteId} invited`;
     case "site-enrolled":
       return `${event.siteId} joined, key ${short(event.keySha256)}`;
+    case "site-renewed":
+      return `${event.siteId} has a new certificate`;
+    case "site-revoked":
+      return `${event.siteId} revoked: ${event.reason}`;
     case "site-reported":
       return (
         event.data &&

@@ -38,6 +38,8 @@ export interface Activity {
 
 export type ReadMessage =
   | { readonly kind: "poll"; readonly activity: Activity; readonly report: SiteReported }
+  /** A new certificate for the sender's key is asked for. */
+  | { readonly kind: "renewal" }
   | { readonly kind: "event"; readonly event: SiteEventKind };
 
 /** @throws ConsiliumError `message-invalid`, `update-not-finite`, `limit-exceeded` */
@@ -54,6 +56,8 @@ export function readMessage(message: SiteMessage, origin: Origin): ReadMessage {
       return { kind: "event", event: maskingOf(kind.value, origin) };
     case "evaluation":
       return { kind: "event", event: evaluationOf(kind.value, origin) };
+    case "renewal":
+      return { kind: "renewal" };
     case "failure":
       return { kind: "event", event: failureOf(kind.value, origin) };
     case undefined:

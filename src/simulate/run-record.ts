@@ -3,7 +3,7 @@ import { invariant } from "../base/index.ts";
 import { type CoordinatorState, modelSigner } from "../coordinator/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
-import { casesOf, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
+import { casesOf, departuresIn, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
 import type { FederatedRun, SiteOfRun } from "./federated-run.ts";
 import type { RoundFigures, SiteTraffic } from "./report.ts";
 
@@ -81,7 +81,7 @@ async function describeTraffic(site: Site): Promise<SiteTraffic> {
     siteId: site.siteId,
     updates: updates.length,
     updateBytes: bytes(updates),
-    messages: messages.length,
+    messages: departuresIn(messages),
     messageBytes: bytes(messages),
   };
 }

@@ -10,7 +10,8 @@
  * home/review/, home/decision/   what was offered for approval, and what was decided
  * home/study/<hash>/             where the site is in a study
  * home/objects/                  weights, updates, optimiser moments, under their SHA-256
- * home/outbox-log.jsonl          what left
+ * home/journal-head.json         the last record of the coordinator's journal that this site was told
+ * home/outbox-log.jsonl          what left; full files of it lie beside it under numbers
  * ```
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";

@@ -93,12 +93,14 @@ const ENDS_THE_SHIFT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "home-invalid",
   "home-locked",
   "journal-corrupt",
+  "journal-rolled-back",
   "certificate-untrusted",
   "certificate-expired",
   "signature-invalid",
   "message-replayed",
   "protocol-version",
   "site-unknown",
+  "site-revoked",
 ]);
 
 export function endsTheShift(error: unknown): boolean {
@@ -192,11 +194,14 @@ export function say(shift: Shift, message: OutgoingMessage): Promise<Answer> {
 
 /** Asks what to do. */
 export async function ask(shift: Shift, progress: Progress = IDLE): Promise<Directive> {
+  const expiresMs = await untilReached(shift, () => shift.out.renewIfDue());
+  if (expiresMs !== undefined) await shift.emit({ kind: "certificate-renewed", expiresMs });
   return (await untilReached(shift, () => askOnce(shift, progress))).directive;
 }
 
-async function askOnce({ clock, productVersion, out, data }: Shift, progress: Progress): Promise<Answer> {
-  return out.say({
+async function askOnce(shift: Shift, progress: Progress): Promise<Answer> {
+  const { clock, productVersion, out, data } = shift;
+  const answer = await out.say({
     what: "sign of life",
     studyHash: "",
     round: 0,
@@ -213,6 +218,15 @@ async function askOnce({ clock, productVersion, out, data }: Shift, progress: Pr
       },
     },
   });
+  await tellClock(shift, answer.clockOffsetMs);
+  return answer;
+}
+
+/** Once a shift: certificates and deadlines hold by the coordinator's clock. */
+async function tellClock({ told, emit }: Shift, offsetMs: number): Promise<void> {
+  if (Math.abs(offsetMs) <= LIMITS.clockOffsetToldMs || told.has("clock")) return;
+  told.add("clock");
+  await emit({ kind: "clock-differs", offsetMs });
 }
 
 /** Which order a directive is; two of the same key ask for the same work. */
@@ -304,6 +318,6 @@ async function currentDirective(shift: Shift, progress: Progress): Promise<Direc
 export async function tellVerdict(shift: Shift, what: string, verdict: Verdict): Promise<void> {
   if (verdict.outcome === "accepted") return;
   const error = errorFromRecord(verdict);
-  if (error.code === "message-replayed" || error.code === "site-unknown") throw error;
+  if (["message-replayed", "site-unknown", "site-revoked"].includes(error.code)) throw error;
   await shift.emit({ kind: "not-accepted", what, outcome: verdict.outcome, error });
 }

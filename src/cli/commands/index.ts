@@ -7,13 +7,16 @@ import { cohortMake } from "./cohort-make.ts";
 import { compare } from "./compare.ts";
 import { coordinatorInit } from "./coordinator-init.ts";
 import { coordinatorInvite } from "./coordinator-invite.ts";
+import { coordinatorRevoke } from "./coordinator-revoke.ts";
 import { coordinatorStart } from "./coordinator-start.ts";
+import { coordinatorVerify } from "./coordinator-verify.ts";
 import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelExport } from "./model-export.ts";
 import { modelInspect } from "./model-inspect.ts";
 import { modelVerify } from "./model-verify.ts";
 import { privacyEpsilon } from "./privacy-epsilon.ts";
+import { replay } from "./replay.ts";
 import { segment } from "./segment.ts";
 import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
@@ -41,10 +44,13 @@ export const COMMANDS: readonly CommandSpec[] = [
   coordinatorInit,
   coordinatorStart,
   coordinatorInvite,
+  coordinatorRevoke,
+  coordinatorVerify,
   studyCheck,
   studySubmit,
   studyStop,
   status,
+  replay,
   siteJoin,
   siteData,
   siteReview,

@@ -94,9 +94,18 @@ export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): T
   };
   const updates = { ...phase.updates, [event.siteId]: record };
   const collecting: Collecting = { ...phase, updates };
-  const complete = trainersOf(study, phase).every((siteId) => siteId in updates);
-  const next = { ...state, phase: collecting };
-  return accepted(complete ? closeRound(next, study, collecting, atMs) : next);
+  return accepted(closeCollectingWhenComplete({ ...state, phase: collecting }, study, collecting, atMs));
+}
+
+/** The round closed where every trainer's update is there, the state as it is otherwise. */
+export function closeCollectingWhenComplete(
+  state: CoordinatorState,
+  study: StudyRecord,
+  phase: Collecting,
+  atMs: number,
+): CoordinatorState {
+  const complete = trainersOf(study, phase).every((siteId) => siteId in phase.updates);
+  return complete ? closeRound(state, study, phase, atMs) : state;
 }
 
 function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
@@ -222,6 +231,7 @@ function missing(study: StudyRecord, phase: Collecting): LeftOut[] {
     if (siteId in phase.updates) return [];
     const decision = study.approvals[siteId];
     const failure = phase.failures[siteId];
+    if (decision?.revoked) return { siteId, reason: `revoked: ${decision.reason}` };
     if (decision?.approved === false) return { siteId, reason: "refused the study" };
     if (!trainersOf(study, phase).includes(siteId)) return { siteId, reason: "shared no secrets for masking in time" };
     return { siteId, reason: failure ? describeFailure(failure) : "no update before the deadline" };
