@@ -47,7 +47,7 @@ function segmentation(ml: number, more: Partial<Segmentation> = {}): Segmentatio
 }
 
 const render = (about: Segmentation, caseId = "X"): string =>
-  renderCaseReport({ caseId, segmentation: about, models: [model], flips: false, productVersion: "1", madeAtMs: 0 });
+  renderCaseReport({ caseId, segmentation: about, models: [model], productVersion: "1", madeAtMs: 0 });
 
 test("the intended use stands before anything else, and names are shown as text", () => {
   const page = render(segmentation(3), '<script>"case"</script>');

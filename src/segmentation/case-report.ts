@@ -15,8 +15,6 @@ export interface CaseReportInput {
   readonly caseId: string;
   readonly segmentation: Segmentation;
   readonly models: readonly Model[];
-  /** Whether the scan was looked at in mirrors as well. */
-  readonly flips: boolean;
   readonly productVersion: string;
   /** When it was made, for the reader. */
   readonly madeAtMs: number;
@@ -120,7 +118,7 @@ function legend(labels: readonly string[]): string {
     .join("");
 }
 
-function origin({ models, flips, productVersion, madeAtMs }: CaseReportInput): string {
+function origin({ models, segmentation, productVersion, madeAtMs }: CaseReportInput): string {
   const rows = models.map(({ description: { name, modelSha256, card }, signer }) => {
     const dice = card.evaluation.figures?.meanDice ?? null;
     return [
@@ -131,7 +129,9 @@ function origin({ models, flips, productVersion, madeAtMs }: CaseReportInput): s
       card.licence ?? "none declared",
     ];
   });
-  const way = flips ? "Seen upright and in all seven mirrors." : "Seen once, upright.";
+  const mirrors = segmentation.opinions / models.length - 1;
+  const way =
+    mirrors === 0 ? "Seen once, upright." : `Seen upright and in ${mirrors} mirror${mirrors === 1 ? "" : "s"}.`;
   const made = `Made ${new Date(madeAtMs).toISOString().slice(0, 16).replace("T", " ")} UTC with Consilium ${productVersion}.`;
   return `${table(["Model", "Identity", "Mean Dice, by its card", "Signed by", "Licence"], rows)}<p class="small">${escapeHtml(`${way} ${made}`)} The model's card says what it was trained on and where it fails.</p>`;
 }

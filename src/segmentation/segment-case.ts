@@ -11,7 +11,8 @@ import {
 } from "../imaging/index.ts";
 import { comparesSides } from "../networks/index.ts";
 import { openForwardSession } from "../runtime/index.ts";
-import { ALL_MIRRORS, UPRIGHT } from "./mirror.ts";
+import { ofAxis } from "../study/index.ts";
+import { ALL_MIRRORS, type Mirror, UPRIGHT } from "./mirror.ts";
 import type { Model } from "./model-folder.ts";
 import { type Member, predictCase, regionVolumesMl } from "./predict-case.ts";
 
@@ -52,7 +53,7 @@ export interface Segmenter {
 
 export interface SegmenterOptions {
   readonly threads: number;
-  /** Also look at the scan mirrored along every combination of axes. */
+  /** Also look at the scan in every mirror that all models were trained with. */
   readonly flips?: boolean;
 }
 
@@ -67,7 +68,7 @@ export async function openSegmenter(
   { threads, flips = false }: SegmenterOptions,
 ): Promise<Segmenter> {
   checkOneTask(models);
-  if (flips) checkTrainedForFlips(models);
+  const mirrors = flips ? mirrorsOf(models) : [UPRIGHT];
   const { task } = models[0].description.study;
   const opened = await Promise.all(models.map((model) => openMember(model, threads)));
   return {
@@ -77,7 +78,7 @@ export async function openSegmenter(
       const { labelMap, opinionsMl } = await predictCase(scan, {
         task,
         members: opened.map(({ member }) => member),
-        mirrors: flips ? ALL_MIRRORS : [UPRIGHT],
+        mirrors,
         onWindow,
       });
       const volumesMl = regionVolumesMl(labelMap, task.regions);
@@ -123,13 +124,18 @@ function checkOneTask(models: readonly Model[]): void {
   });
 }
 
-function checkTrainedForFlips(models: readonly Model[]): void {
-  const strict = models.find(({ description }) => description.study.training.augmentation.flip === 0);
-  if (strict === undefined) return;
+/** Mirrors along the axes that every model's patches were flipped along in training. */
+function mirrorsOf(models: readonly Model[]): readonly Mirror[] {
+  const flipped = ({ description }: Model, axis: number): boolean =>
+    ofAxis(description.study.training.augmentation.flip, axis) > 0;
+  const seen = ALL_MIRRORS.filter((mirror) =>
+    mirror.every((isMirrored, axis) => !isMirrored || models.every((model) => flipped(model, axis))),
+  );
+  if (seen.length > 1) return seen;
   throw new ConsiliumError("usage", {
-    subject: `model ${strict.description.name}`,
-    expected: "one that was trained with mirrored patches (training.augmentation.flip above 0)",
-    actual: "one that never saw a mirrored brain",
+    subject: `models ${models.map(({ description }) => description.name).join(", ")}`,
+    expected: "models trained with patches mirrored along a common axis (training.augmentation.flip above 0)",
+    actual: "none",
     hint: "Leave --flips out.",
   });
 }

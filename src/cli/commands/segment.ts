@@ -21,7 +21,7 @@ export const segment = defineCommand({
     case: option.requiredText("DIR", "folder of the case"),
     out: option.requiredText("FILE", "label map to write, .nii or .nii.gz"),
     report: option.text("FILE", "one-page report to write, .html"),
-    flips: option.flag("look at the scan in all mirrors as well: eight times the work"),
+    flips: option.flag("look at the scan in every mirror that training showed as well: up to eight times the work"),
     federation: option.text("FINGERPRINT", "refuse a model that no member of this federation signed"),
     labels: labelsOption("how to write labels, where file names do not tell"),
     threads: option.integerOr("processor threads", 2, { min: 1, max: 256 }),
@@ -47,7 +47,7 @@ export const segment = defineCommand({
       });
       await writeLabelMap(options.out, segmentation.labelMap, dataset.convention);
       if (options.report !== undefined) {
-        const about = { caseId: scan.id, segmentation, models, flips, productVersion: version, madeAtMs: Date.now() };
+        const about = { caseId: scan.id, segmentation, models, productVersion: version, madeAtMs: Date.now() };
         await writeFileAtomically(options.report, Buffer.from(renderCaseReport(about)));
       }
       const { out, report } = options;
