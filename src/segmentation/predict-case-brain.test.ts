@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { sampleImages } from "../imaging/testing/sample-volumes.ts";
+import type { Triple } from "../imaging/index.ts";
 import { studySchema } from "../study/index.ts";
 import { predictCase } from "./predict-case.ts";
 
@@ -13,10 +13,13 @@ const { task } = studySchema.parse({
 
 describe("predictCase", () => {
   it("finds no tumour outside the brain, whatever the network says", async () => {
-    const images = sampleImages();
-    const channels = task.channels.map((modality) => {
-      const volume = images[modality];
-      return { ...volume, data: Float32Array.from(volume.data) };
+    const dims: Triple = [12, 10, 8];
+    const affineVoxelToRas = [-1, 0, 0, 0, 0, -1, 0, 239, 0, 0, 1, 0, 0, 0, 0, 1];
+    const inBall = (i: number): boolean =>
+      Math.hypot((i % 12) - 5.5, (Math.floor(i / 12) % 10) - 4.5, Math.floor(i / 120) - 3.5) < 4;
+    const channels = task.channels.map((_modality, c) => {
+      const data = Float32Array.from({ length: 960 }, (_, i) => (inBall(i) ? 100 * (c + 3) + ((i * 7919) % 97) : 0));
+      return { dims, data, affineVoxelToRas };
     });
     const loaded = { id: "case", modalities: task.channels, channels };
     const window = { patch: [8, 8, 8], classes: 4, overlap: 0.5, centred: false } as const;

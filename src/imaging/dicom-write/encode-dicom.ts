@@ -3,7 +3,7 @@
  * 7.1.2 and annex A.2). Elements go out in rising order of tags, values padded to even length, sequences and items with
  * their lengths written out. Text is UTF-8 (ISO_IR 192); whoever makes a data set says so in (0008,0005).
  */
-import { ConsiliumError } from "../../base/index.ts";
+import { ConsiliumError, invariant } from "../../base/index.ts";
 
 export type DataSet = Readonly<Record<string, DicomElement>>;
 
@@ -29,7 +29,11 @@ const MAX_SHORT = 0xffff;
 
 /** @throws ConsiliumError `limit-exceeded` for a value longer than its VR's length can say. */
 export function encodeDicom(dataSet: DataSet): Uint8Array {
-  const uid = (tag: string): string => String(dataSet[tag].value[0]);
+  const uid = (tag: string): string => {
+    const element = dataSet[tag];
+    invariant(element?.vr === "UI", `a UID in element ${tag}`);
+    return element.value[0];
+  };
   const meta = encodeDataSet({
     "00020001": { vr: "OB", value: Uint8Array.of(0, 1) },
     "00020002": { vr: "UI", value: [uid("00080016")] },
