@@ -20,7 +20,7 @@ const SITES = ["tum", "ucsf", "upenn"];
 async function codeOf(work: Promise<unknown>): Promise<string> {
   return work.then(
     () => "accepted",
-    (error: { code?: string }) => error.code ?? String(error),
+    (error: { readonly code?: string }) => error.code ?? "an error without a code",
   );
 }
 
