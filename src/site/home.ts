@@ -11,6 +11,7 @@
  * home/study/<hash>/             where the site is in a study
  * home/objects/                  weights, updates, optimiser moments, under their SHA-256
  * home/outbox-log.jsonl          what left
+ * home/privacy-ledger.jsonl      the privacy budget and what was spent of it, over all studies
  * ```
  */
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
