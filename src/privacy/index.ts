@@ -1,5 +1,7 @@
 export { type DpEvent, type DpLeaf, parseDpEvent } from "./accounting/dp-event.ts";
 export { ACCOUNTANTS, type Accountant, type PrivacySpent, privacySpent } from "./accounting/epsilon.ts";
+export { type CanaryRuns, canaryScores } from "./audit/canary-runs.ts";
+export { epsilonFromBelow, type MembershipScores } from "./audit/epsilon-from-below.ts";
 export {
   type AdaptiveClipping,
   type ClippedVector,
