@@ -39,7 +39,7 @@ export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }
     case "resuming":
       return `Round ${event.round}: going on from what was kept`;
     case "update-sent":
-      return `Round ${event.round}: update sent, ${formatBytes(event.bytes)}, mean loss ${event.meanLoss.toFixed(3)}${clipped(event.clippedCoordinates)}`;
+      return `Round ${event.round}: update sent, ${formatBytes(event.bytes)}, mean loss ${formatFigure(event.meanLoss)}${clipped(event.clippedCoordinates)}`;
     case "evaluated":
       return `Round ${event.round}: evaluated on ${event.cases} cases${dice(event.regions)}`;
     case "certificate-renewed":

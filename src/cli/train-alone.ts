@@ -50,7 +50,7 @@ export interface TrainedAlone {
   readonly modelDir: string;
   readonly gradientSteps: number;
   /** Mean loss of each round. */
-  readonly losses: readonly number[];
+  readonly losses: readonly (number | null)[];
 }
 
 /** Windows overlap by half where a figure is published. */

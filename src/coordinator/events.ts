@@ -83,7 +83,8 @@ export interface UpdateReceived extends Signed {
   readonly trainingCases: number;
   readonly gradientSteps: number;
   readonly clippedCoordinates: number;
-  readonly meanLoss: number;
+  /** Null with patient-level privacy, where no loss leaves a site. */
+  readonly meanLoss: number | null;
   /** Canonical JSON: what the site ran on. */
   readonly runRecord: string;
   readonly runRecordSha256: Sha256;

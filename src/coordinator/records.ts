@@ -71,7 +71,7 @@ export interface UpdateRecord {
   readonly trainingCases: number;
   readonly gradientSteps: number;
   readonly clippedCoordinates: number;
-  readonly meanLoss: number;
+  readonly meanLoss: number | null;
   readonly runRecordSha256: Sha256;
   readonly attempt: number;
   readonly atMs: number;

@@ -118,8 +118,8 @@ function approvalOf(approval: Approval, origin: Origin): SiteEventKind {
 }
 
 function updateOf(update: UpdateReady, origin: Origin): SiteEventKind {
-  const { round, attempt, updateSha256, trainingCases, gradientSteps, meanLoss } = update;
-  if (!Number.isFinite(meanLoss)) {
+  const { round, attempt, updateSha256, trainingCases, gradientSteps, meanLoss = null } = update;
+  if (meanLoss !== null && !Number.isFinite(meanLoss)) {
     throw new ConsiliumError("update-not-finite", {
       subject: `update of ${origin.siteId} for round ${round}`,
       expected: "a finite mean loss",

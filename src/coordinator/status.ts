@@ -87,7 +87,8 @@ export interface RoundSiteStatus {
   readonly share: number;
   readonly trainingCases: number;
   readonly gradientSteps: number;
-  readonly meanLoss: number;
+  /** Null with patient-level privacy, where no loss leaves a site. */
+  readonly meanLoss: number | null;
   readonly clippedCoordinates: number;
   readonly dice: FigureStatus | null;
 }

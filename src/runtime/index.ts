@@ -1,4 +1,5 @@
 export { type ForwardSession, openForwardSession } from "./forward-session.ts";
+export { type GradientSession, openGradientSession } from "./gradient-session.ts";
 export {
   type FeedTensor,
   type GraphSession,

@@ -5,8 +5,9 @@
 import { ConsiliumError } from "../base/index.ts";
 import type { Graph, ParameterLayout } from "../graph/index.ts";
 import type { OptimiserSpec } from "../study/index.ts";
-import { buildTrainingStep, STEP, stepScalars } from "../training/index.ts";
+import { buildTrainingStep, STEP } from "../training/index.ts";
 import { openGraphSession } from "./graph-session.ts";
+import { createMovedParameters } from "./moved-parameters.ts";
 
 export interface Batch {
   /** [N, C, ...]; read during the step only. */
@@ -47,42 +48,32 @@ export async function openTrainingSession(network: Graph, options: TrainingSessi
   const { graph, layout, stateLength, logitsShape } = buildTrainingStep(network, options);
   const session = await openGraphSession(graph, options);
   const labelsShape = [logitsShape[0], ...logitsShape.slice(2)];
-  let parameters: Float32Array = new Float32Array(layout.length);
-  let state: Float32Array = new Float32Array(stateLength);
-  let steps = 0;
+  const moving = createMovedParameters(layout.length, stateLength, options.optimiser);
+  const { load, parameters, state } = moving;
   return {
     layout,
     stateLength,
-    load(nextParameters, nextState, stepsTaken) {
-      parameters = nextParameters.slice();
-      state = nextState === null ? new Float32Array(stateLength) : nextState.slice();
-      steps = stepsTaken;
-    },
+    load,
     async step(batch, learningRate) {
-      const scalars = stepScalars(options.optimiser, steps + 1, learningRate);
       const results = await session.run({
         [STEP.image]: { dtype: "float32", shape: options.inputShape, data: batch.image },
         [STEP.labels]: { dtype: "uint8", shape: labelsShape, data: batch.labels },
-        [STEP.parameters]: { dtype: "float32", shape: [layout.length], data: parameters },
-        [STEP.state]: { dtype: "float32", shape: [stateLength], data: state },
-        [STEP.scalars]: { dtype: "float32", shape: [scalars.length], data: scalars },
+        ...moving.feeds(learningRate),
       });
       const loss = results[STEP.loss][0];
-      if (!Number.isFinite(loss)) throw diverged(loss, steps + 1);
-      parameters = results[STEP.nextParameters];
-      state = results[STEP.nextState];
-      steps++;
+      if (!Number.isFinite(loss)) throw diverged(loss, moving.steps() + 1);
+      moving.moved(results);
       const gradient = results[STEP.gradient];
       const logits = results[STEP.logits];
       return { loss, ...(gradient && { gradient }), ...(logits && { logits }) };
     },
-    parameters: () => parameters,
-    state: () => state,
+    parameters,
+    state,
     close: () => session.close(),
   };
 }
 
-function diverged(loss: number, step: number): ConsiliumError {
+export function diverged(loss: number, step: number): ConsiliumError {
   return new ConsiliumError("training-diverged", {
     subject: `step ${step}`,
     expected: "a finite loss",

@@ -4,7 +4,8 @@
  */
 import { createRandom, type Random, type SeedPath } from "../base/index.ts";
 import type { Triple } from "../imaging/index.ts";
-import type { AugmentationSpec } from "../study/index.ts";
+import { comparesSides } from "../networks/index.ts";
+import type { AugmentationSpec, Study } from "../study/index.ts";
 import { augmentPatch } from "./augmentation.ts";
 import { centredStart } from "./sliding-window.ts";
 import { cutTurnedPatch, drawTurn } from "./turned-patch.ts";
@@ -33,6 +34,12 @@ export interface PatchSettings {
   /** Centred on the mid-sagittal plane, for a network that compares the sides. */
   readonly centred: boolean;
   readonly augmentation: AugmentationSpec;
+}
+
+export function patchSettings({ task, network, training }: Study): PatchSettings {
+  const { patch, tumourPatches, augmentation } = training;
+  const channels = task.channels.length;
+  return { patch: patch as Triple, channels, tumourPatches, centred: comparesSides(network), augmentation };
 }
 
 /** Writes one patch into `image` ([C, d, h, w]) and `labels` ([d, h, w]). */

@@ -9,7 +9,9 @@ import type { Triple } from "../imaging/index.ts";
 import { comparesSides } from "../networks/index.ts";
 import {
   type ForwardSession,
+  type GradientSession,
   openForwardSession,
+  openGradientSession,
   openTrainingSession,
   runRecord,
   type TrainingSession,
@@ -19,8 +21,9 @@ import { createCaseStore } from "./case-store.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
 import { evaluateLabelMaps } from "./metrics.ts";
-import { drawPatch, type PatchSettings } from "./patches.ts";
+import { drawPatch, patchSettings } from "./patches.ts";
 import { mostProbable, predictVolume } from "./sliding-window.ts";
+import { trainPrivately } from "./train-privately.ts";
 
 export interface SiteEngineOptions {
   readonly study: Study;
@@ -52,17 +55,50 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   });
   const { threads, optimiser } = training;
   let trainer: Promise<TrainingSession> | undefined;
+  let privateTrainer: Promise<GradientSession> | undefined;
   let predictor: Promise<ForwardSession> | undefined;
   const openTrainer = (): Promise<TrainingSession> => {
     trainer ??= openTrainingSession(network, { inputShape: shape(training.batch), optimiser, threads });
     return trainer;
   };
+  const openPrivateTrainer = (): Promise<GradientSession> => {
+    privateTrainer ??= openGradientSession(network, { inputShape: shape(1), optimiser, threads });
+    return privateTrainer;
+  };
+  async function trainWithNoise(site: SiteData, request: TrainRequest, onProgress: OnProgress): Promise<TrainResult> {
+    const session = await openPrivateTrainer();
+    session.load(request.parameters, request.optimiserState, request.stepsTaken);
+    const meanLoss = await trainPrivately({
+      study,
+      session,
+      trainingCases: site.trainingCases,
+      open: (files) => store.training(files, site.convention),
+      steps: request.steps,
+      learningRate: (shareOfRound) => learningRateAt(study, request.round, shareOfRound),
+      signal,
+      onStep: (done, loss) => onProgress({ done, total: request.steps, ...(loss !== undefined && { loss }) }),
+    });
+    return resultOf(session, request, meanLoss);
+  }
+  const resultOf = (
+    session: Pick<TrainingSession, "parameters" | "state">,
+    { stepsTaken, steps }: TrainRequest,
+    meanLoss: number | null,
+  ): TrainResult => ({
+    parameters: session.parameters().slice(),
+    optimiserState: session.state().slice(),
+    stepsTaken: stepsTaken + steps,
+    meanLoss,
+    steps,
+    runRecord: runRecord(threads) as Json,
+  });
   const openPredictor = (): Promise<ForwardSession> => {
     predictor ??= openForwardSession(network, shape(1), { threads });
     return predictor;
   };
   return {
     async train(site, request, onProgress) {
+      if (study.privacy.patientLevel !== undefined) return trainWithNoise(site, request, onProgress);
       const session = await openTrainer();
       session.load(request.parameters, request.optimiserState, request.stepsTaken);
       let lossSum = 0;
@@ -89,14 +125,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
         lossSum += loss;
         onProgress({ done: step + 1, total: request.steps, loss });
       }
-      return {
-        parameters: session.parameters().slice(),
-        optimiserState: session.state().slice(),
-        stepsTaken: request.stepsTaken + request.steps,
-        meanLoss: lossSum / request.steps,
-        steps: request.steps,
-        runRecord: runRecord(threads) as Json,
-      };
+      return resultOf(session, request, lossSum / request.steps);
     },
     async evaluate(site, { parameters, grid, overlap }, onProgress) {
       const session = await openPredictor();
@@ -130,15 +159,10 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     },
     async close() {
       await (await trainer)?.close();
+      await (await privateTrainer)?.close();
       await (await predictor)?.close();
     },
   };
-}
-
-function patchSettings({ task, network, training }: Study): PatchSettings {
-  const { patch, tumourPatches, augmentation } = training;
-  const channels = task.channels.length;
-  return { patch: patch as Triple, channels, tumourPatches, centred: comparesSides(network), augmentation };
 }
 
 /** Items run through all cases in a new order each time, across rounds. */

@@ -141,7 +141,9 @@ function curves({ roundFigures, pooledTraining, regions, result }: ReportInput):
     }),
   };
   const losses = roundFigures.flatMap(({ round, meanLoss }) => (meanLoss === null ? [] : [[round, meanLoss] as const]));
-  const pooled = (pooledTraining?.losses ?? []).map((value, i) => [i + 1, value] as const);
+  const pooled = (pooledTraining?.losses ?? []).flatMap((value, i) =>
+    value === null ? [] : [[i + 1, value] as const],
+  );
   const top = Math.max(1, ...[...losses, ...pooled].map(([, value]) => value));
   const loss: Chart = {
     title: "Training loss",

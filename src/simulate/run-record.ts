@@ -62,11 +62,12 @@ async function describeSite(site: Site, sums: Sums | undefined): Promise<SiteOfR
 
 function describeRound({ round, updates, evaluation, leftOut }: Round): RoundFigures {
   const steps = total(updates, ({ gradientSteps }) => gradientSteps);
-  const loss = total(updates, ({ meanLoss, gradientSteps }) => meanLoss * gradientSteps);
+  const told = Object.values(updates).every(({ meanLoss }) => meanLoss !== null);
+  const loss = total(updates, ({ meanLoss, gradientSteps }) => (meanLoss ?? 0) * gradientSteps);
   const sums = evaluation?.regions;
   return {
     round,
-    meanLoss: steps === 0 ? null : loss / steps,
+    meanLoss: told && steps > 0 ? loss / steps : null,
     dice: sums === undefined ? null : means(sums, ({ diceSum, diceCases }) => [diceSum, diceCases]),
     leftOut,
   };

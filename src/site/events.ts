@@ -31,7 +31,7 @@ export type SiteEvent =
       readonly bytes: number;
       readonly sha256: Sha256;
       readonly clippedCoordinates: number;
-      readonly meanLoss: number;
+      readonly meanLoss: number | null;
     }
   | {
       readonly kind: "evaluated";

@@ -14,6 +14,7 @@ export type { OpenWork, OpenWorkRequest } from "./engine.ts";
 export type { SiteEvent } from "./events.ts";
 export { type Membership, type OpenSite, openSite, readSite, type Site } from "./home.ts";
 export { type JoinOptions, joinFederation } from "./join-federation.ts";
+export { type AccountOfStudy, type PrivacyAccount, privacyAccount, setPrivacyBudget } from "./privacy-account.ts";
 export { type RegisterOptions, type Registration, registerDataset } from "./register-dataset.ts";
 export {
   type ApproveOptions,

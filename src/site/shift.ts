@@ -11,6 +11,7 @@ import {
   type Random,
   systemClock,
 } from "../base/index.ts";
+import { type OpenLedger, openPrivacyLedger } from "../privacy/index.ts";
 import { type CoordinatorLink, type Directive, errorFromRecord, type Verdict } from "../protocol/index.ts";
 import { createEngine, type Engine, type OpenWork } from "./engine.ts";
 import type { SiteEvent } from "./events.ts";
@@ -56,6 +57,7 @@ export interface Shift {
   readonly site: Site;
   readonly out: Outgoing;
   readonly engine: Engine;
+  readonly ledger: OpenLedger;
   readonly clock: Clock;
   readonly timing: Timing;
   /** An idle site waits by this; simulations wake it when something happened. */
@@ -129,6 +131,7 @@ export async function startShift(options: ShiftOptions): Promise<Shift> {
     site,
     out: await openOutgoing(site, link, clock),
     engine: createEngine(options.openWork ?? noWork),
+    ledger: await openPrivacyLedger(site.store),
     clock,
     timing: { ...USUAL_TIMING, ...timing },
     pause,

@@ -7,14 +7,20 @@ import type { Study } from "./schema.ts";
 
 const MODALITY_NAMES = { t1: "T1", t1ce: "T1 with contrast", t2: "T2", flair: "FLAIR" } as const;
 
+/** What accountants say of the study, which are no part of it. */
+export interface StudyAccount {
+  /** Of each patient of a site over all rounds, at `privacy.patientLevel.delta`. */
+  readonly patientEpsilon?: number | undefined;
+}
+
 /** Several lines of text, in sections; no line is longer than it needs to be for a terminal to wrap it. */
-export function describeStudy(study: Study): string {
+export function describeStudy(study: Study, account: StudyAccount = {}): string {
   const sections: readonly (readonly [string, readonly string[]])[] = [
     ["What runs here", whatRuns(study)],
     ["On which data", onWhichData(study)],
     ["What leaves this site", whatLeaves(study)],
     ["What never leaves", ["Scans, label maps, the names of cases and patients, the optimiser's state."]],
-    ["What this study does not protect against", whatIsNotProtected(study)],
+    ["What this study does not protect against", whatIsNotProtected(study, account)],
     ["Limits", limits(study)],
   ];
   const body = sections.map(([title, lines]) => [title, ...lines.map((line) => `  - ${line}`)].join("\n"));
@@ -52,8 +58,18 @@ function whatRuns(study: Study): string[] {
     study.initial === undefined
       ? "It starts from random weights, the same at every site."
       : `It starts from the weights "${study.initial.file}" (SHA-256 ${study.initial.sha256 ?? "not yet fixed"}).`,
+    ...noiseOf(study),
     weight,
     "Everything is declared as data. No code from outside runs at this site.",
+  ];
+}
+
+function noiseOf({ privacy: { patientLevel } }: Study): string[] {
+  if (patientLevel === undefined) return [];
+  const { clipNorm, noiseMultiplier, samplingRate, patchesPerScan } = patientLevel;
+  return [
+    `In each step every patient takes part with a chance of ${samplingRate}, with ${patchesPerScan} patch(es) of each scan; ` +
+      `what a patient adds is cut to a length of ${clipNorm}, and noise of ${noiseMultiplier} times that length is added, made here.`,
   ];
 }
 
@@ -103,7 +119,7 @@ function whatLeaves(study: Study): string[] {
     ...(study.privacy.secureAggregation
       ? ["Around it: public keys, sealed shares of secrets for the other sites, and shares that open the sum alone."]
       : []),
-    "With it: the numbers of training cases and gradient steps, the mean loss, and a record of engine and processor.",
+    `With it: the numbers of training cases and gradient steps, ${study.privacy.patientLevel ? "" : "the mean loss, "}and a record of engine and processor.`,
     `After every ${rounds.evaluateEvery === 1 ? "round" : `${rounds.evaluateEvery} rounds`} and the last: ${figures}; ` +
       `none with fewer than ${minCasesPerMetric} validation case(s).`,
     "Signs of life: what the site is doing and how far it is.",
@@ -111,13 +127,20 @@ function whatLeaves(study: Study): string[] {
   ];
 }
 
-function whatIsNotProtected(study: Study): string[] {
+function whatIsNotProtected(study: Study, { patientEpsilon }: StudyAccount): string[] {
+  const { patientLevel } = study.privacy;
   const threshold = study.privacy.secureAggregation?.threshold;
   return [
     threshold === undefined
       ? "The coordinator sees this site's own update: there is no secure aggregation in this study."
       : `The sum of at least ${threshold} sites' updates is seen, and who knows all the others' updates knows this site's.`,
-    "No noise is added: traces of single patients in the model are not bounded by differential privacy.",
+    ...(patientLevel === undefined
+      ? ["No noise is added: traces of single patients in the model are not bounded by differential privacy."]
+      : [
+          `Traces of a training patient in the model are bounded: epsilon ${patientEpsilon?.toPrecision(4) ?? "(see the accountant)"} ` +
+            `at delta ${patientLevel.delta} over all rounds, adding or removing one patient. Larger epsilons bound less.`,
+          "Figures of validation patients, numbers of cases and times of messages have no noise.",
+        ]),
   ];
 }
 

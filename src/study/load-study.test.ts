@@ -23,6 +23,8 @@ training:
 rounds: {count: 5}
 `;
 
+const PRIVATE = "privacy: {patientLevel: {clipNorm: 1, noiseMultiplier: 1.1, samplingRate: 0.1, delta: 1.0e-5}}\n";
+
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "consilium-study-"));
@@ -116,6 +118,27 @@ describe("a study file", () => {
       "task.labels",
       "4 different",
       "background, tumour",
+    ],
+    [
+      "a batch whose Dice joins patients that noise is to protect",
+      `${GOOD.replace("stepsPerRound: 4", "stepsPerRound: 4\n  batch: 2")}${PRIVATE}`,
+      "training.batch",
+      "1 with privacy.patientLevel",
+      "2",
+    ],
+    [
+      "steps that depend on patients that noise is to protect",
+      `${GOOD.replace("stepsPerRound: 4", "stepsPerRound: {patchesPerCase: 2}")}${PRIVATE}`,
+      "training.stepsPerRound",
+      "a number of steps",
+      "patchesPerCase",
+    ],
+    [
+      "noise of nothing",
+      GOOD + PRIVATE.replace("1.1", "0"),
+      "privacy.patientLevel.noiseMultiplier",
+      "at least 0.1",
+      "0",
     ],
     ["features", GOOD.replace("baseFeatures: 8", "baseFeatures: 400"), "network.baseFeatures", "at most", "400"],
   ])("refuses %s", async (_name, text, path, expected, actual) => {

@@ -135,6 +135,20 @@ const training = z.strictObject({
   seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
 });
 
+/** Differential privacy of each patient of a site (DP-SGD, Abadi et al. 2016); unit: a patient with all scans. */
+const patientLevel = z.strictObject({
+  /** The largest L2 norm of what one patient adds to the sum of a step. */
+  clipNorm: positive,
+  /** Standard deviation of the noise over clipNorm. */
+  noiseMultiplier: z.number().min(0.1).max(1000),
+  /** Chance that a patient takes part in a step, drawn anew for each patient and step. */
+  samplingRate: z.number().positive().max(1),
+  /** Patches of each scan of a patient who takes part; their gradients are summed before they are clipped. */
+  patchesPerScan: z.number().int().min(1).max(64).default(1),
+  /** Chance that the guarantee fails, by which the study's epsilon is told; below one over the patients of a site. */
+  delta: z.number().gt(0).max(0.01),
+});
+
 const rounds = z.strictObject({
   count,
   /** Sites whose updates close a round: `all`, or a number with the deadline. */
@@ -171,6 +185,7 @@ export const studySchema = z.strictObject({
           threshold: z.number().int().min(2),
         })
         .optional(),
+      patientLevel: patientLevel.optional(),
     })
     .default({}),
   /** Whether a site's own figures travel to the coordinator. */

@@ -7,6 +7,8 @@ export { crossEntropyAndDice } from "./losses.ts";
 export { stepScalars } from "./optimisers.ts";
 export {
   buildForwardStep,
+  buildGradientStep,
+  buildOptimiserStep,
   buildTrainingStep,
   networkParameters,
   STEP,

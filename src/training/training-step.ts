@@ -91,11 +91,63 @@ export function withParameters(network: Graph, parameters: Parameters): Graph {
  * @throws ConsiliumError `gradient-unsupported`, `shape-mismatch` or `graph-invalid`, before anything runs.
  */
 export function buildTrainingStep(network: Graph, options: TrainingStepOptions): TrainingStep {
+  const { b, layout, logits, loss, gradient } = layGradient(network, options);
+  const { stateLength, outputs: moved } = layOptimiser(b, options.optimiser, layout, gradient);
+  const outputs = [named(b, loss, STEP.loss), ...moved];
+  if (options.withGradient) outputs.push(named(b, gradient, STEP.gradient));
+  if (options.withGradient) outputs.push(logits === STEP.logits ? logits : named(b, logits, STEP.logits));
+  return {
+    graph: checkGraph(b.build("training step", outputs)),
+    layout,
+    stateLength,
+    logitsShape: b.shape(logits),
+  };
+}
+
+/**
+ * The first half of a training step alone: loss and gradient [P] at the parameters given. What is done with gradients
+ * before they move anything (clipping, noise) happens between this and `buildOptimiserStep`.
+ *
+ * @throws ConsiliumError as `buildTrainingStep`
+ */
+export function buildGradientStep(network: Graph, options: Omit<TrainingStepOptions, "optimiser">): TrainingStep {
+  const { b, layout, logits, loss, gradient } = layGradient(network, options);
+  const outputs = [named(b, loss, STEP.loss), named(b, gradient, STEP.gradient)];
+  return {
+    graph: checkGraph(b.build("gradient step", outputs)),
+    layout,
+    stateLength: 0,
+    logitsShape: b.shape(logits),
+  };
+}
+
+/** The second half: parameters and state moved by a gradient [P] that comes from outside. */
+export function buildOptimiserStep(
+  layout: ParameterLayout,
+  optimiser: OptimiserSpec,
+): { readonly graph: Graph; readonly stateLength: number } {
+  const b = createGraphBuilder(OPTIMISER_OPSET, "step.");
+  b.input(STEP.parameters, "float32", [layout.length]);
+  b.input(STEP.gradient, "float32", [layout.length]);
+  const { stateLength, outputs } = layOptimiser(b, optimiser, layout, STEP.gradient);
+  return { graph: checkGraph(b.build("optimiser step", outputs)), stateLength };
+}
+
+interface LaidGradient {
+  readonly b: GraphBuilder;
+  readonly layout: ParameterLayout;
+  readonly logits: string;
+  readonly loss: string;
+  /** [P]. */
+  readonly gradient: string;
+}
+
+function layGradient(network: Graph, options: Omit<TrainingStepOptions, "optimiser">): LaidGradient {
   const separated = separateMergedInitializers(network);
   const { layout } = networkParameters(network);
   const b = createGraphBuilder(stepOpset(network), "step.");
   const logits = layForward(b, separated, layout, options.inputShape);
-  const [batch, classes, ...spatial] = b.shape(logits);
+  const [batch, , ...spatial] = b.shape(logits);
   const labels = b.input(STEP.labels, "uint8", [batch, ...spatial]);
   const loss = crossEntropyAndDice(b, logits, labels);
   const gradients = differentiate(
@@ -107,28 +159,26 @@ export function buildTrainingStep(network: Graph, options: TrainingStepOptions):
   const flat = layout.entries.map(({ name, shape, length }) =>
     reshape(b, gradients.get(name) ?? zeros(b, shape), [length]),
   );
-  const gradient = concat(b, flat, 0);
-  const stateLength = statePerParameter(options.optimiser) * layout.length;
+  return { b, layout, logits, loss, gradient: concat(b, flat, 0) };
+}
+
+function layOptimiser(
+  b: GraphBuilder,
+  optimiser: OptimiserSpec,
+  layout: ParameterLayout,
+  gradient: string,
+): { readonly stateLength: number; readonly outputs: string[] } {
+  const stateLength = statePerParameter(optimiser) * layout.length;
   const state = b.input(STEP.state, "float32", [stateLength]);
   const scalars = b.input(STEP.scalars, "float32", [STEP_SCALARS]);
-  const next = applyOptimiser(b, options.optimiser, { parameters: STEP.parameters, gradient, state, scalars });
-  const named = (source: string, name: string): string => {
-    b.append({ opType: "Identity", name, inputs: [source], outputs: [name], attributes: {} });
-    return name;
-  };
-  const outputs = [
-    named(loss, STEP.loss),
-    named(next.parameters, STEP.nextParameters),
-    named(next.state, STEP.nextState),
-  ];
-  if (options.withGradient) outputs.push(named(gradient, STEP.gradient));
-  if (options.withGradient) outputs.push(logits === STEP.logits ? logits : named(logits, STEP.logits));
-  return {
-    graph: checkGraph(b.build("training step", outputs)),
-    layout,
-    stateLength,
-    logitsShape: [batch, classes, ...spatial],
-  };
+  const next = applyOptimiser(b, optimiser, { parameters: STEP.parameters, gradient, state, scalars });
+  const outputs = [named(b, next.parameters, STEP.nextParameters), named(b, next.state, STEP.nextState)];
+  return { stateLength, outputs };
+}
+
+function named(b: GraphBuilder, source: string, name: string): string {
+  b.append({ opType: "Identity", name, inputs: [source], outputs: [name], attributes: {} });
+  return name;
 }
 
 /** The forward graph alone, with its parameters as an input: one session predicts with any weights. */
@@ -205,6 +255,9 @@ function withoutZeroBias(b: GraphBuilder, node: GraphNode): GraphNode {
   const isZero = value !== undefined && Array.prototype.every.call(value.data, (v) => v === 0);
   return isZero ? { ...node, inputs: node.inputs.slice(0, 2) } : node;
 }
+
+/** The oldest set that `stepOpset` takes. */
+const OPTIMISER_OPSET = 16;
 
 const CONSTANT_NAME = /^(\/|val_\d+$)/;
 

@@ -21,6 +21,7 @@ import { segment } from "./segment.ts";
 import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
 import { siteJoin } from "./site-join.ts";
+import { siteBudget, siteLedger } from "./site-ledger.ts";
 import { siteApprove, siteReview } from "./site-review.ts";
 import { siteStart } from "./site-start.ts";
 import { siteLog, siteStatus } from "./site-status.ts";
@@ -58,6 +59,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteStart,
   siteStatus,
   siteLog,
+  siteLedger,
+  siteBudget,
   modelExport,
   modelInspect,
   modelVerify,

@@ -90,5 +90,6 @@ function describeStudy({ name, hash, phase, round, roundsInAll, rounds, failures
 
 function weightedLoss(sites: StudyStatus["rounds"][number]["sites"]): number | null {
   const weight = sites.reduce((sum, { share }) => sum + share, 0);
-  return weight === 0 ? null : sites.reduce((sum, { share, meanLoss }) => sum + share * meanLoss, 0) / weight;
+  if (weight === 0 || sites.some(({ meanLoss }) => meanLoss === null)) return null;
+  return sites.reduce((sum, { share, meanLoss }) => sum + share * (meanLoss ?? 0), 0) / weight;
 }

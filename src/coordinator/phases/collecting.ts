@@ -77,7 +77,8 @@ export function trainersOf(study: StudyRecord, { masking }: Collecting): readonl
 }
 
 export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): Taken {
-  const unfit = studyMismatch(state, event) ?? wrongRound(state, event) ?? wrongShape(state, event);
+  const unfit =
+    studyMismatch(state, event) ?? wrongRound(state, event) ?? wrongShape(state, event) ?? wrongLoss(state, event);
   if (unfit !== undefined) return unfit;
   const { phase, study } = state;
   invariant(phase.kind === "collecting" && study !== null, "a collecting study");
@@ -159,6 +160,18 @@ function wrongShape(state: CoordinatorState, event: UpdateReceived): Taken | und
     expected: `${wanted} bytes for ${state.study?.parameterCount} parameters`,
     actual: `${event.update.bytes} bytes`,
     hint: "Train from the model of this round and send one int32 for each of its elements.",
+  });
+}
+
+/** With patient-level privacy a loss must not come, and is not journalled; without it one must. */
+function wrongLoss(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
+  const isPrivate = state.study?.study.privacy.patientLevel !== undefined;
+  if (isPrivate === (event.meanLoss === null)) return undefined;
+  return rejected(state, "message-invalid", {
+    subject: `update of ${event.siteId} for round ${event.round}`,
+    expected: isPrivate ? "no mean loss: the study has patient-level privacy" : "a mean loss",
+    actual: isPrivate ? "one" : "none",
+    hint: "The site does not follow the protocol: compare the versions at both ends.",
   });
 }
 
