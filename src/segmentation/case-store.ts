@@ -17,7 +17,8 @@ import {
   type Triple,
 } from "../imaging/index.ts";
 import { labelMapMissing } from "./evaluate-case.ts";
-import { indexClasses, type TrainingCase } from "./patches.ts";
+import { indexClasses } from "./patches.ts";
+import type { TrainingCase } from "./training-case.ts";
 
 export interface CaseStoreOptions {
   readonly spacingMm: number;

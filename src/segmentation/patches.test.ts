@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { createRandom } from "../base/index.ts";
 import type { Triple } from "../imaging/index.ts";
-import { drawPatch, indexClasses, type PatchSettings, type TrainingCase } from "./patches.ts";
+import { drawPatch, indexClasses, type PatchSettings } from "./patches.ts";
+import type { TrainingCase } from "./training-case.ts";
 import { cutTurnedPatch, drawTurn } from "./turned-patch.ts";
 
 const still = {

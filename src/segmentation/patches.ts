@@ -8,23 +8,8 @@ import { comparesSides } from "../networks/index.ts";
 import type { AugmentationSpec, Study } from "../study/index.ts";
 import { augmentPatch } from "./augmentation.ts";
 import { centredStart } from "./sliding-window.ts";
+import type { TrainingCase } from "./training-case.ts";
 import { cutTurnedPatch, drawTurn } from "./turned-patch.ts";
-
-/** A case at working resolution, as patches need it. */
-export interface TrainingCase {
-  readonly id: string;
-  readonly dims: Triple;
-  /** [C, D, H, W]; zero outside the brain. */
-  readonly image: Float32Array;
-  /** Classes, [D, H, W]. */
-  readonly labels: Uint8Array;
-  /** 1 in the brain, [D, H, W]. */
-  readonly brain: Uint8Array;
-  /** x of the mid-sagittal plane, in voxels. */
-  readonly midlineX: number;
-  /** Voxel indices by class, so that small classes are found as easily as large ones. */
-  readonly voxelsByClass: readonly Uint32Array[];
-}
 
 export interface PatchSettings {
   /** x, y, z. */

@@ -5,8 +5,9 @@ import { unet3d } from "../networks/index.ts";
 import { type GradientSession, openGradientSession, openTrainingSession } from "../runtime/index.ts";
 import { parseStudy, type Study } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
-import { indexClasses, type TrainingCase } from "./patches.ts";
+import { indexClasses } from "./patches.ts";
 import { patientsOf, trainPrivately } from "./train-privately.ts";
+import type { TrainingCase } from "./training-case.ts";
 
 const SIDE = 8;
 const network = unet3d({

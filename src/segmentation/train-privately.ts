@@ -13,7 +13,8 @@ import type { CaseFiles, Triple } from "../imaging/index.ts";
 import { createCryptoRandom, createPatientSum, samplePatients } from "../privacy/index.ts";
 import type { GradientSession } from "../runtime/index.ts";
 import type { Study } from "../study/index.ts";
-import { drawPatch, patchSettings, type TrainingCase } from "./patches.ts";
+import { drawPatch, patchSettings } from "./patches.ts";
+import type { TrainingCase } from "./training-case.ts";
 
 export interface PrivateTraining {
   readonly study: Study;

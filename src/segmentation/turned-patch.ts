@@ -5,7 +5,7 @@
 import type { Random } from "../base/index.ts";
 import type { Triple } from "../imaging/index.ts";
 import { type AugmentationSpec, ofAxis } from "../study/index.ts";
-import type { TrainingCase } from "./patches.ts";
+import type { TrainingCase } from "./training-case.ts";
 
 /** Row-major 3 x 3: voxel offsets from the patch's centre to voxel offsets in the case; both in x, y, z. */
 export type Turn = readonly number[];
