@@ -81,15 +81,17 @@ ${trafficTable(input)}
 function headline({ federated, ratio, sites, evaluatedOn, alone }: FederationResult): string {
   const best = alone === null ? null : Math.max(...alone.bySite.map(({ dice }) => dice.mean ?? 0));
   const tiles = [
-    [
-      figure(federated.dice.mean),
-      `mean Dice of the federated model on ${evaluatedOn.cases} ${evaluatedOn.kind === "heldOut" ? "patients no site has" : "validation cases"}`,
-    ],
+    [figure(federated.dice.mean), `mean Dice of the federated model on ${measuredOn(evaluatedOn)}`],
     ...(ratio === null ? [] : [[`${(100 * ratio).toFixed(1)} %`, "of the Dice of a model trained on pooled data"]]),
     ...(best === null ? [] : [[figure(best), "mean Dice of the best hospital alone"]]),
     [String(sites.length), "hospitals, none of which showed a scan to anyone"],
   ];
   return `<div class="tiles">${tiles.map(([value, label]) => `<div class="tile"><b>${value}</b><span>${escapeHtml(label)}</span></div>`).join("")}</div>`;
+}
+
+function measuredOn({ kind, cases }: FederationResult["evaluatedOn"]): string {
+  const plural = cases === 1 ? "" : "s";
+  return kind === "heldOut" ? `${cases} patient${plural} no site has` : `${cases} validation case${plural}`;
 }
 
 function figuresTable({ result, regions }: ReportInput): string {
@@ -258,6 +260,6 @@ figcaption { color: var(--soft); font-size: .85rem; }
 .chart text:not([fill]) { fill: var(--soft); }
 .chart .grid { stroke: var(--line); }
 img { width: 100%; height: auto; image-rendering: auto; background: #000; border-radius: .3rem; }
-pre { background: var(--fill); border-radius: .4rem; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; }
+pre { background: var(--fill); border-radius: .4rem; padding: .8rem 1rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; font-size: .85rem; }
 .small { color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
 `;
