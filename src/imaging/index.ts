@@ -5,6 +5,7 @@ export { type CaseFileName, type CaseFileRole, caseFileName, parseCaseFileName, 
 export { readTable, type TableRow } from "./csv.ts";
 export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts";
 export { MANIFEST_NAME, type ManifestRow, manifestText } from "./dataset-manifest.ts";
+export { type Decision, decideClasses } from "./decide-classes.ts";
 export { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
 export { encodeNifti, type NiftiImage, type NiftiOptions, parseNifti } from "./nifti-codec.ts";

@@ -1,7 +1,7 @@
 /** The network that a study declares, as a graph. */
 import { ConsiliumError } from "../base/index.ts";
 import { decodeOnnx, type Graph } from "../graph/index.ts";
-import type { Study } from "../study/index.ts";
+import { outputChannels, type Study } from "../study/index.ts";
 import { unet3d } from "./unet3d.ts";
 
 /**
@@ -13,7 +13,7 @@ export function networkOfStudy({ network, task, training }: Study, modelBytes?: 
     const { stem, detail, levels, baseFeatures, maxFeatures } = network;
     const sizes = {
       inputChannels: task.channels.length,
-      classes: task.labels.length,
+      classes: outputChannels(task),
       stem,
       detail,
       levels,

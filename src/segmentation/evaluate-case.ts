@@ -12,7 +12,7 @@ import {
 } from "../imaging/index.ts";
 import type { Study } from "../study/index.ts";
 import { evaluateLabelMaps, type RegionScores } from "./metrics.ts";
-import { type Predict, predictVolume, type SlidingWindow } from "./sliding-window.ts";
+import { decisionOf, type Predict, predictVolume, type SlidingWindow } from "./sliding-window.ts";
 
 /** The label map of a case on its own grid, in classes. */
 export async function segmentLoadedCase(
@@ -24,7 +24,7 @@ export async function segmentLoadedCase(
 ): Promise<Volume<Uint8Array>> {
   const { image, dims, geometry } = prepareCase(loaded, { spacingMm: task.spacingMm, channels: task.channels });
   const probabilities = await predictVolume(image, dims, task.channels.length, window, predict, onWindow);
-  return restoreProbabilities(probabilities, window.classes, geometry);
+  return restoreProbabilities(probabilities, window.channels, geometry, decisionOf(task));
 }
 
 export async function evaluateOnOwnGrid(

@@ -120,7 +120,8 @@ export async function readModelFolder(dir: string): Promise<Model> {
 function parseDescription(bytes: Buffer, dir: string): ModelDescription {
   try {
     const parsed = JSON.parse(bytes.toString("utf8")) as ModelDescription;
-    if (parsed.schema === "consilium.model/1") return parsed;
+    const task = { ...parsed.task, outputs: parsed.task.outputs ?? "classes" };
+    if (parsed.schema === "consilium.model/1") return { ...parsed, task };
   } catch {
     // falls through to the refusal below
   }

@@ -35,7 +35,7 @@ export async function openSegmenter({ description, network, parameters }: Model,
   const { task, patch } = description;
   const [width, height, depth] = patch;
   const session = await openForwardSession(network, [1, task.channels.length, depth, height, width], { threads });
-  const window = { patch: patch as Triple, classes: session.classes, overlap: OVERLAP };
+  const window = { patch: patch as Triple, channels: session.classes, outputs: task.outputs, overlap: OVERLAP };
   return {
     async segment(files, convention, onWindow) {
       const loaded = await loadCase(files, convention);

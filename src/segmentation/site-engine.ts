@@ -5,7 +5,7 @@
  */
 import { createRandom, type Json } from "../base/index.ts";
 import type { Graph } from "../graph/index.ts";
-import type { Triple } from "../imaging/index.ts";
+import { decideClasses, type Triple } from "../imaging/index.ts";
 import {
   type ForwardSession,
   openForwardSession,
@@ -14,12 +14,13 @@ import {
   type TrainingSession,
 } from "../runtime/index.ts";
 import type { Study } from "../study/index.ts";
+import { learningRateAt, stepOptionsOfStudy } from "../training/index.ts";
 import { createCaseStore } from "./case-store.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
 import { evaluateLabelMaps } from "./metrics.ts";
 import { drawPatch, type PatchSettings } from "./patches.ts";
-import { mostProbable, predictVolume } from "./sliding-window.ts";
+import { decisionOf, predictVolume } from "./sliding-window.ts";
 
 export interface SiteEngineOptions {
   readonly study: Study;
@@ -41,6 +42,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   const { task, training } = study;
   const [pw, ph, pd] = training.patch;
   const channels = task.channels.length;
+  const patchVoxels = pw * ph * pd;
   const shape = (batch: number): number[] => [batch, channels, pd, ph, pw];
   const store = createCaseStore({
     spacingMm: task.spacingMm,
@@ -48,47 +50,56 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     classes: task.labels.length,
     ...(cacheDir !== undefined && { cacheDir }),
   });
-  const { threads, optimiser } = training;
+  const { threads } = training;
   let trainer: Promise<TrainingSession> | undefined;
   let predictor: Promise<ForwardSession> | undefined;
   const openTrainer = (): Promise<TrainingSession> => {
-    trainer ??= openTrainingSession(network, { inputShape: shape(training.batch), optimiser, threads });
+    trainer ??= openTrainingSession(network, { ...stepOptionsOfStudy(study, shape(training.batch)), threads });
     return trainer;
   };
   const openPredictor = (): Promise<ForwardSession> => {
     predictor ??= openForwardSession(network, shape(1), { threads });
     return predictor;
   };
+  /** Draws the patches of one batch; each from a seed of its own, so that any of them can be drawn again. */
+  const fillBatch = async (
+    site: SiteData,
+    request: TrainRequest,
+    step: number,
+    part: number,
+    batch: PatchBatch,
+  ): Promise<void> => {
+    for (let place = 0; place < training.batch; place++) {
+      const item = part * training.batch + place;
+      const files = caseOfItem(site, study, request, step * itemsPerStep(study) + item);
+      const source = await store.training(files, site.convention);
+      drawPatch(
+        source,
+        patchSettings(study),
+        [training.seed, "patch", request.siteId, request.round, step, item],
+        batch.image.subarray(place * channels * patchVoxels, (place + 1) * channels * patchVoxels),
+        batch.labels.subarray(place * patchVoxels, (place + 1) * patchVoxels),
+      );
+      batch.cases[place] = files.id;
+    }
+  };
   return {
     async train(site, request, onProgress) {
       const session = await openTrainer();
       session.load(request.parameters, request.optimiserState, request.stepsTaken);
       let lossSum = 0;
-      const patchVoxels = pw * ph * pd;
-      const image = new Float32Array(training.batch * channels * patchVoxels);
-      const labels = new Uint8Array(training.batch * patchVoxels);
+      const batches = Array.from({ length: training.accumulate }, () => emptyBatch(study));
       for (let step = 0; step < request.steps; step++) {
-        for (let item = 0; item < training.batch; item++) {
-          const files = caseOfItem(site, study, request, step * training.batch + item);
-          const source = await store.training(files, site.convention);
-          drawPatch(
-            source,
-            patchSettings(study),
-            [training.seed, "patch", request.siteId, request.round, step, item],
-            image.subarray(item * channels * patchVoxels, (item + 1) * channels * patchVoxels),
-            labels.subarray(item * patchVoxels, (item + 1) * patchVoxels),
-          );
+        for (const [part, batch] of batches.entries()) {
+          await fillBatch(site, request, step, part, batch);
         }
         signal?.throwIfAborted();
-        const { loss } = await session.step(
-          { image, labels },
-          learningRateAt(study, request.round, step / request.steps),
-        );
+        const { loss } = await session.step(batches, learningRateAt(study, request.round, step / request.steps));
         lossSum += loss;
         onProgress({ done: step + 1, total: request.steps, loss });
       }
       return {
-        parameters: session.parameters().slice(),
+        parameters: session.averaged().slice(),
         optimiserState: session.state().slice(),
         stepsTaken: request.stepsTaken + request.steps,
         meanLoss: lossSum / request.steps,
@@ -98,7 +109,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     },
     async evaluate(site, { parameters, grid, overlap }, onProgress) {
       const session = await openPredictor();
-      const window = { patch: training.patch as Triple, classes: session.classes, overlap };
+      const window = { patch: training.patch as Triple, channels: session.classes, outputs: task.outputs, overlap };
       const predict = async (image: Float32Array): Promise<Float32Array> => {
         signal?.throwIfAborted();
         return session.run(image, parameters);
@@ -111,7 +122,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
         } else {
           const { dims, image, labels } = await store.training(files, site.convention);
           const probabilities = await predictVolume(image, dims, channels, window, predict);
-          const predicted = mostProbable(probabilities, session.classes);
+          const predicted = decideClasses(probabilities, session.classes, decisionOf(task));
           const spacing: Triple = [task.spacingMm, task.spacingMm, task.spacingMm];
           scores.push({ caseId: files.id, regions: evaluateLabelMaps(predicted, labels, dims, spacing, task.regions) });
         }
@@ -124,6 +135,22 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
       await (await predictor)?.close();
     },
   };
+}
+
+interface PatchBatch {
+  readonly image: Float32Array;
+  readonly labels: Uint8Array;
+  readonly cases: string[];
+}
+
+function emptyBatch({ task, training }: Study): PatchBatch {
+  const voxels = training.batch * training.patch.reduce((product, side) => product * side, 1);
+  return { image: new Float32Array(task.channels.length * voxels), labels: new Uint8Array(voxels), cases: [] };
+}
+
+/** Patches of one gradient step. */
+function itemsPerStep({ training }: Study): number {
+  return training.batch * training.accumulate;
 }
 
 function patchSettings({ task, training }: Study): PatchSettings {
@@ -139,22 +166,15 @@ function caseOfItem(
   item: number,
 ): SiteData["trainingCases"][number] {
   const count = trainingCases.length;
-  const before = (request.round - 1) * request.steps * study.training.batch;
+  const before = (request.round - 1) * request.steps * itemsPerStep(study);
   const epoch = Math.floor((before + item) / count);
   const order = createRandom(study.training.seed, "order", request.siteId, epoch).shuffled(trainingCases);
   return order[(before + item) % count];
 }
 
-/** Progress runs over the whole study: through its rounds, and through a round's steps. */
-export function learningRateAt({ training, rounds }: Study, round: number, shareOfRound: number): number {
-  const { learningRate } = training.optimiser;
-  if (training.schedule.kind === "constant") return learningRate;
-  const progress = (round - 1 + shareOfRound) / rounds.count;
-  return learningRate * Math.max(0, 1 - progress) ** training.schedule.power;
-}
-
 /** Gradient steps of a site with so many training cases in a round. */
-export function stepsOfRound({ training }: Study, trainingCases: number): number {
-  if (typeof training.stepsPerRound === "number") return training.stepsPerRound;
-  return Math.max(1, Math.ceil((training.stepsPerRound.patchesPerCase * trainingCases) / training.batch));
+export function stepsOfRound(study: Study, trainingCases: number): number {
+  const { stepsPerRound } = study.training;
+  if (typeof stepsPerRound === "number") return stepsPerRound;
+  return Math.max(1, Math.ceil((stepsPerRound.patchesPerCase * trainingCases) / itemsPerStep(study)));
 }

@@ -2,14 +2,20 @@ export { describeStudy } from "./describe-study.ts";
 export { isEvaluated } from "./evaluated-rounds.ts";
 export { type LoadedStudy, loadStudyFile } from "./load-study.ts";
 export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";
+export { outputChannels, regionClasses } from "./region-outputs.ts";
 export {
-  type AugmentationSpec,
   MODALITIES,
   type Modality,
   type NetworkSpec,
-  type OptimiserSpec,
   type Study,
   studySchema,
 } from "./schema.ts";
 export { checkPatchFits, checkStudyConsistency, type NetworkFacts, networkStride } from "./study-consistency.ts";
 export { type StudyChange, studyDifference } from "./study-difference.ts";
+export type {
+  AugmentationSpec,
+  LossSpec,
+  OptimiserSpec,
+  ParameterGroupSpec,
+  TrainingSpec,
+} from "./training-schema.ts";

@@ -117,6 +117,27 @@ describe("a study file", () => {
       "4 different",
       "background, tumour",
     ],
+    [
+      "a loss of regions for outputs of classes",
+      GOOD.replace("  patch", "  loss: {kind: regionMirroredDice}\n  patch"),
+      "training.loss.kind",
+      "a loss over classes",
+      "regionMirroredDice",
+    ],
+    [
+      "regions that are not nested as outputs",
+      `${GOOD.replace("  patch", "  loss: {kind: regionCrossEntropy}\n  patch")}task: {outputs: regions, regions: {ET: [3], WT: [1, 2, 3]}}\n`,
+      "task.regions",
+      "nested regions, largest first",
+      "ET [3], WT [1, 2, 3]",
+    ],
+    [
+      "class weights of another number",
+      GOOD.replace("  patch", "  loss: {kind: focal, classWeights: [1, 2]}\n  patch"),
+      "training.loss.classWeights",
+      "4 weights",
+      "1, 2",
+    ],
     ["features", GOOD.replace("baseFeatures: 8", "baseFeatures: 400"), "network.baseFeatures", "at most", "400"],
   ])("refuses %s", async (_name, text, path, expected, actual) => {
     const error = await refused(text);

@@ -3,6 +3,7 @@
  * with the roster, or with a site's volumes. Everything is refused before anything runs.
  */
 import { ConsiliumError } from "../base/index.ts";
+import { outputChannels as declaredOutputs, regionClasses } from "./region-outputs.ts";
 import type { NetworkSpec, Study } from "./schema.ts";
 import { type StudyProblem, studyError } from "./study-problems.ts";
 
@@ -12,7 +13,13 @@ const LABEL_MAP_CLASSES = 4;
 /** What is known beside the study file itself; what is absent is not checked. */
 export interface NetworkFacts {
   /** Of an ONNX model: channels of its input and of its output, and the factor by which sides must divide. */
-  readonly network?: { readonly inputChannels: number; readonly outputChannels: number; readonly stride: number };
+  readonly network?: {
+    readonly inputChannels: number;
+    readonly outputChannels: number;
+    readonly stride: number;
+    /** Outputs of the network, where several are trained. */
+    readonly outputs?: number;
+  };
   /** Sites of the federation. */
   readonly sites?: number;
 }
@@ -28,6 +35,7 @@ export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, su
     ...taskProblems(study),
     ...networkProblems(study, facts),
     ...patchProblems(study, facts),
+    ...lossProblems(study, facts),
     ...roundProblems(study, facts),
     ...maskingProblems(study, facts),
   ];
@@ -123,12 +131,14 @@ function networkProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
       hint: "Declare the modalities that the network was made for, or use another network.",
     });
   }
-  if (outputChannels !== task.labels.length) {
+  const declared = declaredOutputs(task);
+  if (outputChannels !== declared) {
+    const regions = task.outputs === "regions";
     problems.push({
-      path: "task.labels",
-      expected: `${outputChannels} classes, as the network's output has`,
-      actual: `${task.labels.length} (${task.labels.join(", ")})`,
-      hint: "Declare a class for each output channel, or use another network.",
+      path: regions ? "task.regions" : "task.labels",
+      expected: `${outputChannels} ${task.outputs}, as the network's output has`,
+      actual: `${declared} (${(regions ? Object.keys(task.regions) : task.labels).join(", ")})`,
+      hint: `Declare a ${regions ? "region" : "class"} for each output channel, or use another network.`,
     });
   }
   return problems;
@@ -159,6 +169,58 @@ function patchProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
     ];
   }
   return [];
+}
+
+/** The loss fits what the outputs are; weights have one number for each thing that they weigh. */
+function lossProblems({ task, training }: Study, facts: NetworkFacts): StudyProblem[] {
+  const { loss, deepSupervision } = training;
+  const problems: StudyProblem[] = [];
+  const ofRegions = loss.kind.startsWith("region");
+  if (ofRegions !== (task.outputs === "regions")) {
+    problems.push({
+      path: "training.loss.kind",
+      expected: `a loss over ${task.outputs}, as task.outputs says`,
+      actual: loss.kind,
+      hint: 'Losses that begin with "region" go with task.outputs: regions, all others with classes.',
+    });
+  }
+  if (task.outputs === "regions" && regionClasses(task) === undefined) {
+    problems.push({
+      path: "task.regions",
+      expected: "nested regions, largest first, each one class larger than the next",
+      actual: Object.entries(task.regions)
+        .map(([region, classes]) => `${region} [${classes.join(", ")}]`)
+        .join(", "),
+      hint: "Order them as WT [1, 2, 3], TC [1, 3], ET [3]: a voxel's class is told by the smallest region around it.",
+    });
+  }
+  const weights = "classWeights" in loss ? loss.classWeights : undefined;
+  if (weights !== undefined && (weights.length !== task.labels.length || weights.every((weight) => weight === 0))) {
+    problems.push({
+      path: "training.loss.classWeights",
+      expected: `${task.labels.length} weights, not all zero`,
+      actual: weights.join(", "),
+      hint: "Give one weight for each class of task.labels.",
+    });
+  }
+  const outputs = facts.network?.outputs;
+  if (outputs !== undefined && deepSupervision !== undefined && deepSupervision.length !== outputs) {
+    problems.push({
+      path: "training.deepSupervision",
+      expected: `${outputs} weights, one for each output of the network`,
+      actual: deepSupervision.join(", "),
+      hint: "Weights stand in the order of the network's outputs, finest first.",
+    });
+  }
+  if (deepSupervision?.every((weight) => weight === 0)) {
+    problems.push({
+      path: "training.deepSupervision",
+      expected: "a weight above zero",
+      actual: "zeros",
+      hint: "Give the finest output a weight.",
+    });
+  }
+  return problems;
 }
 
 function roundProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
