@@ -2,6 +2,8 @@
 import { ConsiliumError } from "../base/index.ts";
 import { decodeOnnx, type Graph } from "../graph/index.ts";
 import { outputChannels, type Study } from "../study/index.ts";
+import type { Sides } from "./layers.ts";
+import { segResNet3d } from "./segresnet3d.ts";
 import { unet3d } from "./unet3d.ts";
 
 /**
@@ -9,18 +11,19 @@ import { unet3d } from "./unet3d.ts";
  * @throws ConsiliumError `study-invalid` where the study names a file and none is given, or the codec's refusals.
  */
 export function networkOfStudy({ network, task, training }: Study, modelBytes?: Uint8Array): Graph {
+  const ends = { inputChannels: task.channels.length, classes: outputChannels(task), seed: training.seed };
+  if (network.kind === "segresnet3d") return segResNet3d({ ...network, ...ends });
   if (network.kind === "unet3d") {
-    const { stem, detail, levels, baseFeatures, maxFeatures } = network;
-    const sizes = {
-      inputChannels: task.channels.length,
-      classes: outputChannels(task),
-      stem,
-      detail,
-      levels,
-      baseFeatures,
-      maxFeatures,
-    };
-    return unet3d({ ...sizes, seed: training.seed });
+    const { features, kernels, strides, encoderBlocks, decoderBlocks, ...sizes } = network;
+    return unet3d({
+      ...sizes,
+      ...ends,
+      ...(features !== undefined && { features }),
+      ...(kernels !== undefined && { kernels: kernels.map(alongTensor) }),
+      ...(strides !== undefined && { strides: strides.map(alongTensor) }),
+      ...(encoderBlocks !== undefined && { encoderBlocks }),
+      ...(decoderBlocks !== undefined && { decoderBlocks }),
+    });
   }
   if (modelBytes === undefined) {
     throw new ConsiliumError("study-invalid", {
@@ -31,4 +34,9 @@ export function networkOfStudy({ network, task, training }: Study, modelBytes?: 
     });
   }
   return decodeOnnx(modelBytes, network.file);
+}
+
+/** A study's x, y, z as a tensor's depth, height, width. */
+function alongTensor([x, y, z]: Sides): Sides {
+  return [z, y, x];
 }

@@ -28,17 +28,7 @@ function whatRuns(study: Study): string[] {
     study.aggregation.weightBy === "cases"
       ? "The model is the mean of the sites' updates weighted by training cases."
       : "The model is the plain mean of the sites' updates.";
-  const blocks =
-    network.kind !== "unet3d"
-      ? ""
-      : [
-          network.stem > 1 ? `; it embeds blocks of ${network.stem}^3 voxels` : "",
-          network.detail ? "; it joins the image to its last level" : "",
-        ].join("");
-  const model =
-    network.kind === "unet3d"
-      ? `A 3D U-Net of ${network.levels} levels, ${network.baseFeatures} features at the first (at most ${network.maxFeatures})${blocks}.`
-      : `A network given as the ONNX model "${network.file}" (SHA-256 ${network.sha256 ?? "not yet fixed"}).`;
+  const model = networkInWords(network);
   const steps =
     typeof training.stepsPerRound === "number"
       ? `${training.stepsPerRound} gradient steps a round`
@@ -57,6 +47,29 @@ function whatRuns(study: Study): string[] {
     weight,
     "Everything is declared as data. No code from outside runs at this site.",
   ];
+}
+
+function networkInWords(network: Study["network"]): string {
+  switch (network.kind) {
+    case "onnx":
+      return `A network given as the ONNX model "${network.file}" (SHA-256 ${network.sha256 ?? "not yet fixed"}).`;
+    case "segresnet3d":
+      return `A SegResNet of ${network.encoderBlocks.length} levels, ${network.baseFeatures} features at the first.`;
+    case "unet3d": {
+      const blocks = [
+        network.stem > 1 ? `; it embeds blocks of ${network.stem}^3 voxels` : "",
+        network.detail ? "; it joins the image to its last level" : "",
+      ].join("");
+      const features =
+        network.features === undefined
+          ? `${network.baseFeatures} features at the first (at most ${network.maxFeatures})`
+          : `${network.features.join(", ")} features`;
+      const encoder = network.encoder === "residual" ? " with a residual encoder" : "";
+      return `A 3D U-Net of ${network.levels} levels${encoder}, ${features}${blocks}.`;
+    }
+    default:
+      return network satisfies never;
+  }
 }
 
 const OPTIMISER_NAMES = { sgd: "gradient descent with momentum", adam: "Adam", adamw: "AdamW" } as const;

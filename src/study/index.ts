@@ -1,6 +1,7 @@
 export { describeStudy } from "./describe-study.ts";
 export { isEvaluated } from "./evaluated-rounds.ts";
 export { type LoadedStudy, loadStudyFile } from "./load-study.ts";
+export { networkOutputs, networkStrides } from "./network-shape.ts";
 export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";
 export { outputChannels, regionClasses } from "./region-outputs.ts";
 export {
@@ -10,7 +11,7 @@ export {
   type Study,
   studySchema,
 } from "./schema.ts";
-export { checkPatchFits, checkStudyConsistency, type NetworkFacts, networkStride } from "./study-consistency.ts";
+export { checkPatchFits, checkStudyConsistency, type NetworkFacts } from "./study-consistency.ts";
 export { type StudyChange, studyDifference } from "./study-difference.ts";
 export type {
   AugmentationSpec,

@@ -8,6 +8,7 @@ import { trainingSchema } from "./training-schema.ts";
 
 const positive = z.number().positive();
 const count = z.number().int().min(1);
+const sides = z.tuple([count.max(7), count.max(7), count.max(7)]);
 
 export const MODALITIES = ["t1", "t1ce", "t2", "flair"] as const;
 export type Modality = (typeof MODALITIES)[number];
@@ -39,6 +40,30 @@ const network = z.discriminatedUnion("kind", [
     /** Features at the first level; they double with each further one. */
     baseFeatures: count.default(16),
     maxFeatures: count.default(320),
+    /** Features of each level, instead of doubling ones. */
+    features: z.array(count).optional(),
+    /** Kernel of each level along x, y, z: odd sides. */
+    kernels: z.array(sides).optional(),
+    /** Stride along x, y, z into each level but the first. */
+    strides: z.array(sides).optional(),
+    encoder: z.enum(["plain", "residual"]).default("plain"),
+    /** Blocks of each encoder level; two each if not said. */
+    encoderBlocks: z.array(count.max(16)).optional(),
+    /** Blocks of each decoder level; two, or one behind a residual encoder. */
+    decoderBlocks: count.max(16).optional(),
+    /** Train the decoder's coarser levels too. */
+    deepSupervision: z.boolean().default(false),
+  }),
+  z.strictObject({
+    kind: z.literal("segresnet3d"),
+    /** Features at the first level; they double with each further one. */
+    baseFeatures: count.default(16),
+    /** Residual blocks of each encoder level. */
+    encoderBlocks: z.array(count.max(16)).min(2).max(7).default([1, 2, 2, 4]),
+    /** Residual blocks of each decoder level, coarsest first. */
+    decoderBlocks: z.array(count.max(16)).min(1).max(6).default([1, 1, 1]),
+    /** Groups of channels that are normalised together. */
+    groups: count.default(8),
   }),
   z.strictObject({
     kind: z.literal("onnx"),

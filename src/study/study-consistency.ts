@@ -3,8 +3,9 @@
  * with the roster, or with a site's volumes. Everything is refused before anything runs.
  */
 import { ConsiliumError } from "../base/index.ts";
+import { networkOutputs, networkShapeProblems, networkStrides } from "./network-shape.ts";
 import { outputChannels as declaredOutputs, regionClasses } from "./region-outputs.ts";
-import type { NetworkSpec, Study } from "./schema.ts";
+import type { Study } from "./schema.ts";
 import { type StudyProblem, studyError } from "./study-problems.ts";
 
 /** Classes of the product's label maps: 0 background, 1 necrotic core, 2 oedema, 3 enhancing tumour. */
@@ -12,21 +13,17 @@ const LABEL_MAP_CLASSES = 4;
 
 /** What is known beside the study file itself; what is absent is not checked. */
 export interface NetworkFacts {
-  /** Of an ONNX model: channels of its input and of its output, and the factor by which sides must divide. */
+  /** Of an ONNX model: channels of its input and of its output, and the factors by which sides must divide. */
   readonly network?: {
     readonly inputChannels: number;
     readonly outputChannels: number;
-    readonly stride: number;
+    /** Along x, y, z. */
+    readonly strides?: readonly [number, number, number];
     /** Outputs of the network, where several are trained. */
     readonly outputs?: number;
   };
   /** Sites of the federation. */
   readonly sites?: number;
-}
-
-/** The factor by which each side of a patch must divide, where the study alone tells it. */
-export function networkStride(network: NetworkSpec): number | undefined {
-  return network.kind === "unet3d" ? network.stem * 2 ** (network.levels - 1) : undefined;
 }
 
 /** @throws ConsiliumError `study-invalid` naming every disagreement. */
@@ -112,15 +109,7 @@ function taskProblems(study: Study): StudyProblem[] {
 
 function networkProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
   const { network, task } = study;
-  const problems: StudyProblem[] = [];
-  if (network.kind === "unet3d" && network.baseFeatures > network.maxFeatures) {
-    problems.push({
-      path: "network.baseFeatures",
-      expected: `at most network.maxFeatures (${network.maxFeatures})`,
-      actual: String(network.baseFeatures),
-      hint: "Raise maxFeatures or lower baseFeatures.",
-    });
-  }
+  const problems = networkShapeProblems(network);
   if (facts.network === undefined) return problems;
   const { inputChannels, outputChannels } = facts.network;
   if (inputChannels !== task.channels.length) {
@@ -146,19 +135,21 @@ function networkProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
 
 function patchProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
   const { patch } = study.training;
-  const stride = facts.network?.stride ?? networkStride(study.network);
-  if (stride === undefined) return [];
-  if (patch.some((side) => side % stride !== 0)) {
+  const strides = facts.network?.strides ?? networkStrides(study.network);
+  if (strides === undefined) return [];
+  if (patch.some((side, axis) => side % strides[axis] !== 0)) {
+    const [first] = strides;
+    const nearest = patch.map((side, axis) => Math.max(1, Math.round(side / strides[axis])) * strides[axis]);
     return [
       {
         path: "training.patch",
-        expected: `sides divisible by ${stride}, the network's total stride`,
+        expected: `sides divisible by ${strides.every((each) => each === first) ? first : strides.join(", ")}, the network's total stride`,
         actual: patch.join(" x "),
-        hint: `Choose ${patch.map((side) => Math.max(1, Math.round(side / stride)) * stride).join(" x ")}.`,
+        hint: `Choose ${nearest.join(" x ")}.`,
       },
     ];
   }
-  if (patch.every((side) => side === stride)) {
+  if (patch.every((side, axis) => side === strides[axis])) {
     return [
       {
         path: "training.patch",
@@ -172,7 +163,7 @@ function patchProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
 }
 
 /** The loss fits what the outputs are; weights have one number for each thing that they weigh. */
-function lossProblems({ task, training }: Study, facts: NetworkFacts): StudyProblem[] {
+function lossProblems({ task, training, network }: Study, facts: NetworkFacts): StudyProblem[] {
   const { loss, deepSupervision } = training;
   const problems: StudyProblem[] = [];
   const ofRegions = loss.kind.startsWith("region");
@@ -203,7 +194,7 @@ function lossProblems({ task, training }: Study, facts: NetworkFacts): StudyProb
       hint: "Give one weight for each class of task.labels.",
     });
   }
-  const outputs = facts.network?.outputs;
+  const outputs = facts.network?.outputs ?? networkOutputs(network);
   if (outputs !== undefined && deepSupervision !== undefined && deepSupervision.length !== outputs) {
     problems.push({
       path: "training.deepSupervision",

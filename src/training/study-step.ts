@@ -1,10 +1,14 @@
 /** The training step that a study declares. */
-import type { Study } from "../study/index.ts";
+import { networkOutputs, type Study } from "../study/index.ts";
 import type { Objective } from "./losses.ts";
 import type { TrainingStepOptions } from "./training-step.ts";
 
-export function objectiveOfStudy({ task, training }: Study): Objective {
-  const { loss, deepSupervision } = training;
+/** Outputs of a network with deep supervision count half as much with each level (Isensee et al. 2021), 1 in all. */
+export function objectiveOfStudy({ task, training, network }: Study): Objective {
+  const { loss } = training;
+  const outputs = networkOutputs(network) ?? 1;
+  const halving = Array.from({ length: outputs }, (_, i) => 2 ** -i / (2 - 2 ** (1 - outputs)));
+  const deepSupervision = training.deepSupervision ?? (outputs > 1 ? halving : undefined);
   return {
     loss,
     ...(task.outputs === "regions" && { regions: Object.values(task.regions) }),
