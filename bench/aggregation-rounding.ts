@@ -87,7 +87,7 @@ async function train(): Promise<void> {
       site.state = trained.optimiserState;
       site.stepsTaken = trained.stepsTaken;
       locals.push({ layout: global.layout, data: trained.parameters });
-      process.stderr.write(`round ${round} site ${s}: loss ${trained.meanLoss.toFixed(3)}\n`);
+      process.stderr.write(`round ${round} site ${s}: loss ${trained.meanLoss?.toFixed(3)}\n`);
     }
     const weights = works.map(({ weight }) => weight);
     for (const setting of settings) measure(setting, global, locals, weights);

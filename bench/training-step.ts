@@ -36,7 +36,7 @@ const ends = { inputChannels: CHANNELS, classes: CLASSES, baseFeatures: base, se
 const network =
   values.network === "segresnet3d"
     ? segResNet3d({ ...ends, encoderBlocks: [1, 2, 2, 4], decoderBlocks: [1, 1, 1], groups: 8 })
-    : unet3d({ ...ends, stem: Number(values.stem), detail: values.detail, levels, maxFeatures: 320 });
+    : unet3d({ ...ends, stem: Number(values.stem), detail: values.detail, mirror: false, levels, maxFeatures: 320 });
 const parameters = networkParameters(network);
 const openedAt = performance.now();
 const session = await openTrainingSession(network, {

@@ -36,8 +36,13 @@ function stampOf(files) {
   return hash.digest("hex").slice(0, 16);
 }
 
-/** Packages with parts that cannot be bundled: native libraries, found from the package's own folder. */
-const NATIVE_PACKAGES = ["onnxruntime-node", "@libsql/client"];
+/** Packages with parts that cannot be bundled: native libraries and WebAssembly, found from the package's own folder. */
+const NATIVE_PACKAGES = [
+  "onnxruntime-node",
+  "@libsql/client",
+  "@cornerstonejs/codec-charls",
+  "@cornerstonejs/codec-openjpeg",
+];
 
 /**
  * Bundles into `outdir`, which must not exist yet.

@@ -58,6 +58,7 @@ function plantModels(): void {
     classes: 4,
     stem: 1,
     detail: false,
+    mirror: false,
     levels: 3,
     baseFeatures: 8,
     maxFeatures: 320,

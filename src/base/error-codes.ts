@@ -20,6 +20,12 @@ export const ERROR_CODES = {
   // images and datasets
   "nifti-corrupt": EXIT.badInput,
   "nifti-unsupported": EXIT.badInput,
+  "dicom-corrupt": EXIT.badInput,
+  "dicom-unsupported": EXIT.badInput,
+  "series-incomplete": EXIT.badInput,
+  "series-refused": EXIT.badInput,
+  "patients-mixed": EXIT.badInput,
+  "registration-failed": EXIT.failed,
   "geometry-mismatch": EXIT.badInput,
   "geometry-invalid": EXIT.badInput,
   "modality-missing": EXIT.badInput,
@@ -29,6 +35,10 @@ export const ERROR_CODES = {
   "dataset-empty": EXIT.badInput,
   "dataset-too-small": EXIT.badInput,
   "dataset-invalid": EXIT.badInput,
+
+  // review of drafts
+  "review-state": EXIT.refused,
+  "review-unchanged": EXIT.refused,
 
   // graphs and training
   "onnx-corrupt": EXIT.badInput,
@@ -49,6 +59,7 @@ export const ERROR_CODES = {
   "study-not-approved": EXIT.refused,
   "study-refused": EXIT.refused,
   "patch-too-large": EXIT.badInput,
+  "patch-too-narrow": EXIT.badInput,
 
   // aggregation
   "update-shape": EXIT.badInput,
@@ -82,6 +93,7 @@ export const ERROR_CODES = {
   "certificate-untrusted": EXIT.refused,
   "certificate-expired": EXIT.refused,
   "site-unknown": EXIT.refused,
+  "site-revoked": EXIT.refused,
   "signature-invalid": EXIT.refused,
   "message-replayed": EXIT.refused,
   "message-invalid": EXIT.badInput,
@@ -95,6 +107,8 @@ export const ERROR_CODES = {
   "home-invalid": EXIT.badInput,
   "home-locked": EXIT.failed,
   "journal-corrupt": EXIT.badInput,
+  "journal-version": EXIT.badInput,
+  "journal-rolled-back": EXIT.refused,
   unreachable: EXIT.unreachable,
 } as const satisfies Record<string, number>;
 

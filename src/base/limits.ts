@@ -17,15 +17,31 @@ export const LIMITS = {
   tableBytes: 64 << 20,
   /** A NIfTI volume after decompression. */
   volumeBytes: 2 * 1024 ** 3,
+  /** One file of DICOM. */
+  dicomFileBytes: 1024 ** 3,
+  /** Files that one intake looks at, and how deep its folders go. */
+  dicomFiles: 2_000_000,
+  dicomFolderDepth: 24,
+  slicesPerSeries: 4096,
   casesPerDataset: 100_000,
   /** Prepared cases that one engine keeps in memory. */
   caseCacheBytes: 1024 ** 3,
   roundsPerStudy: 100_000,
   invitationValidHours: 72,
-  certificateValidDays: 90,
+  /** A site's certificate; the site renews it once half of it is over. */
+  certificateValidDays: 14,
+  /** How long after its end a site's certificate still serves to ask for a new one, and for nothing else. */
+  certificateRenewalGraceDays: 180,
+  /** A difference between two clocks that is told to people. */
+  clockOffsetToldMs: 120_000,
   requestTimeoutMs: 60_000,
   /** One step of a masked round: keys, shares, signatures, reveals. */
   maskingStepMs: 15 * 60_000,
+  /** A file of a site's log; a full one is put aside under a number, and the chain goes on in the next. */
+  siteLogFileBytes: 4 << 20,
+  /** Signs of life that share a line of a site's log, and the longest time that such a line speaks of. */
+  signsOfLifePerLine: 1_000,
+  signsOfLifePeriodMs: 3_600_000,
   /** Sequence numbers that a site makes durable at once. */
   sequenceBlock: 1000,
   /** Between two signs of life of a site at work. */
@@ -42,6 +58,10 @@ export const LIMITS = {
   siteRetryMaxMs: 300_000,
   /** Deadlines that passed while the coordinator was away are put off by at most so much from its start. */
   restartGraceMs: 600_000,
+  /** Events after which the coordinator's state is kept anew, so that a start need not read what went before. */
+  journalSnapshotEvents: 2_000,
+  /** Records whose hashes are at hand when a site countersigns one; older ones are looked up. */
+  journalHeadsInMemory: 4_096,
   /** Words of a site: the reason of a refusal, the hint of a failure. */
   reasonChars: 2_000,
   runRecordChars: 65_536,

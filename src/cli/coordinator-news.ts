@@ -28,6 +28,10 @@ function describeEvent(event: Happened["event"]): string | undefined {
       return `${event.siteId} invited`;
     case "site-enrolled":
       return `${event.siteId} joined, key ${short(event.keySha256)}`;
+    case "site-renewed":
+      return `${event.siteId} has a new certificate`;
+    case "site-revoked":
+      return `${event.siteId} revoked: ${event.reason}`;
     case "site-reported":
       return (
         event.data &&
@@ -38,7 +42,7 @@ function describeEvent(event: Happened["event"]): string | undefined {
     case "approval-received":
       return `${event.siteId} ${event.approved ? "approved" : "refused"} the study${event.reason === "" ? "" : `: ${event.reason}`}`;
     case "update-received":
-      return `Round ${event.round}: update of ${event.siteId}, ${formatBytes(event.update.bytes)}, ${event.trainingCases} cases, mean loss ${event.meanLoss.toFixed(3)}`;
+      return `Round ${event.round}: update of ${event.siteId}, ${formatBytes(event.update.bytes)}, ${event.trainingCases} cases, ${event.meanLoss === null ? "loss kept there" : `mean loss ${event.meanLoss.toFixed(3)}`}`;
     case "masking-received":
       return undefined;
     case "evaluation-received":

@@ -3,9 +3,17 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
+import type { CoordinatorStatus, FigureStatus } from "../coordinator/index.ts";
 import { parametersFromSafetensors } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
-import { type ModelDescription, writeModelFolder } from "../segmentation/index.ts";
+import {
+  type CardFacts,
+  cardFiguresOfMeans,
+  type MeanFigures,
+  type ModelDescription,
+  type ModelSigner,
+  writeModelFolder,
+} from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
 
 export type WhichModel = "best" | "final";
@@ -17,6 +25,12 @@ interface EndedStudy {
   readonly modelBytes: Uint8Array | undefined;
   /** Undefined where the home does not tell. */
   readonly round: number | undefined;
+  readonly signer: ModelSigner;
+  /** The sites with their counts and figures; empty where the home does not tell. */
+  readonly sites: CardFacts["sites"];
+  /** Means over all sites' validation cases; undefined where the home does not tell. */
+  readonly figures: MeanFigures | undefined;
+  readonly gradientSteps: number | null;
 }
 
 /** @throws ConsiliumError `home-invalid`, `study-unknown` where no study has ended, `file-exists` for a used folder. */
@@ -26,30 +40,67 @@ export async function exportModel(
   out: string,
   productVersion: string,
 ): Promise<ModelDescription> {
-  const { study, studyHash, weights, modelBytes, round } = existsSync(join(home, "coordinator.json"))
+  const ended = existsSync(join(home, "coordinator.json"))
     ? await fromCoordinator(home, which)
     : await fromSite(home, which, productVersion);
+  const { study, studyHash, weights, modelBytes, round, signer, sites, figures, gradientSteps } = ended;
+  const label = which === "best" ? "the best model by validation" : "the model of the last round";
   return writeModelFolder(out, {
     study,
     network: networkOfStudy(study, modelBytes),
     parameters: parametersFromSafetensors(weights, "the study's model"),
-    lineage: { studyHash, which, ...(round !== undefined && { round }) },
-    notes: `## Lineage\n\nStudy \`${studyHash}\`, ${which === "best" ? "best model by validation" : "model of the last round"}.\n`,
+    facts: {
+      sites,
+      round: round ?? null,
+      gradientSteps,
+      evaluation: {
+        on: figures === undefined ? "nothing" : "validation",
+        figures: figures === undefined ? null : cardFiguresOfMeans(figures),
+      },
+      lineage: { kind: "federation", studyHash, which: label, parent: null },
+    },
+    signer,
   });
 }
 
 async function fromCoordinator(home: string, which: WhichModel): Promise<EndedStudy> {
-  const { adminClient } = await import("../coordinator/index.ts");
+  const { adminClient, modelSigner } = await import("../coordinator/index.ts");
   const { studyHash } = await import("../study/index.ts");
   const result = await adminClient(home).result();
   const model = which === "best" ? result?.bestModel : result?.finalModel;
   if (result === undefined || model === null || model === undefined) throw notEnded();
+  const told = factsOf(await adminClient(home).status(), model.round, result.study);
   return {
     study: result.study,
     studyHash: studyHash(result.study),
     weights: await readFile(model.path),
     modelBytes: result.network === null ? undefined : await readFile(result.network.path),
     round: model.round,
+    signer: await modelSigner(home),
+    ...told,
+  };
+}
+
+/** Counts and figures of the round that the model comes from, as the coordinator's status tells them. */
+function factsOf(
+  { study, sites }: CoordinatorStatus,
+  modelRound: number,
+  { metrics }: Study,
+): Pick<EndedStudy, "sites" | "figures" | "gradientSteps"> {
+  const rounds = study?.rounds ?? [];
+  const round = rounds.find((each) => each.round === modelRound);
+  const figuresOf = (figures: FigureStatus | null): MeanFigures | null =>
+    figures === null ? null : { cases: figures.cases, regions: figures.regions };
+  const overall = figuresOf(round?.dice ?? null);
+  return {
+    sites: (study?.roster ?? []).map((id) => {
+      const counts = sites.find((site) => site.id === id)?.cases ?? { training: 0, validation: 0 };
+      const own = figuresOf(round?.sites.find((site) => site.id === id)?.dice ?? null);
+      const figures = metrics === "summed" || own === null ? null : cardFiguresOfMeans(own);
+      return { id, training: counts.training, validation: counts.validation, figures };
+    }),
+    figures: overall !== null && overall.cases > 0 ? overall : undefined,
+    gradientSteps: rounds.reduce((sum, each) => sum + each.sites.reduce((own, site) => own + site.gradientSteps, 0), 0),
   };
 }
 
@@ -62,7 +113,7 @@ async function fromSite(home: string, which: WhichModel, productVersion: string)
   const review = reviews.find(({ studyHash }) => studyHash === ended.studyHash);
   if (review === undefined) throw notEnded();
   const { study, studyHash } = review;
-  const { store } = await readSite(home);
+  const { store, keyPem, certificatePem, authorityPem } = await readSite(home);
   const { network } = study;
   return {
     study,
@@ -70,6 +121,11 @@ async function fromSite(home: string, which: WhichModel, productVersion: string)
     weights: await store.object(which === "best" ? ended.end.bestSha256 : ended.end.finalSha256),
     modelBytes: network.kind === "onnx" ? await store.object(network.sha256 ?? "") : undefined,
     round: which === "best" ? ended.end.bestRound : undefined,
+    signer: { role: "site", keyPem, certificatePem, authorityPem },
+    // A site knows neither the other sites' counts nor their figures.
+    sites: [],
+    figures: undefined,
+    gradientSteps: null,
   };
 }
 

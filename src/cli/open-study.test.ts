@@ -12,6 +12,7 @@ const SIZES = {
   classes: 4,
   stem: 1,
   detail: false,
+  mirror: false,
   levels: 2,
   baseFeatures: 2,
   maxFeatures: 320,

@@ -53,6 +53,14 @@ const parseText: Parse<string> = (typed) => {
   return typed;
 };
 
+const parseList: Parse<readonly string[]> = (typed) => {
+  const items = parseText(typed)
+    .split(",")
+    .map((item) => item.trim());
+  if (items.includes("")) throw new RangeError("names with commas between them");
+  return items;
+};
+
 function parseNumber(kind: "whole" | "any", minimum: number, maximum: number): Parse<number> {
   const bounds =
     maximum === Number.MAX_SAFE_INTEGER || maximum === Infinity
@@ -78,14 +86,8 @@ export const option = {
   textOr: (placeholder: string, help: string, value: string) =>
     withDefault(optional(placeholder, help, parseText), value),
   /** Names with commas between them. */
-  list: (placeholder: string, help: string) =>
-    optional(placeholder, help, (typed): readonly string[] => {
-      const items = parseText(typed)
-        .split(",")
-        .map((item) => item.trim());
-      if (items.includes("")) throw new RangeError("names with commas between them");
-      return items;
-    }),
+  list: (placeholder: string, help: string) => optional(placeholder, help, parseList),
+  requiredList: (placeholder: string, help: string) => required(optional(placeholder, help, parseList)),
   /** Numbers with commas between them. */
   numbers: (placeholder: string, help: string, { min = 0, max = Infinity }: Bounds = {}) =>
     optional(placeholder, help, (typed): readonly number[] =>

@@ -39,9 +39,13 @@ export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }
     case "resuming":
       return `Round ${event.round}: going on from what was kept`;
     case "update-sent":
-      return `Round ${event.round}: update sent, ${formatBytes(event.bytes)}, mean loss ${event.meanLoss.toFixed(3)}${clipped(event.clippedCoordinates)}`;
+      return `Round ${event.round}: update sent, ${formatBytes(event.bytes)}, mean loss ${formatFigure(event.meanLoss)}${clipped(event.clippedCoordinates)}`;
     case "evaluated":
       return `Round ${event.round}: evaluated on ${event.cases} cases${dice(event.regions)}`;
+    case "certificate-renewed":
+      return `Certificate renewed, until ${new Date(event.expiresMs).toISOString().slice(0, 10)}`;
+    case "clock-differs":
+      return `This machine's clock is ${formatDuration(Math.abs(event.offsetMs))} ${event.offsetMs > 0 ? "behind" : "ahead of"} the coordinator's: set it right.`;
     case "withdrawn":
       return `Round ${event.round}: the coordinator no longer asks for this work`;
     case "not-accepted":

@@ -1,5 +1,7 @@
 /** Options by which `simulate` and `train` take a study: a file, or the usual one, with parts of it overridden. */
 
+import { ConsiliumError } from "../base/index.ts";
+import type { Model } from "../segmentation/index.ts";
 import type { OpenedStudy } from "./open-study.ts";
 import { type OptionValues, option } from "./options.ts";
 
@@ -18,12 +20,34 @@ export const studyOptions = {
 /** @throws ConsiliumError what the study file, its network or the overridden values are refused for. */
 export async function openChosenStudy(
   options: OptionValues<typeof studyOptions>,
-  more: { readonly maskingThreshold?: number | undefined } = {},
+  {
+    from,
+    maskingThreshold,
+  }: {
+    readonly maskingThreshold?: number | undefined;
+    /** A model to go on from: its study holds, with the options' overrides. */
+    readonly from?: Model | undefined;
+  } = {},
 ): Promise<OpenedStudy> {
   const { openStudy, openStudyFile } = await import("./open-study.ts");
   const { defaultStudy, withOverrides } = await import("../simulate/index.ts");
   const { rounds, seed, threads, spacing: spacingMm, learningRate, patchesPerCase } = options;
-  const overrides = { rounds, seed, threads, spacingMm, learningRate, patchesPerCase, ...more };
+  const overrides = { rounds, seed, threads, spacingMm, learningRate, patchesPerCase, maskingThreshold };
+  if (from !== undefined) {
+    if (options.study !== undefined || options.spacing !== undefined) throw studyBesideModel();
+    const { description, network, parameters } = from;
+    const study = withOverrides(description.study, overrides);
+    return { study, network, initial: parameters };
+  }
   if (options.study === undefined) return openStudy(defaultStudy(overrides), undefined, "the usual study");
   return openStudyFile(options.study, (study) => withOverrides(study, overrides));
+}
+
+function studyBesideModel(): ConsiliumError {
+  return new ConsiliumError("usage", {
+    subject: "consilium train --from",
+    expected: "the model's own study, with rounds, seed, threads, learning rate or patches changed at most",
+    actual: "another study or spacing",
+    hint: "Leave --study and --spacing out: network and resolution are those that the model was trained with.",
+  });
 }

@@ -7,7 +7,14 @@ import { join } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
 import { type CaseFiles, type LabelConvention, scanDataset } from "../imaging/index.ts";
 import {
+  type CardFacts,
+  type CaseScores,
+  cardFigures,
+  type ModelDescription,
   openEnginePool,
+  pairedChange,
+  type RegionChange,
+  type ScoredCase,
   type ScoreSummary,
   type SiteData,
   stepsOfRound,
@@ -16,6 +23,7 @@ import {
 } from "../segmentation/index.ts";
 import { trainOnCases } from "../simulate/index.ts";
 import { casesOf, splitBySubject } from "../site/index.ts";
+import type { Study } from "../study/index.ts";
 import type { OpenedStudy } from "./open-study.ts";
 import type { Progress } from "./progress.ts";
 
@@ -26,6 +34,8 @@ export interface TrainAloneOptions extends OpenedStudy {
   readonly out: string;
   /** Cases that are measured on instead of a fifth of the subjects. */
   readonly holdOut: readonly string[];
+  /** The model that training starts from, where it is one: it is measured before as well. */
+  readonly from?: ModelDescription;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }
@@ -34,11 +44,13 @@ export interface TrainedAlone {
   readonly cases: { readonly train: number; readonly validation: number };
   /** Null where there is nothing to measure on. */
   readonly figures: ScoreSummary | null;
+  /** By region, what training changed in the model that it started from; null without one, or without a case. */
+  readonly change: Readonly<Record<string, RegionChange>> | null;
   readonly modelSha256: string;
   readonly modelDir: string;
   readonly gradientSteps: number;
   /** Mean loss of each round. */
-  readonly losses: readonly number[];
+  readonly losses: readonly (number | null)[];
 }
 
 /** Windows overlap by half where a figure is published. */
@@ -47,7 +59,7 @@ const SITE = "alone";
 
 /** @throws ConsiliumError what dataset, study and engine are refused for; `file-exists` for a used output folder. */
 export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlone> {
-  const { study, network, initial, out, progress, signal } = options;
+  const { study, network, initial, out, progress, signal, from } = options;
   await refuseUsedFolder(out);
   const data = await dataOf(options);
   const { trainingCases, validationCases } = data;
@@ -76,11 +88,14 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
       initial: initial.data,
       onProgress: tell,
     });
-    const scores = await pool
-      .forSite(data)
-      .evaluate({ parameters, grid: "original", overlap: FINAL_OVERLAP }, ({ done, total }) =>
-        progress.update({ label: "Evaluating", done, total, unit: "cases" }),
-      );
+    const measure = (label: string, measured: Float32Array): Promise<readonly CaseScores[]> =>
+      pool
+        .forSite(data)
+        .evaluate({ parameters: measured, grid: "original", overlap: FINAL_OVERLAP }, ({ done, total }) =>
+          progress.update({ label, done, total, unit: "cases" }),
+        );
+    const scores = await measure("Evaluating", parameters);
+    const before = from === undefined ? null : await measure("Evaluating the model it started from", initial.data);
     const regions = Object.keys(study.task.regions);
     const figures =
       scores.length === 0
@@ -89,17 +104,18 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
             scores.map((score) => score.regions),
             regions,
           );
+    const change =
+      before === null || scores.length === 0 ? null : pairedChange(scored(data, before), scored(data, scores), regions);
     const cases = { train: trainingCases.length, validation: validationCases.length };
     const modelDir = join(out, "model");
     const { modelSha256 } = await writeModelFolder(modelDir, {
       study,
       network,
       parameters: { ...initial, data: parameters },
-      lineage: { kind: "one institution", rounds: study.rounds.count, cases },
-      notes: cardNotes(cases, figures),
+      facts: cardFacts(data, scores, study, gradientSteps, from),
     });
     await writeFile(join(out, "scores.json"), `${JSON.stringify(scores, null, 2)}\n`);
-    return { cases, figures, modelSha256, modelDir, gradientSteps, losses };
+    return { cases, figures, change, modelSha256, modelDir, gradientSteps, losses };
   } finally {
     signal.removeEventListener("abort", stop);
     await pool.close();
@@ -108,7 +124,8 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
 }
 
 async function dataOf({ dataset: dir, labels, holdOut, study }: TrainAloneOptions): Promise<SiteData> {
-  const dataset = await scanDataset(dir, labels === undefined ? {} : { labels });
+  const { mayMiss } = study.task;
+  const dataset = await scanDataset(dir, { ...(labels && { labels }), ...(mayMiss && { mayMiss }) });
   if (dataset.problems.length > 0) throw dataset.problems[0].error;
   const unlabelled = dataset.cases.find(({ labelMap }) => labelMap === undefined);
   if (unlabelled !== undefined)
@@ -160,12 +177,29 @@ async function refuseUsedFolder(out: string): Promise<void> {
   });
 }
 
-function cardNotes(cases: TrainedAlone["cases"], figures: ScoreSummary | null): string {
-  const told =
-    figures === null
-      ? "No case was left to measure on."
-      : Object.entries(figures.dice)
-          .map(([region, dice]) => `${region} ${dice?.toFixed(3) ?? "undefined"}`)
-          .join(", ");
-  return `## Figures\n\nTrained by one institution on ${cases.train} case(s). Dice on ${cases.validation} other case(s): ${told}\n`;
+function scored({ validationCases }: SiteData, scores: readonly CaseScores[]): ScoredCase[] {
+  return validationCases.map(({ subject }, i) => ({ subject, regions: scores[i].regions }));
+}
+
+function cardFacts(
+  data: SiteData,
+  scores: readonly CaseScores[],
+  study: Study,
+  gradientSteps: number,
+  from: ModelDescription | undefined,
+): CardFacts {
+  const figures = cardFigures(scored(data, scores), Object.keys(study.task.regions));
+  const { trainingCases, validationCases } = data;
+  return {
+    sites: [{ id: SITE, training: trainingCases.length, validation: validationCases.length, figures }],
+    round: study.rounds.count,
+    gradientSteps,
+    evaluation: { on: figures === null ? "nothing" : "validation", figures },
+    lineage: {
+      kind: "one institution",
+      studyHash: null,
+      which: `model of round ${study.rounds.count}`,
+      parent: from === undefined ? null : { name: from.name, modelSha256: from.modelSha256 },
+    },
+  };
 }

@@ -30,6 +30,7 @@ export interface AdminClient {
   invite(request: InviteRequest): Promise<MadeInvitation>;
   submitStudy(study: StudyToSubmit): Promise<SubmittedStudy>;
   stopStudy(reason: string): Promise<void>;
+  revokeSite(siteId: string, reason: string): Promise<void>;
   status(): Promise<CoordinatorStatus>;
   /** The last study's end and where its models lie; undefined while it goes on. */
   result(): Promise<StudyResult | undefined>;
@@ -59,6 +60,11 @@ export function adminClient(home: string, clock: Clock = systemClock): AdminClie
       operate(
         (coordinator) => coordinator.stopStudy(reason),
         async (ask) => void (await ask("POST", "/stop", { reason })),
+      ),
+    revokeSite: (siteId, reason) =>
+      operate(
+        (coordinator) => coordinator.revokeSite(siteId, reason),
+        async (ask) => void (await ask("POST", "/revoke", { siteId, reason })),
       ),
     status: () =>
       operate(

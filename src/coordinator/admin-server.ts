@@ -30,6 +30,7 @@ export const adminFileSchema = z.strictObject({
 const objectRef = z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().int().min(1) });
 const inviteSchema = z.strictObject({ siteId: z.string(), validHours: z.number().positive().optional() });
 const stopSchema = z.strictObject({ reason: z.string().max(LIMITS.reasonChars) });
+const revokeSchema = z.strictObject({ siteId: z.string(), reason: z.string().max(LIMITS.reasonChars) });
 const submitSchema = z.strictObject({
   study: z.unknown(),
   initial: objectRef,
@@ -82,6 +83,11 @@ async function answer(coordinator: Coordinator, token: string, request: Incoming
     case "POST /stop":
       await coordinator.stopStudy(parsed(stopSchema, await readJson(request)).reason);
       return null;
+    case "POST /revoke": {
+      const { siteId, reason } = parsed(revokeSchema, await readJson(request));
+      await coordinator.revokeSite(siteId, reason);
+      return null;
+    }
     case "POST /submit": {
       const { study, network, sites, ...rest } = parsed(submitSchema, await readJson(request));
       return coordinator.submitPrepared({

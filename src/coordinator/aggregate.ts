@@ -16,11 +16,24 @@ import type { CoordinatorState } from "./state.ts";
 
 /** @throws ConsiliumError `object-missing`, `object-corrupt`, `aggregation-overflow`, `disk-full` */
 export async function aggregate(state: CoordinatorState, store: ObjectStore): Promise<Omit<RoundAggregated, "atMs">> {
+  const { phase } = state;
+  invariant(phase.kind === "aggregating", "a round that is closed");
+  for (const [siteId, { sha256 }] of Object.entries(phase.updates)) await store.accept(siteId, sha256);
+  const { model, ...rest } = await sumUpdates(state, store);
+  return { kind: "round-aggregated", round: phase.round, model: await store.put(model), ...rest };
+}
+
+/** The new model's file, and what each site counted for. */
+export interface SummedRound extends Pick<RoundAggregated, "totalWeight" | "shares"> {
+  readonly model: Uint8Array;
+}
+
+/** The sum alone, from objects that were accepted; changes nothing. @throws as `aggregate` */
+export async function sumUpdates(state: CoordinatorState, store: ObjectStore): Promise<SummedRound> {
   const { phase, study } = state;
   invariant(phase.kind === "aggregating" && study !== null, "a round that is closed");
   const { weightBy, precisionBits } = study.study.aggregation;
   const sites = Object.keys(phase.updates).sort();
-  for (const siteId of sites) await store.accept(siteId, phase.updates[siteId].sha256);
   const global = parametersFromSafetensors(
     await store.readWhole(phase.global.sha256),
     `global model of round ${phase.round}`,
@@ -33,8 +46,7 @@ export async function aggregate(state: CoordinatorState, store: ObjectStore): Pr
     phase.masking === undefined
       ? await aggregateRound({ global, updates, precisionBits })
       : await unmask(study, phase.masking, global, updates);
-  const model = await store.put(parametersToSafetensors(parameters));
-  return { kind: "round-aggregated", round: phase.round, model, totalWeight, shares };
+  return { model: parametersToSafetensors(parameters), totalWeight, shares };
 }
 
 /** The sum of masked updates, opened by what the survivors revealed. */

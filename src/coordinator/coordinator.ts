@@ -90,6 +90,8 @@ export interface Coordinator {
   submitStudy(study: StudyToSubmit): Promise<SubmittedStudy>;
   submitPrepared(study: PreparedStudy): Promise<SubmittedStudy>;
   stopStudy(reason: string): Promise<void>;
+  /** Ends a site's membership. @throws ConsiliumError `site-unknown` */
+  revokeSite(siteId: string, reason: string): Promise<void>;
   /** Hears of everything from now on; returns how to stop listening. */
   onNews(listener: (news: CoordinatorNews) => void): () => void;
   /** The end of the study underway, or undefined while it goes on. */
@@ -206,6 +208,7 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
       secrets,
       store,
       contacts,
+      chain: { head: journal.head, holds: journal.holds, rolledBack: tellTrouble },
       home: () => home,
       clock,
       defect: tellTrouble,
@@ -227,6 +230,7 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
     submitStudy: async (study) => submitPrepared(await storeStudyObjects(study, store)),
     submitPrepared,
     stopStudy: (reason) => take({ kind: "study-stopped", reason, atMs: clock.nowMs() }),
+    revokeSite: (siteId, reason) => take({ kind: "site-revoked", siteId, reason, atMs: clock.nowMs() }),
     onNews(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -5,22 +5,27 @@
  * Invariants
  * - The caller's certificate, the envelope's sender and the enrolled key are one and the same.
  * - A number is on disk before its message has any effect, so a replay is refused after any restart.
+ * - With its number goes the journal's head that the message countersigns; a head that this journal does not have means
+ *   that records were taken away: the site is refused, and the operator told.
  * - An update is looked at (length, digest, range of every coordinate) before the state machine counts it.
  * - What is wrong with a message is a verdict, signed; what is wrong at this end (a full disk) is an error, after which
  *   the same message may be sent again under a new number.
  */
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { create } from "@bufbuild/protobuf";
-import { type Clock, ConsiliumError, type ErrorCode, type Sha256 } from "../base/index.ts";
+import { type Clock, ConsiliumError, type ErrorCode, LIMITS, type Sha256 } from "../base/index.ts";
 import {
   CoordinatorMessageSchema,
   certificateToDer,
+  isRenewalDue,
   openEnvelope,
   type Peer,
   readCertificate,
   readHeader,
   readSiteMessage,
+  renewSiteCertificate,
   type SignedEnvelope,
+  type SiteMessage,
   sealAnswer,
 } from "../protocol/index.ts";
 import type { Contacts } from "./contacts.ts";
@@ -28,6 +33,7 @@ import { directiveFor } from "./directive.ts";
 import type { SiteEventKind } from "./events.ts";
 import type { Home } from "./home.ts";
 import { inspectUpdate } from "./inspect-update.ts";
+import type { Countersigned, JournalHead } from "./journal.ts";
 import type { Machine } from "./machine.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { SiteRecord } from "./records.ts";
@@ -38,8 +44,17 @@ export interface CorrespondenceOptions {
   readonly machine: () => Machine;
   readonly store: ObjectStore;
   readonly contacts: Contacts;
+  readonly chain: Chain;
   readonly home: () => Home;
   readonly clock: Clock;
+}
+
+/** What a correspondence needs of the journal. */
+export interface Chain {
+  head(): JournalHead;
+  holds(head: JournalHead): Promise<boolean>;
+  /** Hears of a site that was told of records which are no longer there. */
+  rolledBack(error: ConsiliumError): void;
 }
 
 export type Correspondence = (peer: Peer, envelope: SignedEnvelope) => Promise<SignedEnvelope>;
@@ -48,7 +63,7 @@ export type Correspondence = (peer: Peer, envelope: SignedEnvelope) => Promise<S
 export const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["disk-full", "folder-not-writable", "internal"]);
 
 export function createCorrespondence(options: CorrespondenceOptions): Correspondence {
-  const { machine, store, contacts, home, clock } = options;
+  const { machine, store, contacts, chain, home, clock } = options;
   const keys = new Map<Sha256, KeyObject>();
   const signer = signerOf(home);
 
@@ -66,14 +81,33 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
         ...(afterSequence !== undefined && { afterSequence }),
       };
       const { sequence } = openEnvelope(envelope, expected);
-      return { keySha256, sequence, atMs: clock.nowMs() };
+      const countersigned = await countersignedBy(site, envelope);
+      return { keySha256, sequence, atMs: clock.nowMs(), ...(countersigned && { countersigned }) };
     });
+  }
+  async function countersignedBy(site: SiteRecord, envelope: SignedEnvelope): Promise<Countersigned | undefined> {
+    const head = headSeen(envelope);
+    if (head === undefined) return undefined;
+    const { siteId, keySha256 } = site;
+    if (await chain.holds(head)) return { siteId, keySha256, head, evidence: evidenceOf(envelope) };
+    const error = rolledBack(siteId, head, chain.head());
+    chain.rolledBack(error);
+    throw error;
   }
   async function take(message: ReadMessage, siteId: string): Promise<Verdict> {
     if (message.kind === "event") return takeEvent(message.event);
+    if (message.kind === "renewal") return renew(siteId);
     contacts.active(siteId, message.activity);
     await machine().take(message.report);
     return { outcome: "accepted" };
+  }
+  /** Asked again before half of the present certificate is over (an answer was lost), it is the present one. */
+  async function renew(siteId: string): Promise<Verdict> {
+    const { certificatePem, keySha256 } = machine().state().sites[siteId];
+    const atMs = clock.nowMs();
+    if (!isRenewalDue(readCertificate(certificatePem), atMs)) return { outcome: "accepted" };
+    const renewed = await renewSiteCertificate(home().authority, { siteId, certificatePem }, atMs);
+    return machine().take({ kind: "site-renewed", siteId, keySha256, certificatePem: renewed, atMs });
   }
   async function takeEvent(event: SiteEventKind): Promise<Verdict> {
     const { study } = machine().state();
@@ -96,6 +130,8 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
   return async (peer, envelope) => {
     const { studyHash } = readHeader(envelope);
     const site = knownSite(machine().state().sites[peer.siteId], peer);
+    const renews = kindOf(envelope) === "renewal";
+    checkExpiry(peer, clock.nowMs(), renews);
     await admit(site, envelope);
     const verdict = await judged(envelope, site.siteId, studyHash);
     const state = machine().state();
@@ -107,9 +143,58 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
       answer: create(CoordinatorMessageSchema, {
         verdict: { outcome: verdict.outcome, ...("error" in verdict && verdict.error.toJSON()) },
         directive: directiveFor(state, site.siteId, clock.nowMs()),
+        ...(renews && { certificateDer: new Uint8Array(certificateToDer(state.sites[site.siteId].certificatePem)) }),
+        head: { number: BigInt(chain.head().number), sha256: chain.head().sha256 },
       }),
     });
   };
+}
+
+/** What is no message at all is judged later, by its verdict. */
+function messageIn(envelope: SignedEnvelope): SiteMessage | undefined {
+  try {
+    return readSiteMessage(envelope);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The head that a message countersigns. */
+function headSeen(envelope: SignedEnvelope): JournalHead | undefined {
+  const seen = messageIn(envelope)?.seen;
+  return seen && { number: Number(seen.number), sha256: seen.sha256 };
+}
+
+function kindOf(envelope: SignedEnvelope): string {
+  return messageIn(envelope)?.kind.case ?? "";
+}
+
+/**
+ * A certificate that ran out serves to ask for a new one, for LIMITS.certificateRenewalGraceDays, and for nothing else:
+ * the key is the one that the site joined with.
+ * @throws ConsiliumError `certificate-expired`
+ */
+export function checkExpiry({ siteId, expiredMs }: Peer, nowMs: number, renews = false): void {
+  if (expiredMs === undefined) return;
+  const late = nowMs > expiredMs + LIMITS.certificateRenewalGraceDays * 86_400_000;
+  if (renews && !late) return;
+  throw new ConsiliumError("certificate-expired", {
+    subject: `certificate of ${siteId}`,
+    expected: `use until ${new Date(expiredMs).toISOString()}`,
+    actual: new Date(nowMs).toISOString(),
+    hint: late
+      ? "Join the federation anew, with a new invitation."
+      : "The site renews it by itself when it starts: check that its clock and its version are right.",
+  });
+}
+
+function rolledBack(siteId: string, seen: JournalHead, head: JournalHead): ConsiliumError {
+  return new ConsiliumError("journal-rolled-back", {
+    subject: `journal, record ${seen.number}`,
+    expected: `the record that ${siteId} was told of, SHA-256 ${seen.sha256.slice(0, 64)}`,
+    actual: seen.number > head.number ? `${head.number} records: the journal's tail is gone` : "another in its place",
+    hint: "Restore the coordinator's home from its latest copy, or start a new federation: sites do not follow this one.",
+  });
 }
 
 /** The present certificate and key, read again only where the certificate was renewed. */
@@ -126,7 +211,7 @@ function signerOf(home: () => Home): () => { readonly key: KeyObject; readonly c
   };
 }
 
-/** @throws ConsiliumError `site-unknown`, `certificate-untrusted` */
+/** @throws ConsiliumError `site-unknown`, `site-revoked`, `certificate-untrusted` */
 export function knownSite(site: SiteRecord | undefined, peer: Peer): SiteRecord {
   if (site === undefined) {
     throw new ConsiliumError("site-unknown", {
@@ -134,6 +219,14 @@ export function knownSite(site: SiteRecord | undefined, peer: Peer): SiteRecord 
       expected: "a site that was invited and has joined",
       actual: "another",
       hint: "Join the federation first, with an invitation: `consilium site join`.",
+    });
+  }
+  if (site.revoked !== undefined) {
+    throw new ConsiliumError("site-revoked", {
+      subject: `site ${peer.siteId}`,
+      expected: "a site that belongs to the federation",
+      actual: `one that was revoked on ${new Date(site.revoked.atMs).toISOString().slice(0, 10)}: ${site.revoked.reason}`,
+      hint: "Ask the study lead. To take part again, join anew in another folder, with a new invitation.",
     });
   }
   if (site.keySha256 === peer.keySha256) return site;

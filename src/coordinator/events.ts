@@ -27,6 +27,21 @@ export interface SiteEnrolled extends At {
   readonly productVersion: string;
 }
 
+/** A site's key has a new certificate. */
+export interface SiteRenewed extends At {
+  readonly kind: "site-renewed";
+  readonly siteId: string;
+  readonly keySha256: Sha256;
+  readonly certificatePem: string;
+}
+
+/** The study lead ends a site's membership: its key is refused from now on. */
+export interface SiteRevoked extends At {
+  readonly kind: "site-revoked";
+  readonly siteId: string;
+  readonly reason: string;
+}
+
 /** A site's figures changed since it was last heard. */
 export interface SiteReported extends At {
   readonly kind: "site-reported";
@@ -68,7 +83,8 @@ export interface UpdateReceived extends Signed {
   readonly trainingCases: number;
   readonly gradientSteps: number;
   readonly clippedCoordinates: number;
-  readonly meanLoss: number;
+  /** Null with patient-level privacy, where no loss leaves a site. */
+  readonly meanLoss: number | null;
   /** Canonical JSON: what the site ran on. */
   readonly runRecord: string;
   readonly runRecordSha256: Sha256;
@@ -136,6 +152,8 @@ export type SiteEventKind = ApprovalReceived | UpdateReceived | MaskingReceived 
 export type CoordinatorEvent =
   | SiteInvited
   | SiteEnrolled
+  | SiteRenewed
+  | SiteRevoked
   | SiteReported
   | StudySubmitted
   | SiteEventKind
@@ -144,3 +162,27 @@ export type CoordinatorEvent =
   | TimeReached
   | CoordinatorStarted
   | StudyStopped;
+
+const EVENT_KINDS = {
+  "site-invited": true,
+  "site-enrolled": true,
+  "site-renewed": true,
+  "site-revoked": true,
+  "site-reported": true,
+  "study-submitted": true,
+  "approval-received": true,
+  "update-received": true,
+  "masking-received": true,
+  "evaluation-received": true,
+  "failure-received": true,
+  "round-aggregated": true,
+  "aggregation-failed": true,
+  "time-reached": true,
+  "coordinator-started": true,
+  "study-stopped": true,
+} as const satisfies Record<CoordinatorEvent["kind"], true>;
+
+/** Whether this version knows events of such a kind: a journal may be a later version's. */
+export function isEventKind(kind: unknown): kind is CoordinatorEvent["kind"] {
+  return typeof kind === "string" && Object.hasOwn(EVENT_KINDS, kind);
+}

@@ -23,6 +23,7 @@ import {
   writeAll,
   writeError,
 } from "../protocol/index.ts";
+import type { ModelSigner } from "../segmentation/index.ts";
 
 const SCHEMA = "consilium.coordinator/1";
 const RENEW_BEFORE_MS = 60 * 86_400_000;
@@ -120,6 +121,12 @@ export async function readHome(folder: string): Promise<Home> {
   }
   const { name, listen, address } = parsed.data;
   return { folder, name, listen, address, id: certificateFingerprint(authority.certificatePem), authority, server };
+}
+
+/** The coordinator as one who vouches for models. @throws ConsiliumError `home-invalid` */
+export async function modelSigner(folder: string): Promise<ModelSigner> {
+  const { server, authority } = await readHome(folder);
+  return { role: "coordinator", ...server, authorityPem: authority.certificatePem };
 }
 
 /** Issues the coordinator's certificate anew where it is about to run out, or where its address was changed. */

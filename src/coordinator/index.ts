@@ -10,8 +10,11 @@ export {
   type SubmittedStudy,
 } from "./coordinator.ts";
 export type { CoordinatorEvent } from "./events.ts";
-export { type Federation, type InitOptions, initCoordinator } from "./home.ts";
+export { type Federation, type InitOptions, initCoordinator, modelSigner } from "./home.ts";
+export type { JournalHead } from "./journal.ts";
+export type { JournalAudit } from "./journal-audit.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
+export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
 export { type CoordinatorServer, startServer } from "./server.ts";
 export type { CoordinatorState, Phase } from "./state.ts";
 export type {
@@ -23,3 +26,4 @@ export type {
   StudyStatus,
 } from "./status.ts";
 export type { StudyToSubmit } from "./study-objects.ts";
+export { verifyHome } from "./verify.ts";

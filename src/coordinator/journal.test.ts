@@ -6,7 +6,8 @@ import { type Client, createClient, LibsqlError } from "@libsql/client";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { CoordinatorEvent } from "./events.ts";
-import { databaseError, type Journal, openJournal } from "./journal.ts";
+import { type Journal, openJournal } from "./journal.ts";
+import { databaseError } from "./journal-database.ts";
 import { openMachine } from "./machine.ts";
 import { aggregated, approvals, evaluation, smallStudy, submitted, update } from "./testing/studies.ts";
 
@@ -50,7 +51,7 @@ function write(records: readonly CoordinatorEvent[] = events): Promise<void> {
 function read(): Promise<CoordinatorEvent[]> {
   return withJournal(async (journal) => {
     const found: CoordinatorEvent[] = [];
-    await journal.replay((event) => found.push(event));
+    await journal.replay((event) => void found.push(event));
     return found;
   });
 }

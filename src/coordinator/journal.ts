@@ -1,27 +1,33 @@
 /**
  * The journal: everything that happened to a coordinator, in order, each record chained to the one before by SHA-256.
- * Beside it, what was last heard of each key: its sequence number, so that a replayed message is refused after any
- * restart.
+ * Beside it, what was last heard of each key (its sequence number, so that a replayed message is refused after any
+ * restart), the last head that each site countersigned, and snapshots of the state, so that a start reads only what
+ * came after the last one.
  *
  * Record n is (n, canonical JSON of the event, SHA-256 of "<hash of n-1> <n> <JSON>"); before the first stands the
- * hash of the journal's version.
+ * hash of the chain's name. A snapshot is bound to the record that it follows and to the format of the state.
  *
  * Invariants
  * - One transaction an event, on disk (WAL, synchronous = FULL) before anybody is answered.
- * - Records are only added. On opening, the whole chain is verified; an altered, missing or foreign record is refused
- *   by its number. (A removed tail leaves a valid chain: it shows only against heads kept elsewhere.)
+ * - Records are only added. Whatever is read is verified; an altered, missing or foreign record is refused by its
+ *   number. What lies before the snapshot that a start uses is verified by `auditJournal`, not at every start.
+ * - Records, snapshots and countersigned heads are written in their order: a snapshot or a countersigned head beyond
+ *   the last record means that records were taken away.
  * - A failed append leaves the journal as it was, and the next one is tried anew.
  */
-import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
-import { type Client, createClient, type InStatement, LibsqlError } from "@libsql/client";
-import { ConsiliumError, canonicalJson, type Json, type Sha256, sha256 } from "../base/index.ts";
-import type { CoordinatorEvent } from "./events.ts";
+import type { Row } from "@libsql/client";
+import { ConsiliumError, canonicalJson, type Json, LIMITS, type Sha256, sha256 } from "../base/index.ts";
+import { type CoordinatorEvent, isEventKind } from "./events.ts";
+import { corrupt, guarded, openDatabase } from "./journal-database.ts";
+import type { Evidence } from "./records.ts";
 
-const VERSION = "consilium.journal/1";
+const CHAIN = "consilium.journal/1";
 const PAGE = 1000;
+/** The latest, and one before it. */
+const SNAPSHOTS_KEPT = 2;
+const START: JournalHead = { number: 0, sha256: sha256(CHAIN) };
 
-/** The last record's place in the chain. */
+/** A record's place in the chain; number 0 stands before the first. */
 export interface JournalHead {
   readonly number: number;
   readonly sha256: Sha256;
@@ -32,6 +38,22 @@ export interface Heard {
   readonly keySha256: Sha256;
   readonly sequence: number;
   readonly atMs: number;
+  /** The journal's head that the message countersigns. */
+  readonly countersigned?: Countersigned;
+}
+
+export interface Countersigned {
+  readonly siteId: string;
+  readonly keySha256: Sha256;
+  readonly head: JournalHead;
+  readonly evidence: Evidence;
+}
+
+/** The state after a record, as JSON. */
+export interface Snapshot {
+  readonly head: JournalHead;
+  readonly format: string;
+  readonly body: string;
 }
 
 export interface Journal {
@@ -41,89 +63,154 @@ export interface Journal {
   hear(heard: Heard): Promise<void>;
   /** What was last heard of each key. */
   lastHeard(): Promise<Map<Sha256, Heard>>;
-  /** All events in order, verified as they are read. @throws ConsiliumError `journal-corrupt` */
-  replay(take: (event: CoordinatorEvent) => void): Promise<void>;
+  /** Whether a record of this number and hash is in the chain. */
+  holds(head: JournalHead): Promise<boolean>;
+  /** The last head that each key countersigned. */
+  countersigned(): Promise<readonly Countersigned[]>;
+  /**
+   * Events in order, verified as they are read; afterwards the head is the last record's.
+   * @param after begins behind this record, which was verified before
+   * @throws ConsiliumError `journal-corrupt`, `journal-version` for an event that a later version wrote
+   */
+  replay(
+    take: (event: CoordinatorEvent, head: JournalHead) => void | Promise<void>,
+    after?: JournalHead,
+  ): Promise<void>;
+  /**
+   * The latest snapshot of this format, none where there is none.
+   * @throws ConsiliumError `journal-corrupt` for one that was altered, or that no record bears out
+   */
+  snapshot(format: string): Promise<Snapshot | undefined>;
+  /** All snapshots that are kept, as they are found. @throws ConsiliumError `journal-corrupt` for one that was altered */
+  snapshots(): Promise<readonly Snapshot[]>;
+  /** Keeps the state after the last record, beside the snapshot before it. */
+  keepSnapshot(format: string, body: string): Promise<void>;
+  dropSnapshots(): Promise<void>;
   close(): void;
 }
 
-/** @throws ConsiliumError `journal-corrupt` for a file that is no journal, `folder-not-writable`, `disk-full` */
-export async function openJournal(file: string): Promise<Journal> {
-  const client = await openDatabase(file);
-  let head: JournalHead = { number: 0, sha256: sha256(VERSION) };
+/**
+ * @param use `read` changes nothing, and may run beside the coordinator that writes
+ * @throws ConsiliumError `journal-corrupt` for a file that is no journal, `journal-version`, `folder-not-writable`,
+ * `disk-full`
+ */
+export async function openJournal(file: string, use: "write" | "read" = "write"): Promise<Journal> {
+  const { client, format: databaseFormat } = await openDatabase(file, use);
+  let head = START;
+  const recent = new Map<number, Sha256>();
 
-  async function replay(take: (event: CoordinatorEvent) => void): Promise<void> {
-    head = { number: 0, sha256: sha256(VERSION) };
+  function moveTo(next: JournalHead): void {
+    head = next;
+    recent.set(next.number, next.sha256);
+    recent.delete(next.number - LIMITS.journalHeadsInMemory);
+  }
+  async function rows(sql: string, ...args: (string | number)[]): Promise<readonly Row[]> {
+    return (await guarded(() => client.execute({ sql, args }))).rows;
+  }
+  async function replay(
+    take: (event: CoordinatorEvent, head: JournalHead) => void | Promise<void>,
+    after: JournalHead = START,
+  ): Promise<void> {
+    moveTo(after);
     for (;;) {
-      const sql = "SELECT number, body, sha256 FROM journal WHERE number > ? ORDER BY number LIMIT ?";
-      const { rows } = await guarded(() => client.execute({ sql, args: [head.number, PAGE] }));
-      for (const row of rows) {
-        const next = verified(head, { number: row.number, body: row.body, sha256: row.sha256 });
-        take(next.event);
-        head = next.head;
+      const page = await rows(
+        "SELECT number, body, sha256 FROM journal WHERE number > ? ORDER BY number LIMIT ?",
+        head.number,
+        PAGE,
+      );
+      for (const row of page) {
+        const next = verified(head, row);
+        await take(next.event, next.head);
+        moveTo(next.head);
       }
-      if (rows.length < PAGE) return;
+      if (page.length < PAGE) return;
     }
   }
   async function append(event: CoordinatorEvent): Promise<JournalHead> {
     const body = canonicalJson(event as unknown as Json);
     const number = head.number + 1;
     const next = { number, sha256: chained(head, body) };
-    const sql = "INSERT INTO journal (number, body, sha256) VALUES (?, ?, ?)";
-    await guarded(() => client.execute({ sql, args: [number, body, next.sha256] }));
-    head = next;
+    await rows("INSERT INTO journal (number, body, sha256) VALUES (?, ?, ?)", number, body, next.sha256);
+    moveTo(next);
     return head;
+  }
+  async function holds({ number, sha256 }: JournalHead): Promise<boolean> {
+    if (number > head.number) return false;
+    if (number === 0) return sha256 === START.sha256;
+    const known = recent.get(number);
+    if (known !== undefined) return known === sha256;
+    const [row] = await rows("SELECT sha256 FROM journal WHERE number = ?", number);
+    return row?.sha256 === sha256;
+  }
+  async function snapshots(): Promise<readonly Snapshot[]> {
+    if (databaseFormat < 2) return [];
+    return (await rows("SELECT * FROM snapshots ORDER BY number DESC")).map(snapshotOf);
   }
   return {
     head: () => head,
     append,
     replay,
-    async hear({ keySha256, sequence, atMs }) {
-      const sql =
-        "INSERT INTO heard (key_sha256, sequence, at_ms) VALUES (?, ?, ?) ON CONFLICT (key_sha256) " +
-        "DO UPDATE SET sequence = excluded.sequence, at_ms = excluded.at_ms WHERE excluded.sequence > heard.sequence";
-      await guarded(() => client.execute({ sql, args: [keySha256, sequence, atMs] }));
+    holds,
+    snapshots,
+    async hear({ keySha256, sequence, atMs, countersigned }) {
+      const heard = {
+        sql:
+          "INSERT INTO heard (key_sha256, sequence, at_ms) VALUES (?, ?, ?) ON CONFLICT (key_sha256) " +
+          "DO UPDATE SET sequence = excluded.sequence, at_ms = excluded.at_ms WHERE excluded.sequence > heard.sequence",
+        args: [keySha256, sequence, atMs],
+      };
+      await guarded(() => client.batch([heard, ...(countersigned ? [countersigning(countersigned)] : [])], "write"));
     },
     async lastHeard() {
-      const { rows } = await guarded(() => client.execute("SELECT key_sha256, sequence, at_ms FROM heard"));
+      const found = await rows("SELECT key_sha256, sequence, at_ms FROM heard");
       return new Map(
-        rows.map((row) => {
+        found.map((row) => {
           const keySha256 = textOf(row.key_sha256);
           return [keySha256, { keySha256, sequence: Number(row.sequence), atMs: Number(row.at_ms) }];
         }),
       );
     },
+    async countersigned() {
+      return databaseFormat < 2
+        ? []
+        : (await rows("SELECT * FROM countersigned ORDER BY site_id")).map(countersignedOf);
+    },
+    async snapshot(format) {
+      const latest = (await snapshots()).find((each) => each.format === format);
+      if (latest === undefined) return undefined;
+      const [row] = await rows("SELECT sha256 FROM journal WHERE number = ?", latest.head.number);
+      if (row?.sha256 === latest.head.sha256) return latest;
+      throw corrupt(
+        `record ${latest.head.number}`,
+        `the record that a snapshot of the state follows, SHA-256 ${latest.head.sha256}`,
+        row === undefined ? "none: the journal's tail was removed" : "another record in its place",
+      );
+    },
+    async keepSnapshot(format, body) {
+      const { number, sha256: recordSha256 } = head;
+      const digest = snapshotSha256({ head, format, body });
+      const insert = {
+        sql: "INSERT OR REPLACE INTO snapshots (number, record_sha256, format, body, sha256) VALUES (?, ?, ?, ?, ?)",
+        args: [number, recordSha256, format, body, digest],
+      };
+      const forget = {
+        sql: "DELETE FROM snapshots WHERE number NOT IN (SELECT number FROM snapshots ORDER BY number DESC LIMIT ?)",
+        args: [SNAPSHOTS_KEPT],
+      };
+      await guarded(() => client.batch([insert, forget], "write"));
+    },
+    async dropSnapshots() {
+      await rows("DELETE FROM snapshots");
+    },
     close: () => client.close(),
   };
-}
-
-async function openDatabase(file: string): Promise<Client> {
-  const schema: InStatement[] = [
-    "CREATE TABLE IF NOT EXISTS journal (number INTEGER PRIMARY KEY, body TEXT NOT NULL, sha256 TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS heard (key_sha256 TEXT PRIMARY KEY, sequence INTEGER NOT NULL, at_ms INTEGER NOT NULL)",
-  ];
-  return guarded(async () => {
-    // One connection: the settings below hold for it, and statements keep their order.
-    const client = createClient({ url: pathToFileURL(resolve(file)).href, concurrency: 1 });
-    try {
-      await client.execute("PRAGMA journal_mode = WAL");
-      await client.execute("PRAGMA synchronous = FULL");
-      await client.batch(schema, "write");
-      return client;
-    } catch (error) {
-      client.close();
-      throw error;
-    }
-  });
 }
 
 function chained(head: JournalHead, body: string): Sha256 {
   return sha256(`${head.sha256} ${head.number + 1} ${body}`);
 }
 
-function verified(
-  head: JournalHead,
-  record: { readonly number: unknown; readonly body: unknown; readonly sha256: unknown },
-): { readonly event: CoordinatorEvent; readonly head: JournalHead } {
+function verified(head: JournalHead, record: Row): { readonly event: CoordinatorEvent; readonly head: JournalHead } {
   const number = head.number + 1;
   if (record.number !== number) throw corrupt(`record ${number}`, "it in its place", "another, or none");
   const body = textOf(record.body);
@@ -132,51 +219,54 @@ function verified(
   if (actual !== expected) {
     throw corrupt(`record ${number}`, `content of SHA-256 ${expected.slice(0, 64)}`, `content of ${actual}`);
   }
-  return { event: JSON.parse(body) as CoordinatorEvent, head: { number, sha256: actual } };
+  const event = JSON.parse(body) as CoordinatorEvent;
+  if (isEventKind(event.kind)) return { event, head: { number, sha256: actual } };
+  throw new ConsiliumError("journal-version", {
+    subject: `journal, record ${number}`,
+    expected: "an event that this version knows",
+    actual: String(event.kind).slice(0, 64),
+    hint: "A later version of Consilium wrote it: use that version or a newer one.",
+  });
+}
+
+function snapshotSha256({ head, format, body }: Snapshot): Sha256 {
+  return sha256(`${format} ${head.number} ${head.sha256} `, body);
+}
+
+function snapshotOf(row: Row): Snapshot {
+  const head = { number: Number(row.number), sha256: textOf(row.record_sha256) };
+  const snapshot = { head, format: textOf(row.format), body: textOf(row.body) };
+  const actual = snapshotSha256(snapshot);
+  if (actual === row.sha256) return snapshot;
+  throw corrupt(
+    `snapshot after record ${head.number}`,
+    `content of SHA-256 ${textOf(row.sha256).slice(0, 64)}`,
+    actual,
+  );
+}
+
+function countersigning({ siteId, keySha256, head, evidence }: Countersigned) {
+  const { header, body, signature } = evidence;
+  return {
+    sql:
+      "INSERT INTO countersigned (key_sha256, site_id, number, sha256, header, body, signature) " +
+      "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key_sha256) DO UPDATE SET number = excluded.number, " +
+      "sha256 = excluded.sha256, header = excluded.header, body = excluded.body, signature = excluded.signature " +
+      "WHERE excluded.number >= countersigned.number",
+    args: [keySha256, siteId, head.number, head.sha256, header, body, signature],
+  };
+}
+
+function countersignedOf(row: Row): Countersigned {
+  return {
+    siteId: textOf(row.site_id),
+    keySha256: textOf(row.key_sha256),
+    head: { number: Number(row.number), sha256: textOf(row.sha256) },
+    evidence: { header: textOf(row.header), body: textOf(row.body), signature: textOf(row.signature) },
+  };
 }
 
 function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   throw corrupt("journal", "text in its columns", `a ${typeof value}`);
-}
-
-async function guarded<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    throw databaseError(cause);
-  }
-}
-
-/** What SQLite says, in the product's words; anything else as it came. */
-export function databaseError(cause: unknown): unknown {
-  const code = codeOf(cause);
-  const fields = { subject: "journal", actual: code, cause };
-  if (/^SQLITE_(FULL|IOERR)/.test(code)) {
-    const hint = "Free some space: nothing was lost, and what was not written is refused to its sender.";
-    return new ConsiliumError("disk-full", { ...fields, expected: "room on the disk for a record", hint });
-  }
-  if (/^SQLITE_(CANTOPEN|READONLY|PERM)/.test(code)) {
-    const hint = "Check that the home exists, whose it is, and that its disk is mounted for writing.";
-    return new ConsiliumError("folder-not-writable", { ...fields, expected: "a home to write to", hint });
-  }
-  if (/^SQLITE_(CORRUPT|NOTADB|CONSTRAINT|SCHEMA|ERROR)/.test(code)) {
-    return corrupt("journal", "a journal of this product, whole", code);
-  }
-  return cause;
-}
-
-function codeOf(cause: unknown): string {
-  if (cause instanceof LibsqlError) return cause.code;
-  // The client opens connections without translating: "... Unable to open connection ...: 14" is SQLITE_CANTOPEN.
-  return cause instanceof Error && cause.message.includes("Unable to open connection") ? "SQLITE_CANTOPEN" : "";
-}
-
-function corrupt(subject: string, expected: string, actual: string): ConsiliumError {
-  return new ConsiliumError("journal-corrupt", {
-    subject: subject === "journal" ? subject : `journal, ${subject}`,
-    expected,
-    actual,
-    hint: "It was changed by something other than the coordinator: restore the home from a copy made before.",
-  });
 }

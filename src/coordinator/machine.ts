@@ -5,10 +5,14 @@
  * - An accepted event is on disk before the state moves, before anybody is told, before any effect begins.
  * - Where the journal cannot take it (a full disk), the state stays, the caller is told, and the next event is tried.
  * - Listeners hear of events in their order; what a listener throws concerns nobody else.
+ * - After every LIMITS.journalSnapshotEvents events the state is kept in the journal. Nobody waits for that, and where
+ *   it fails, the next event tries again: a start then reads more, and comes to the same state.
  */
+import { LIMITS } from "../base/index.ts";
 import type { CoordinatorEvent } from "./events.ts";
 import type { Journal } from "./journal.ts";
-import { type CoordinatorState, INITIAL_STATE } from "./state.ts";
+import { checkCountersigned } from "./journal-audit.ts";
+import { type CoordinatorState, INITIAL_STATE, STATE_FORMAT } from "./state.ts";
 import { dutiesOf, type Effect, step } from "./step.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -29,13 +33,27 @@ export interface MachineListener {
   due(effects: readonly Effect[]): void;
 }
 
-/** @throws ConsiliumError `journal-corrupt` */
+/** @throws ConsiliumError `journal-corrupt`, `journal-version`, `journal-rolled-back` */
 export async function openMachine(journal: Journal, listener: MachineListener): Promise<Machine> {
-  let state = INITIAL_STATE;
+  const snapshot = await journal.snapshot(STATE_FORMAT);
+  let state = snapshot === undefined ? INITIAL_STATE : (JSON.parse(snapshot.body) as CoordinatorState);
+  let keptAt = snapshot?.head.number ?? 0;
   await journal.replay((event) => {
     state = step(state, event).state;
-  });
-  let queue: Promise<unknown> = Promise.resolve();
+  }, snapshot?.head);
+  await checkCountersigned(journal);
+  let queue: Promise<unknown> = keepState();
+
+  async function keepState(): Promise<void> {
+    const { number } = journal.head();
+    if (number - keptAt < LIMITS.journalSnapshotEvents) return;
+    try {
+      await journal.keepSnapshot(STATE_FORMAT, JSON.stringify(state));
+      keptAt = number;
+    } catch {
+      // The records hold all of it: whatever kept this from being written is told when the next one cannot be.
+    }
+  }
 
   async function takeNow(event: CoordinatorEvent): Promise<Verdict> {
     const next = step(state, event);
@@ -51,7 +69,7 @@ export async function openMachine(journal: Journal, listener: MachineListener): 
     wouldTake: (event) => step(state, event).verdict,
     take(event) {
       const taken = queue.then(() => takeNow(event));
-      queue = taken.catch(() => undefined);
+      queue = taken.then(keepState, () => undefined);
       return taken;
     },
     duties: () => dutiesOf(state),

@@ -1,6 +1,6 @@
 /** Who belongs to the federation: invitations, enrolled keys, and what sites say about themselves. */
 import { canonicalJson, type Json, LIMITS } from "../base/index.ts";
-import type { SiteEnrolled, SiteInvited, SiteReported } from "./events.ts";
+import type { SiteEnrolled, SiteInvited, SiteRenewed, SiteReported } from "./events.ts";
 import type { CoordinatorState } from "./state.ts";
 import { accepted, discarded, rejected, type Taken } from "./verdict.ts";
 
@@ -76,6 +76,20 @@ export function enrolSite(state: CoordinatorState, event: SiteEnrolled): Taken {
     invitations: { ...state.invitations, [invitationId]: { ...invitation, usedByKeySha256: keySha256 } },
     sites: { ...state.sites, [siteId]: site },
   });
+}
+
+export function renewSite(state: CoordinatorState, event: SiteRenewed): Taken {
+  const { siteId, keySha256, certificatePem } = event;
+  const site = state.sites[siteId];
+  if (site === undefined || site.keySha256 !== keySha256 || site.revoked !== undefined) {
+    return rejected(state, "site-unknown", {
+      subject: `certificate of ${siteId}`,
+      expected: "a renewal for the site's present key",
+      actual: site?.revoked ? "one for a site that was revoked" : "one for another key",
+      hint: "Join the federation anew, with a new invitation.",
+    });
+  }
+  return accepted({ ...state, sites: { ...state.sites, [siteId]: { ...site, certificatePem } } });
 }
 
 export function reportSite(state: CoordinatorState, event: SiteReported): Taken {

@@ -26,6 +26,8 @@ export interface SiteRecord {
   readonly enrolledMs: number;
   readonly productVersion: string;
   readonly data?: DataCounts;
+  /** The site is heard no more; joining anew, with another key, ends this. */
+  readonly revoked?: { readonly reason: string; readonly atMs: number };
 }
 
 /** A site of a study, by the key that its approvers saw. */
@@ -57,6 +59,8 @@ export interface StudyRecord {
 
 export interface Decision {
   readonly approved: boolean;
+  /** Not the reviewer's word: the study lead revoked the site. */
+  readonly revoked?: true;
   readonly reason: string;
   readonly atMs: number;
 }
@@ -67,7 +71,7 @@ export interface UpdateRecord {
   readonly trainingCases: number;
   readonly gradientSteps: number;
   readonly clippedCoordinates: number;
-  readonly meanLoss: number;
+  readonly meanLoss: number | null;
   readonly runRecordSha256: Sha256;
   readonly attempt: number;
   readonly atMs: number;

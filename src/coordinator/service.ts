@@ -1,7 +1,13 @@
 /** The coordinator as sites meet it: enrolment, letters, and the objects that the study's state lets each of them move. */
 import { ConsiliumError, type Sha256 } from "../base/index.ts";
 import type { FederationService, Peer } from "../protocol/index.ts";
-import { type CorrespondenceOptions, createCorrespondence, knownSite, OWN_FAULTS } from "./correspondence.ts";
+import {
+  type CorrespondenceOptions,
+  checkExpiry,
+  createCorrespondence,
+  knownSite,
+  OWN_FAULTS,
+} from "./correspondence.ts";
 import { type EnrollingOptions, enrolSiteByInvitation } from "./enrolling.ts";
 import { uploadBytes } from "./masked-round.ts";
 import { readableObjects } from "./objects-in-use.ts";
@@ -42,6 +48,7 @@ function undefendedService(options: ServiceOptions): FederationService {
   function stateFor(peer: Peer): CoordinatorState {
     const state = machine().state();
     knownSite(state.sites[peer.siteId], peer);
+    checkExpiry(peer, options.clock.nowMs());
     return state;
   }
   return {

@@ -100,7 +100,13 @@ describe("a message of a site", () => {
     const isJudged = (body: Uint8Array): boolean => {
       const judged = read(body);
       if (typeof judged === "string") return judged !== "internal";
-      canonicalJson((judged.kind === "event" ? judged.event : judged.report) as unknown as Json);
+      canonicalJson(
+        (judged.kind === "event"
+          ? judged.event
+          : judged.kind === "poll"
+            ? judged.report
+            : judged.kind) as unknown as Json,
+      );
       return true;
     };
     fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), isJudged), { numRuns: 500 });

@@ -38,6 +38,8 @@ export interface Activity {
 
 export type ReadMessage =
   | { readonly kind: "poll"; readonly activity: Activity; readonly report: SiteReported }
+  /** A new certificate for the sender's key is asked for. */
+  | { readonly kind: "renewal" }
   | { readonly kind: "event"; readonly event: SiteEventKind };
 
 /** @throws ConsiliumError `message-invalid`, `update-not-finite`, `limit-exceeded` */
@@ -54,6 +56,8 @@ export function readMessage(message: SiteMessage, origin: Origin): ReadMessage {
       return { kind: "event", event: maskingOf(kind.value, origin) };
     case "evaluation":
       return { kind: "event", event: evaluationOf(kind.value, origin) };
+    case "renewal":
+      return { kind: "renewal" };
     case "failure":
       return { kind: "event", event: failureOf(kind.value, origin) };
     case undefined:
@@ -114,8 +118,8 @@ function approvalOf(approval: Approval, origin: Origin): SiteEventKind {
 }
 
 function updateOf(update: UpdateReady, origin: Origin): SiteEventKind {
-  const { round, attempt, updateSha256, trainingCases, gradientSteps, meanLoss } = update;
-  if (!Number.isFinite(meanLoss)) {
+  const { round, attempt, updateSha256, trainingCases, gradientSteps, meanLoss = null } = update;
+  if (meanLoss !== null && !Number.isFinite(meanLoss)) {
     throw new ConsiliumError("update-not-finite", {
       subject: `update of ${origin.siteId} for round ${round}`,
       expected: "a finite mean loss",

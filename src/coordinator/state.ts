@@ -108,6 +108,12 @@ export interface CoordinatorState {
   readonly past: readonly PastStudy[];
 }
 
+/**
+ * Names the shape of the state and what `step` makes of events. Whoever changes either raises it: snapshots of another
+ * format are left aside, and the state is folded from the first record once. (A test holds the two together.)
+ */
+export const STATE_FORMAT = "consilium.state/1";
+
 export const INITIAL_STATE: CoordinatorState = {
   invitations: {},
   sites: {},

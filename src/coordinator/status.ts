@@ -1,5 +1,6 @@
 /** Where the federation is, for people and programs: one JSON document out of the state and the last signs of life. */
 import type { Sha256 } from "../base/index.ts";
+import { readCertificate } from "../protocol/index.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Federation } from "./home.ts";
 import { maskingOf, sitesHeard } from "./masked-round.ts";
@@ -32,7 +33,10 @@ export interface CoordinatorStatus {
 export interface SiteStatus {
   readonly id: string;
   readonly productVersion: string;
+  /** Since when the site has its key. */
   readonly enrolledMs: number;
+  readonly certificateExpiresMs: number;
+  readonly revoked: string | null;
   readonly lastContactMs: number | null;
   /** The site's clock less the coordinator's, at its last sign of life since the coordinator started. */
   readonly clockOffsetMs: number | null;
@@ -83,7 +87,8 @@ export interface RoundSiteStatus {
   readonly share: number;
   readonly trainingCases: number;
   readonly gradientSteps: number;
-  readonly meanLoss: number;
+  /** Null with patient-level privacy, where no loss leaves a site. */
+  readonly meanLoss: number | null;
   readonly clippedCoordinates: number;
   readonly dice: FigureStatus | null;
 }
@@ -130,12 +135,14 @@ export function statusOf({ federation, state, contacts, serving, trouble }: Stat
 }
 
 function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts): SiteStatus {
-  const { keySha256, productVersion, enrolledMs, data } = state.sites[siteId];
+  const { keySha256, productVersion, enrolledMs, data, certificatePem, revoked } = state.sites[siteId];
   const active = contacts.activityOf(siteId);
   return {
     id: siteId,
     productVersion,
     enrolledMs,
+    certificateExpiresMs: readCertificate(certificatePem).notAfterMs,
+    revoked: revoked?.reason ?? null,
     lastContactMs: contacts.lastHeard(keySha256)?.atMs ?? null,
     clockOffsetMs: active?.clockOffsetMs ?? null,
     activity: active?.activity ?? null,

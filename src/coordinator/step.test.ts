@@ -191,6 +191,16 @@ describe("submission", () => {
 describe("updates", () => {
   const offered = stateAfter(...begun);
 
+  test("bring a loss exactly where the study has no noise", () => {
+    const none = { meanLoss: null };
+    expect(refusal(offered, update("upenn", 1, study, none))).toBe("rejected message-invalid");
+    const patientLevel = { clipNorm: 1, noiseMultiplier: 1, samplingRate: 0.5, patchesPerScan: 1, delta: 1e-5 };
+    const noisy: Study = { ...study, privacy: { patientLevel } };
+    const privately = stateAfter(...submitted(SITES, noisy), ...approvals(SITES, noisy));
+    expect(refusal(privately, update("upenn", 1, noisy))).toBe("rejected message-invalid");
+    expect(step(privately, update("upenn", 1, noisy, none)).verdict).toEqual({ outcome: "accepted" });
+  });
+
   test("for another round, of another shape, or a second time are refused", () => {
     expect(refusal(offered, update("upenn", 2, study))).toBe("rejected update-wrong-round");
     expect(refusal(offered, update("upenn", 0, study))).toBe("discarded update-wrong-round");

@@ -11,7 +11,7 @@
  */
 import { canonicalJson, type Json } from "../base/index.ts";
 import type { CoordinatorEvent } from "./events.ts";
-import { enrolSite, inviteSite, reportSite } from "./membership.ts";
+import { enrolSite, inviteSite, renewSite, reportSite } from "./membership.ts";
 import { aggregationFailed, roundAggregated } from "./phases/aggregating.ts";
 import { receiveApproval, submitStudy } from "./phases/approving.ts";
 import { collectingDeadline, receiveUpdate, trainingFailed } from "./phases/collecting.ts";
@@ -19,6 +19,7 @@ import { stopStudy } from "./phases/ending.ts";
 import { evaluatingDeadline, evaluationFailed, receiveEvaluation } from "./phases/evaluating.ts";
 import { maskingDeadline, receiveMasking } from "./phases/masking.ts";
 import { putOffDeadlines } from "./phases/restarting.ts";
+import { revokeSite } from "./phases/revoking.ts";
 import type { CoordinatorState } from "./state.ts";
 import { discarded, type Taken, type Verdict } from "./verdict.ts";
 
@@ -80,6 +81,10 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
       return inviteSite(state, event);
     case "site-enrolled":
       return enrolSite(state, event);
+    case "site-renewed":
+      return renewSite(state, event);
+    case "site-revoked":
+      return revokeSite(state, event);
     case "site-reported":
       return reportSite(state, event);
     case "study-submitted":

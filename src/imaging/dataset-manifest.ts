@@ -50,7 +50,8 @@ export async function scanManifest(dir: string, options: ScanOptions): Promise<D
   const cases: CaseFiles[] = [];
   const problems: CaseProblem[] = [];
   for (const row of [...rows].sort((a, b) => compare(a.cells.case, b.cells.case))) {
-    const errors = [...errorsOfRow(row, repeated, withSubjects), ...(await errorsOfFiles(row, dir))];
+    const ofFiles = await errorsOfFiles(row, dir, options.mayMiss ?? []);
+    const errors = [...errorsOfRow(row, repeated, withSubjects), ...ofFiles];
     if (errors.length === 0) cases.push(caseOf(row, dir));
     else problems.push(...errors.map((error) => ({ caseId: row.cells.case, error })));
   }
@@ -140,10 +141,14 @@ function errorsOfRow(row: TableRow, repeated: Repeated, withSubjects: boolean): 
   );
 }
 
-async function errorsOfFiles({ cells }: TableRow, dir: string): Promise<ConsiliumError[]> {
+async function errorsOfFiles(
+  { cells }: TableRow,
+  dir: string,
+  mayMiss: readonly Modality[],
+): Promise<ConsiliumError[]> {
   const subject = `case ${cells.case}`;
   const errors: ConsiliumError[] = [];
-  const missing = MODALITIES.filter((modality) => cells[modality] === "");
+  const missing = MODALITIES.filter((modality) => cells[modality] === "" && !mayMiss.includes(modality));
   if (missing.length > 0) {
     errors.push(
       new ConsiliumError("modality-missing", {
@@ -190,11 +195,12 @@ function isWithin(path: string): boolean {
 
 function caseOf({ cells }: TableRow, dir: string): CaseFiles {
   const pathOf = (column: Modality | "seg"): string => join(dir, cells[column]);
+  const present = MODALITIES.filter((modality) => cells[modality] !== "");
   return {
     id: cells.case,
     subject: cells.subject === "" ? subjectOfCase(cells.case) : cells.subject,
-    folder: dirname(pathOf("t1")),
-    images: { t1: pathOf("t1"), t1ce: pathOf("t1ce"), t2: pathOf("t2"), flair: pathOf("flair") },
+    folder: dirname(pathOf(present[0] ?? "t1")),
+    images: Object.fromEntries(present.map((modality) => [modality, pathOf(modality)])),
     ...(cells.seg !== "" && { labelMap: pathOf("seg") }),
   };
 }
@@ -206,7 +212,7 @@ export type ManifestRow = Pick<CaseFiles, "id" | "subject" | "images" | "labelMa
 export function manifestText(rows: readonly ManifestRow[]): string {
   const quoted = (cell: string): string => (/[",\r\n]|^\s|\s$/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   const lines = rows.map(({ id, subject, images, labelMap }) =>
-    [id, subject, ...MODALITIES.map((modality) => images[modality]), labelMap ?? ""].map(quoted).join(","),
+    [id, subject, ...MODALITIES.map((modality) => images[modality] ?? ""), labelMap ?? ""].map(quoted).join(","),
   );
   return `${["case,subject", ...MODALITIES, "seg"].join(",")}\n${lines.map((line) => `${line}\n`).join("")}`;
 }

@@ -14,7 +14,8 @@ export interface CaseFiles {
   /** Cases of one subject are scans of one patient: keep them on one side of every split. */
   readonly subject: string;
   readonly folder: string;
-  readonly images: Readonly<Record<Modality, string>>;
+  /** All four, unless the dataset was scanned with `mayMiss`. */
+  readonly images: Readonly<Partial<Record<Modality, string>>>;
   readonly labelMap?: string;
 }
 
@@ -36,6 +37,8 @@ export interface Dataset {
 export interface ScanOptions {
   /** How labels are written; absent: as the file names say. */
   readonly labels?: LabelConvention;
+  /** Modalities that a case may lack, where what is done with it is trained for that; none unless given. */
+  readonly mayMiss?: readonly Modality[];
 }
 
 /** By code units: the same order on every machine, whatever its language. */

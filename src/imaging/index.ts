@@ -6,8 +6,25 @@ export { readTable, type TableRow } from "./csv.ts";
 export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts";
 export { MANIFEST_NAME, type ManifestRow, manifestText } from "./dataset-manifest.ts";
 export { type Decision, decideClasses } from "./decide-classes.ts";
+export {
+  type ChosenSeries,
+  chooseSeries,
+  type DicomScan,
+  type DicomSeries,
+  type DicomStudy,
+  type FrameStack,
+  judgeSeries,
+  readSeriesOverrules,
+  readStack,
+  type SeriesOverrules,
+  type SeriesVerdict,
+  scanDicomFolder,
+  stackFrames,
+} from "./dicom/index.ts";
+export { encodeSegmentation, type SegmentationAbout, type SourceSeries } from "./dicom-write/write-segmentation.ts";
 export { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
+export { midSagittalX } from "./midline.ts";
 export { encodeNifti, type NiftiImage, type NiftiOptions, parseNifti } from "./nifti-codec.ts";
 export { readNifti, writeNifti } from "./nifti-file.ts";
 export type { NiftiHeader } from "./nifti-header.ts";
@@ -33,6 +50,17 @@ export {
 export { encodePng } from "./png.ts";
 export { type PreparedCase, type PrepareOptions, prepareCase } from "./prepare-case.ts";
 export type { PreparedGeometry } from "./prepared-geometry.ts";
+export {
+  type Grid,
+  invertRigid,
+  type Registration,
+  type RegistrationOptions,
+  type RigidParameters,
+  registerRigid,
+  resampleOnto,
+  rigidDifference,
+  rigidMatrix,
+} from "./registration/index.ts";
 export { restoreLabelMap, restoreProbabilities, writeLabelMap } from "./restore-case.ts";
 export { scanDataset } from "./scan-dataset.ts";
 export { type Affine, spacingMmOf, type Triple, type Volume, type VoxelArray, voxelCount } from "./volume.ts";

@@ -64,7 +64,7 @@ describe("a sound case", () => {
   });
 
   it("may have headers that differ by rounding, and no label map", async () => {
-    await rewrite(files.images.t2, (volume) => ({
+    await rewrite(files.images.t2 as string, (volume) => ({
       ...volume,
       affineVoxelToRas: volume.affineVoxelToRas.map((v, i) => (i === 3 ? v + 1e-4 : v)),
     }));
@@ -83,19 +83,19 @@ describe("a bad case", () => {
     ["one value everywhere", () => 7],
     ["zeros", () => 0],
   ])("has %s", async (_, of) => {
-    await rewrite(files.images.t1ce, (volume) => asFloat(volume, of));
+    await rewrite(files.images.t1ce as string, (volume) => asFloat(volume, of));
     expect(await problems()).toEqual(["intensity-invalid X_t1ce.nii.gz"]);
     await expect(loadCase(files, "brats2021")).rejects.toMatchObject({ code: "intensity-invalid" });
   });
 
   it("some negative intensities are none (positive control)", async () => {
-    await rewrite(files.images.t1ce, (volume) => asFloat(volume, (value) => (value === 0 ? 0 : value - 430)));
+    await rewrite(files.images.t1ce as string, (volume) => asFloat(volume, (value) => (value === 0 ? 0 : value - 430)));
     expect(await problems()).toEqual([]);
   });
 
   it("has modalities of another shape, or place", async () => {
-    await writeNifti(files.images.t2, sampleImages([12, 10, 7]).t2);
-    await rewrite(files.images.flair, (volume) => ({
+    await writeNifti(files.images.t2 as string, sampleImages([12, 10, 7]).t2);
+    await rewrite(files.images.flair as string, (volume) => ({
       ...volume,
       affineVoxelToRas: volume.affineVoxelToRas.map((v, i) => (i === 7 ? v - 1 : v)),
     }));
@@ -148,11 +148,11 @@ describe("a bad case", () => {
   });
 
   it("lists everything at once: truncated, corrupt, missing, NaN and a strange label", async () => {
-    const t1 = await readFile(files.images.t1);
-    await writeFile(files.images.t1, t1.subarray(0, t1.length - 20));
-    await writeFile(files.images.t1ce, "not gzip, not NIfTI".repeat(40));
+    const t1 = await readFile(files.images.t1 as string);
+    await writeFile(files.images.t1 as string, t1.subarray(0, t1.length - 20));
+    await writeFile(files.images.t1ce as string, "not gzip, not NIfTI".repeat(40));
     files = { ...files, images: { ...files.images, t2: join(files.folder, "absent.nii.gz") } };
-    await rewrite(files.images.flair, (volume) => asFloat(volume, () => Number.NaN));
+    await rewrite(files.images.flair as string, (volume) => asFloat(volume, () => Number.NaN));
     await rewrite(files.labelMap ?? "", (volume) => ({
       ...volume,
       data: volume.data.map((v) => (v === 4 ? 9 : v)) as Uint8Array,
@@ -169,13 +169,13 @@ describe("a bad case", () => {
   });
 
   it("has a time series for an image", async () => {
-    await writeNifti(files.images.t2, sampleImages().t2);
-    const plain = files.images.t2.replace(/\.gz$/, "");
+    await writeNifti(files.images.t2 as string, sampleImages().t2);
+    const plain = (files.images.t2 as string).replace(/\.gz$/, "");
     await writeNifti(plain, sampleImages().t2);
     const bytes = await readFile(plain);
     bytes.writeInt16LE(4, 40);
     bytes.writeInt16LE(3, 48);
-    await writeFile(files.images.t2, bytes);
+    await writeFile(files.images.t2 as string, bytes);
     expect(await problems()).toEqual(["nifti-unsupported X_t2.nii.gz"]);
   });
 });

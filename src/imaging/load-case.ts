@@ -29,7 +29,7 @@ export interface LoadedCase {
 const GRID_TOLERANCE_VOXELS = 0.1;
 
 /**
- * Reads a case; its modalities come in the order t1, t1ce, t2, flair.
+ * Reads a case; its modalities come in the order t1, t1ce, t2, flair, without those that it lacks.
  * @throws ConsiliumError the first of the problems that checkCase would list.
  */
 export async function loadCase(files: CaseFiles, convention: LabelConvention): Promise<LoadedCase> {
@@ -64,23 +64,27 @@ async function examine(files: CaseFiles, convention: LabelConvention): Promise<E
       return undefined;
     }
   };
-  const paths = [...MODALITIES.map((modality) => files.images[modality]), ...(files.labelMap ? [files.labelMap] : [])];
+  const present = MODALITIES.filter((modality) => files.images[modality] !== undefined);
+  const paths = [
+    ...present.map((modality) => files.images[modality] as string),
+    ...(files.labelMap ? [files.labelMap] : []),
+  ];
   const reads = await Promise.allSettled(paths.map(readNifti));
   const images = reads.map((read) => attempt(() => imageOf(read)));
   checkSameGrid(images, paths, attempt);
 
   const channels: Volume<Float32Array>[] = [];
-  for (const [i] of MODALITIES.entries()) {
+  for (const [i] of present.entries()) {
     const image = images[i];
     if (image === undefined) continue;
     attempt(() => checkPlacement(image, basename(paths[i])));
     const channel = attempt(() => channelOf(image.volume, basename(paths[i])));
     if (channel !== undefined) channels.push(channel);
   }
-  const labels = images[MODALITIES.length];
+  const labels = images[present.length];
   const labelMap = labels && attempt(() => labelsToClasses(labels.volume, convention, basename(files.labelMap ?? "")));
   if (errors.length > 0) return { loaded: undefined, errors };
-  const loaded = { id: files.id, modalities: MODALITIES, channels };
+  const loaded = { id: files.id, modalities: present, channels };
   return { loaded: labelMap === undefined ? loaded : { ...loaded, labelMap }, errors };
 }
 

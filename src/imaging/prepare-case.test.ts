@@ -244,3 +244,23 @@ describe("refused", () => {
     );
   });
 });
+
+describe("a channel that the case lacks", () => {
+  const whole = sampleCase();
+  const without: LoadedCase = { ...whole, modalities: ["t1", "t2"], channels: [whole.channels[0], whole.channels[2]] };
+
+  it("is zero where it may be missing; the others stay as they are", () => {
+    const all = prepareCase(whole, ALL);
+    const some = prepareCase(without, { ...ALL, mayMiss: ["t1ce", "flair"] });
+    const channel = (image: Float32Array, c: number): Float32Array =>
+      image.subarray((c * image.length) / 4, ((c + 1) * image.length) / 4);
+    for (const c of [0, 2]) expect(sameBits(channel(some.image, c), channel(all.image, c))).toBe(true);
+    for (const c of [1, 3]) expect(channel(some.image, c).every((value) => value === 0)).toBe(true);
+  });
+
+  it("is refused where it may not, and so is a case with none of the channels", () => {
+    expect(() => prepareCase(without, { ...ALL, mayMiss: ["t1ce"] })).toThrow(/expected flair/);
+    const none = { spacingMm: 1, channels: ["t1ce", "flair"], mayMiss: ["t1ce", "flair"] } as const;
+    expect(() => prepareCase(without, none)).toThrow(/at least one of t1ce, flair/);
+  });
+});

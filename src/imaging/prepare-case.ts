@@ -28,6 +28,8 @@ export interface PrepareOptions {
   readonly spacingMm: number;
   /** The network's input channels, in its order. */
   readonly channels: readonly Modality[];
+  /** Channels that may be missing: they are zero throughout. None unless given. */
+  readonly mayMiss?: readonly Modality[] | undefined;
 }
 
 export interface PreparedCase {
@@ -48,8 +50,13 @@ const MARGIN: Triple = [2, 2, 2];
 const HALF = 0.5 - 1e-6;
 
 /** @throws ConsiliumError `modality-missing` for a channel that was not loaded, `geometry-invalid`, `intensity-invalid`. */
-export function prepareCase(loaded: LoadedCase, { spacingMm, channels }: PrepareOptions): PreparedCase {
+export function prepareCase(
+  loaded: LoadedCase,
+  { spacingMm, channels: wanted, mayMiss = [] }: PrepareOptions,
+): PreparedCase {
   checkSpacing(spacingMm, loaded);
+  const channels = wanted.filter((modality) => loaded.modalities.includes(modality) || !mayMiss.includes(modality));
+  if (channels.length === 0) throw noChannel(loaded, wanted);
   const originals = channels.map((modality) => channelOf(loaded, modality));
   const volumes = originals.map((volume) => reorient(volume, "LPS"));
   const lpsDims = volumes[0].dims;
@@ -60,9 +67,10 @@ export function prepareCase(loaded: LoadedCase, { spacingMm, channels }: Prepare
   const brainCrop = cropData(wholeBrain, lpsDims, crop);
   const scored = volumes.map((volume, c) => zScored(volume, crop, `case ${loaded.id}, ${channels[c]}`));
 
-  const { image, brain } = axes.every((axis, a) => copiesAxis(axis, crop.dims[a]))
+  const { image: present, brain } = axes.every((axis, a) => copiesAxis(axis, crop.dims[a]))
     ? { image: joined(scored), brain: brainCrop }
     : resampledImage(scored, brainCrop, crop.dims, axes);
+  const image = channels.length === wanted.length ? present : spread(present, channels, wanted);
   const prepared = { id: loaded.id, dims: geometry.dims, image, brain, geometry };
   if (loaded.labelMap === undefined) return prepared;
   const labelMap = reorient(loaded.labelMap, "LPS");
@@ -90,6 +98,25 @@ function channelOf({ id, modalities, channels }: LoadedCase, modality: Modality)
     actual: `only ${modalities.join(", ")}`,
     hint: "Load the case with the modalities that the study names.",
   });
+}
+
+function noChannel({ id, modalities }: LoadedCase, wanted: readonly Modality[]): ConsiliumError {
+  return new ConsiliumError("modality-missing", {
+    subject: `case ${id}`,
+    expected: `at least one of ${wanted.join(", ")}`,
+    actual: `only ${modalities.join(", ")}`,
+    hint: "Add a scan that the network takes.",
+  });
+}
+
+/** Channels in the places that the network has for them, with zeros in the others. */
+function spread(image: Float32Array, channels: readonly Modality[], wanted: readonly Modality[]): Float32Array {
+  const volume = image.length / channels.length;
+  const all = new Float32Array(wanted.length * volume);
+  for (const [c, modality] of channels.entries()) {
+    all.set(image.subarray(c * volume, (c + 1) * volume), wanted.indexOf(modality) * volume);
+  }
+  return all;
 }
 
 function brainOf(volumes: readonly Volume<Float32Array>[]): Uint8Array {

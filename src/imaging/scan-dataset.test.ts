@@ -1,6 +1,7 @@
 import { copyFile, mkdir, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import { loadCase } from "./load-case.ts";
 import { scanDataset } from "./scan-dataset.ts";
 import { sampleClasses, sampleImages, temporaryFolder, writeSampleCase } from "./testing/sample-volumes.ts";
 
@@ -29,7 +30,7 @@ describe("layouts", () => {
     expect(dataset.cases.map(({ id }) => id)).toEqual(["BraTS2021_00002", "BraTS2021_00010"]);
     const [first] = dataset.cases;
     expect(first.folder).toBe(join(dir, "BraTS2021_00002"));
-    expect(basename(first.images.flair)).toBe("BraTS2021_00002_flair.nii.gz");
+    expect(basename(first.images.flair as string)).toBe("BraTS2021_00002_flair.nii.gz");
     expect(basename(first.labelMap ?? "")).toBe("BraTS2021_00002_seg.nii.gz");
   });
 
@@ -42,7 +43,7 @@ describe("layouts", () => {
       "BraTS-GLI-00001",
       "BraTS-GLI-00002",
     ]);
-    expect(basename(dataset.cases[0].images.t1ce)).toBe("BraTS-GLI-00001-000-t1c.nii.gz");
+    expect(basename(dataset.cases[0].images.t1ce as string)).toBe("BraTS-GLI-00001-000-t1c.nii.gz");
   });
 
   it("2018: grouped by grade, some uncompressed", async () => {
@@ -138,6 +139,18 @@ describe("label convention", () => {
     await expect(scanDataset(dir)).rejects.toMatchObject({ code: "label-convention-unknown" });
     const dataset = await scanDataset(dir, { labels: "brats2023" });
     expect(dataset.convention).toBe("brats2023");
-    expect(basename(dataset.cases[0].images.t1ce)).toBe("patient7_t1c.nii.gz");
+    expect(basename(dataset.cases[0].images.t1ce as string)).toBe("patient7_t1c.nii.gz");
+  });
+});
+
+describe("a scan that may be missing", () => {
+  it("is no problem where it is declared, and only then", async () => {
+    const { t2: _, ...rest } = images;
+    await writeSampleCase(dir, "few", rest);
+    expect((await scanDataset(dir)).problems.map(({ error }) => error.code)).toEqual(["modality-missing"]);
+    expect((await scanDataset(dir, { mayMiss: ["flair"] })).cases).toEqual([]);
+    const [found] = (await scanDataset(dir, { mayMiss: ["t2"] })).cases;
+    expect(Object.keys(found.images)).toEqual(["t1", "t1ce", "flair"]);
+    expect((await loadCase(found, "brats2021")).modalities).toEqual(["t1", "t1ce", "flair"]);
   });
 });

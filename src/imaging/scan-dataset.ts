@@ -46,7 +46,7 @@ export async function scanDataset(dir: string, options: ScanOptions = {}): Promi
   const folderOfId = new Map<string, string>();
   const sorted = [...found.cases.values()].sort((a, b) => compare(a.id, b.id) || compare(a.folder, b.folder));
   for (const candidate of sorted) {
-    const errors = problemsOf(candidate, folderOfId.get(candidate.id));
+    const errors = problemsOf(candidate, folderOfId.get(candidate.id), options.mayMiss ?? []);
     folderOfId.set(candidate.id, candidate.folder);
     if (errors.length === 0) cases.push(caseOf(candidate));
     else problems.push(...errors.map((error) => ({ caseId: candidate.id, error })));
@@ -101,10 +101,14 @@ function emptyDataset(dir: string, ignored: number): ConsiliumError {
   });
 }
 
-function problemsOf({ id, folder, files }: FoundCase, otherFolder: string | undefined): ConsiliumError[] {
+function problemsOf(
+  { id, folder, files }: FoundCase,
+  otherFolder: string | undefined,
+  mayMiss: readonly Modality[],
+): ConsiliumError[] {
   const subject = `case ${id}`;
   const errors: ConsiliumError[] = [];
-  const missing = MODALITIES.filter((modality) => !files.has(modality));
+  const missing = MODALITIES.filter((modality) => !files.has(modality) && !mayMiss.includes(modality));
   if (missing.length > 0) {
     errors.push(
       new ConsiliumError("modality-missing", {
@@ -141,12 +145,9 @@ function problemsOf({ id, folder, files }: FoundCase, otherFolder: string | unde
 
 function caseOf({ id, folder, files }: FoundCase): CaseFiles {
   const pathOf = (role: CaseFileRole): string => (files.get(role) as string[])[0];
-  const images: Record<Modality, string> = {
-    t1: pathOf("t1"),
-    t1ce: pathOf("t1ce"),
-    t2: pathOf("t2"),
-    flair: pathOf("flair"),
-  };
+  const images = Object.fromEntries(
+    MODALITIES.filter((modality) => files.has(modality)).map((modality) => [modality, pathOf(modality)]),
+  );
   const base = { id, subject: subjectOfCase(id), folder, images };
   return files.has("labelMap") ? { ...base, labelMap: pathOf("labelMap") } : base;
 }

@@ -25,6 +25,7 @@ const unet = {
   classes: 3,
   stem: 1,
   detail: false,
+  mirror: false,
   levels: 3,
   baseFeatures: 6,
   maxFeatures: 320,

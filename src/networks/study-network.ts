@@ -36,6 +36,11 @@ export function networkOfStudy({ network, task, training }: Study, modelBytes?: 
   return decodeOnnx(modelBytes, network.file);
 }
 
+/** Whether the network compares the brain's sides, so that what it sees must be centred on the mid-sagittal plane. */
+export function comparesSides(network: Study["network"]): boolean {
+  return network.kind === "unet3d" && network.mirror;
+}
+
 /** A study's x, y, z as a tensor's depth, height, width. */
 function alongTensor([x, y, z]: Sides): Sides {
   return [z, y, x];

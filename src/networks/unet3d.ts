@@ -13,7 +13,7 @@
  * times less for each voxel, and a patch may hold a whole brain. With `detail` the blocks are spread over their voxels
  * as features, and one more convolution joins these to the image itself, so that outlines follow voxels, not blocks.
  */
-import { attr, type Graph } from "../graph/index.ts";
+import { attr, type Graph, int64Tensor } from "../graph/index.ts";
 import { createLayers, cube, type Layers, type Sides } from "./layers.ts";
 
 export interface UNet3DOptions {
@@ -23,6 +23,8 @@ export interface UNet3DOptions {
   readonly stem: number;
   /** Join the image to the last level's result, voxel by voxel. */
   readonly detail: boolean;
+  /** Show the image beside its mirror image, left for right. */
+  readonly mirror: boolean;
   /** Resolution levels, the first one included. */
   readonly levels: number;
   /** Features at the first level. */
@@ -51,7 +53,7 @@ const DETAIL_FEATURES = 8;
 
 /** image float32 [N, inputChannels, D, H, W] to logits [N, classes, D, H, W]; initial weights as PyTorch's, by seed. */
 export function unet3d(options: UNet3DOptions): Graph {
-  const { levels, inputChannels, classes, stem, detail } = options;
+  const { levels, inputChannels, classes, stem, detail, mirror } = options;
   const layers = createLayers(options.seed);
   const features =
     options.features ??
@@ -60,10 +62,10 @@ export function unet3d(options: UNet3DOptions): Graph {
   const strideInto = (l: number): Sides => (l === 0 ? cube(1) : (options.strides?.[l - 1] ?? cube(2)));
   const residual = options.encoder === "residual";
 
-  let value = "image";
-  let width = inputChannels;
+  let value = mirror ? besideMirrorImage(layers, "image") : "image";
+  let width = mirror ? 2 * inputChannels : inputChannels;
   if (stem > 1) {
-    value = layers.conv("stem", value, inputChannels, features[0], { kernel: cube(stem), stride: cube(stem) });
+    value = layers.conv("stem", value, width, features[0], { kernel: cube(stem), stride: cube(stem) });
     width = features[0];
   }
   if (residual) {
@@ -102,7 +104,7 @@ export function unet3d(options: UNet3DOptions): Graph {
     : [];
   const name =
     `unet3d ${levels} levels, ${features[0]} base features` +
-    `${residual ? ", residual encoder" : ""}${stem > 1 ? `, stem ${stem}` : ""}${detail ? ", detail" : ""}`;
+    `${residual ? ", residual encoder" : ""}${stem > 1 ? `, stem ${stem}` : ""}${detail ? ", detail" : ""}${mirror ? ", mirror" : ""}`;
   return layers.graph(name, inputChannels, classes, ["logits", ...coarse]);
 }
 
@@ -144,6 +146,16 @@ function residualBlock(
     shortcut = layers.instanceNorm(`${name}.skip.norm`, projected, to);
   }
   return layers.leakyRelu(name, layers.emit("Add", `${name}.sum`, [inner, shortcut]));
+}
+
+/** The image and, as further channels, the image reversed along its last axis (left to right). */
+function besideMirrorImage(layers: Layers, input: string): string {
+  const bounds = { starts: -1, ends: -(2 ** 31), axes: 4, steps: -1 };
+  const names = Object.entries(bounds).map(([name, value]) =>
+    layers.fixed(`mirror.${name}`, int64Tensor([1], [value])),
+  );
+  const mirrored = layers.emit("Slice", "mirror", [input, ...names]);
+  return layers.emit("Concat", "mirror.join", [input, mirrored], { axis: attr.int(1) });
 }
 
 /** Blocks back to voxels, joined to the image. */

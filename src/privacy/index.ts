@@ -1,5 +1,7 @@
 export { type DpEvent, type DpLeaf, parseDpEvent } from "./accounting/dp-event.ts";
 export { ACCOUNTANTS, type Accountant, type PrivacySpent, privacySpent } from "./accounting/epsilon.ts";
+export { type CanaryRuns, canaryScores } from "./audit/canary-runs.ts";
+export { epsilonFromBelow, type MembershipScores } from "./audit/epsilon-from-below.ts";
 export {
   type AdaptiveClipping,
   type ClippedVector,
@@ -8,15 +10,20 @@ export {
   updateNoiseMultiplier,
 } from "./mechanisms/clip-norm.ts";
 export { createDiscreteGaussian, type DiscreteGaussian } from "./mechanisms/discrete-gaussian.ts";
+export { type CryptoRandom, createCryptoRandom } from "./mechanisms/gaussian-noise.ts";
+export { createPatientSum, type PatientSum, samplePatients } from "./mechanisms/patient-sum.ts";
+export { OUTSIDE_THE_ACCOUNT, patientLevelRound, patientLevelRounds, plannedPrivacy } from "./patient-level.ts";
 export {
-  type LedgerStore,
+  checkWithinBudget,
   type NoisyWork,
   type OpenLedger,
   openPrivacyLedger,
+  PRIVACY_LEDGER,
   type PrivacyBudget,
   type PrivacyLedger,
   readLedger,
   spentIn,
+  type UnprotectedWork,
 } from "./privacy-ledger.ts";
 export { aggregateMasked, type MaskedAggregation } from "./secure-aggregation/aggregate-masked.ts";
 export {

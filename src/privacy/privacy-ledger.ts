@@ -10,7 +10,9 @@
  * - An entry is on disk before the work that it pays for starts: a crash in between costs budget, never hides work.
  * - Work is paid for once: the same work asked for again is answered from its entry; the same name for other work is
  *   refused. A site that starts again resends what it had noised, it never draws noise anew.
- * - Without a budget nothing is allowed. Refused work leaves no entry.
+ * - Without a budget nothing that claims to be private is allowed. Refused work leaves no entry.
+ * - Work without noise, which no epsilon bounds, is written down beside the account, and refused as soon as there is
+ *   a budget: whoever set one does not want it.
  */
 import { z } from "zod";
 import { ConsiliumError, canonicalJson, type Json, type Sha256, sha256 } from "../base/index.ts";
@@ -54,12 +56,27 @@ const lineSchema = z.discriminatedUnion("kind", [
     attempt: z.number().int().min(0),
     event: z.unknown(),
   }),
+  z.strictObject({
+    kind: z.literal("unprotected"),
+    index: z.number().int().min(0),
+    timeMs: z.number(),
+    previous: z.string(),
+    studyHash: z.string(),
+    round: z.number().int().min(0),
+  }),
 ]);
+
+/** A round whose update left without noise. */
+export interface UnprotectedWork {
+  readonly studyHash: Sha256;
+  readonly round: number;
+}
 
 export interface PrivacyLedger {
   /** The last that was set. */
   readonly budget: PrivacyBudget | undefined;
   readonly work: readonly NoisyWork[];
+  readonly unprotected: readonly UnprotectedWork[];
   readonly entries: number;
   /** SHA-256 of the last line. */
   readonly head: Sha256;
@@ -67,7 +84,13 @@ export interface PrivacyLedger {
 
 /** @throws ConsiliumError `journal-corrupt` naming the first bad line, `privacy-event-unknown` for a newer version's. */
 export function readLedger(lines: readonly string[]): PrivacyLedger {
-  return lines.reduce<PrivacyLedger>(addLine, { budget: undefined, work: [], entries: 0, head: START });
+  return lines.reduce<PrivacyLedger>(addLine, {
+    budget: undefined,
+    work: [],
+    unprotected: [],
+    entries: 0,
+    head: START,
+  });
 }
 
 function addLine(ledger: PrivacyLedger, line: string): PrivacyLedger {
@@ -79,11 +102,13 @@ function addLine(ledger: PrivacyLedger, line: string): PrivacyLedger {
   if (data.previous !== ledger.head) throw broken(where, `the chain ${ledger.head}`, data.previous);
   const next = { ...ledger, entries: ledger.entries + 1, head: sha256(line) };
   if (data.kind === "budget") return { ...next, budget: data.budget };
-  const { studyHash, round, attempt } = data;
+  const { studyHash, round } = data;
+  if (data.kind === "unprotected") return { ...next, unprotected: [...ledger.unprotected, { studyHash, round }] };
+  const { attempt } = data;
   return { ...next, work: [...ledger.work, { studyHash, round, attempt, event: parseDpEvent(data.event) }] };
 }
 
-/** What all work so far amounts to. @throws ConsiliumError as the accountants */
+/** What all noisy work so far amounts to. @throws ConsiliumError as the accountants */
 export function spentIn(ledger: PrivacyLedger, { delta, accountant }: Omit<PrivacyBudget, "epsilon">): PrivacySpent {
   return privacySpent({ kind: "composed", events: ledger.work.map(({ event }) => event) }, delta, accountant);
 }
@@ -104,26 +129,45 @@ export function lineForWork(ledger: PrivacyLedger, work: NoisyWork, timeMs: numb
       hint: "The study asks again for what was done, in another way: refuse it and ask the study lead.",
     });
   }
+  checkWithinBudget(ledger, event, nameOf(work));
+  const { studyHash, round, attempt } = work;
+  return chained(ledger, timeMs, { kind: "work", studyHash, round, attempt, event: event as unknown as Json });
+}
+
+/**
+ * Whether more could be spent without exceeding the budget; spends nothing.
+ * @throws ConsiliumError `privacy-budget-unset`, `privacy-budget-exceeded`
+ */
+export function checkWithinBudget(ledger: PrivacyLedger, more: DpEvent, subject: string): void {
   const { budget } = ledger;
   if (budget === undefined) {
     throw new ConsiliumError("privacy-budget-unset", {
       subject: "privacy ledger",
       expected: "a budget set by this hospital",
       actual: "none",
-      hint: "Decide on an epsilon and a delta for all studies together, and set them.",
+      hint: "Decide on an epsilon and a delta for all studies together: `consilium site budget`.",
     });
   }
-  const { studyHash, round, attempt } = work;
-  const after = spentIn({ ...ledger, work: [...ledger.work, { studyHash, round, attempt, event }] }, budget);
-  if (!(after.epsilon <= budget.epsilon)) {
-    throw new ConsiliumError("privacy-budget-exceeded", {
-      subject: nameOf(work),
-      expected: `at most epsilon ${budget.epsilon} at delta ${budget.delta} over all studies (accountant ${budget.accountant})`,
-      actual: `epsilon ${after.epsilon.toPrecision(4)} with this work`,
-      hint: "Nothing was computed or sent. More noise, fewer rounds, or a decision of this hospital to raise its budget.",
-    });
-  }
-  return chained(ledger, timeMs, { kind: "work", studyHash, round, attempt, event: event as unknown as Json });
+  const past = ledger.work.map(({ event }) => event);
+  const { epsilon } = privacySpent({ kind: "composed", events: [...past, more] }, budget.delta, budget.accountant);
+  if (epsilon <= budget.epsilon) return;
+  throw new ConsiliumError("privacy-budget-exceeded", {
+    subject,
+    expected: `at most epsilon ${budget.epsilon} at delta ${budget.delta} over all studies (accountant ${budget.accountant})`,
+    actual: `epsilon ${Number.isFinite(epsilon) ? epsilon.toPrecision(4) : "without bound"} with this work`,
+    hint: "Nothing was computed or sent. More noise, fewer rounds, or a decision of this hospital to raise its budget.",
+  });
+}
+
+/**
+ * The line that names a round without noise, or undefined where there is one.
+ * @throws ConsiliumError `privacy-budget-exceeded` where this hospital set a budget
+ */
+export function lineForUnprotected(ledger: PrivacyLedger, work: UnprotectedWork, timeMs: number): string | undefined {
+  const { studyHash, round } = work;
+  if (ledger.unprotected.some((each) => each.studyHash === studyHash && each.round === round)) return undefined;
+  if (ledger.budget !== undefined) checkWithinBudget(ledger, { kind: "nonPrivate" }, nameOf({ ...work, attempt: 0 }));
+  return chained(ledger, timeMs, { kind: "unprotected", studyHash, round });
 }
 
 /** The line that sets a budget. It may be below what is spent: then nothing more is allowed. */
@@ -154,6 +198,8 @@ export const PRIVACY_LEDGER = "privacy-ledger";
 export interface OpenLedger {
   /** Pays for work; the work may start once this resolves. Calls are answered in their order. */
   pay(work: NoisyWork, timeMs: number): Promise<void>;
+  /** Writes down a round without noise, before its work starts. @throws ConsiliumError `privacy-budget-exceeded` */
+  noteUnprotected(work: UnprotectedWork, timeMs: number): Promise<void>;
   setBudget(budget: PrivacyBudget, timeMs: number): Promise<void>;
   current(): PrivacyLedger;
 }
@@ -180,6 +226,7 @@ export async function openPrivacyLedger(store: LedgerStore): Promise<OpenLedger>
   };
   return {
     pay: (work, timeMs) => inTurn(() => lineForWork(ledger, work, timeMs)),
+    noteUnprotected: (work, timeMs) => inTurn(() => lineForUnprotected(ledger, work, timeMs)),
     setBudget: (budget, timeMs) => inTurn(() => lineForBudget(ledger, budget, timeMs)),
     current: () => ledger,
   };

@@ -131,6 +131,37 @@ export function readCertificate(certificate: string | Uint8Array): CertificateFa
   };
 }
 
+/** Whether half of a site's certificate is over. */
+export function isRenewalDue({ notBeforeMs, notAfterMs }: CertificateFacts, nowMs: number): boolean {
+  return nowMs > (notBeforeMs + notAfterMs) / 2;
+}
+
+/** A new certificate for a site's key, whose holder the caller has verified. */
+export async function renewSiteCertificate(
+  authority: Credentials,
+  site: { readonly siteId: string; readonly certificatePem: string },
+  nowMs: number,
+): Promise<string> {
+  const { publicKey } = readCertificate(site.certificatePem);
+  const spki = publicKey.export({ type: "spki", format: "der" });
+  const key = await webcrypto.subtle.importKey("spki", ownBuffer(spki), ALGORITHM, true, ["verify"]);
+  return issue(authority, checkSiteId(site.siteId), key, validity(nowMs, LIMITS.certificateValidDays), [
+    new ExtendedKeyUsageExtension([ExtendedKeyUsage.clientAuth]),
+  ]);
+}
+
+/**
+ * Checks that a certificate was issued by this authority, whatever the time.
+ * @throws ConsiliumError `certificate-untrusted`
+ */
+export function verifyIssued(certificate: string | Uint8Array, authorityPem: string): CertificateFacts {
+  const key = sha256(authorityPem, certificate);
+  const facts = verified.get(key) ?? verifyIssuer(certificate, authorityPem);
+  if (verified.size >= VERIFIED_AT_MOST) verified.clear();
+  verified.set(key, facts);
+  return facts;
+}
+
 /**
  * Checks that a certificate was issued by this authority and is valid now.
  * @throws ConsiliumError `certificate-untrusted` or `certificate-expired`.
@@ -140,10 +171,7 @@ export function verifyCertificate(
   authorityPem: string,
   nowMs: number,
 ): CertificateFacts {
-  const key = sha256(authorityPem, certificate);
-  const facts = verified.get(key) ?? verifyIssuer(certificate, authorityPem);
-  if (verified.size >= VERIFIED_AT_MOST) verified.clear();
-  verified.set(key, facts);
+  const facts = verifyIssued(certificate, authorityPem);
   if (nowMs >= facts.notBeforeMs && nowMs <= facts.notAfterMs) return facts;
   throw new ConsiliumError("certificate-expired", {
     subject: `certificate of ${facts.name}`,

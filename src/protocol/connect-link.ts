@@ -28,23 +28,30 @@ export interface ConnectLinkOptions {
 
 export function connectLink(options: ConnectLinkOptions): CoordinatorLink {
   const { address, timeoutMs } = options;
-  const tls = clientTls(options.authorityPem, options);
-  const rpc = rpcClient(address, tls, timeoutMs);
-  const objects = http2Channel(address, tls);
+  const open = (certificatePem: string) => {
+    const tls = clientTls(options.authorityPem, { ...options, certificatePem });
+    return { rpc: rpcClient(address, tls, timeoutMs), objects: http2Channel(address, tls) };
+  };
+  let line = open(options.certificatePem);
+  const close = (): void => {
+    line.rpc.close();
+    line.objects.close();
+  };
   return {
     async exchange(envelope) {
       try {
-        return await rpc.client.exchange(envelope);
+        return await line.rpc.client.exchange(envelope);
       } catch (error) {
         throw fromConnectError(error, address);
       }
     },
-    fetchObject: (request) => fetchThrough(objects, request),
-    sendObject: (request) => sendThrough(objects, request),
-    async close() {
-      rpc.close();
-      objects.close();
+    fetchObject: (request) => fetchThrough(line.objects, request),
+    sendObject: (request) => sendThrough(line.objects, request),
+    useCertificate(certificatePem) {
+      close();
+      line = open(certificatePem);
     },
+    close: async () => close(),
   };
 }
 

@@ -2,7 +2,7 @@
  * The coordinator's one port: HTTP/2 over TLS 1.3, messages by Connect and objects by plain GET, HEAD and PUT.
  *
  * Invariants: only `Enrol` is answered without a client certificate; for everything else the caller is whom the
- * federation's authority certified, and the service is told who that is. A caller without one gets the reason in words
+ * federation's authority certified, and the service is told who that is, and whether the certificate ran out. A caller without one gets the reason in words
  * (so a certificate is asked for, and judged here, not by the TLS library, whose refusal is a bare alert). One caller's
  * error is one answer: nothing that a client sends ends the process.
  */
@@ -12,7 +12,7 @@ import type { TLSSocket } from "node:tls";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type Clock, ConsiliumError, LIMITS } from "../base/index.ts";
-import { verifyCertificate } from "./certificates.ts";
+import { verifyIssued } from "./certificates.ts";
 import { answerObjectRequest } from "./object-routes.ts";
 import { federationRoutes } from "./routes.ts";
 import type { FederationService, Peer } from "./service.ts";
@@ -62,7 +62,7 @@ export async function startFederationServer(options: FederationServerOptions): P
 
   server.on("session", (session) => {
     sessions.add(session);
-    callers.set(session, judgeCaller(session, authorityPem, clock.nowMs()));
+    callers.set(session, judgeCaller(session, authorityPem));
     session.setLocalWindowSize(WINDOW_BYTES);
     session.setTimeout(IDLE_SESSION_MS, () => session.close());
     session.on("error", () => undefined);
@@ -117,28 +117,22 @@ type Caller = { readonly peer: Peer; readonly notAfterMs: number } | { readonly 
  * an authority of the same name but another key in its error queue, where node takes it for a failure of the socket;
  * node's verification here empties the queue, so that the caller gets the reason and not a reset.
  */
-function judgeCaller(session: ServerHttp2Session, authorityPem: string, nowMs: number): Caller {
+function judgeCaller(session: ServerHttp2Session, authorityPem: string): Caller {
   const certificate = (session.socket as TLSSocket).getPeerX509Certificate();
   if (certificate === undefined) return { refusal: noCertificate() };
   try {
-    const facts = verifyCertificate(new Uint8Array(certificate.raw), authorityPem, nowMs);
+    const facts = verifyIssued(new Uint8Array(certificate.raw), authorityPem);
     return { peer: { siteId: facts.name, keySha256: facts.keySha256 }, notAfterMs: facts.notAfterMs };
   } catch (refusal) {
     return { refusal };
   }
 }
 
-/** @throws ConsiliumError `certificate-untrusted`, `certificate-expired` */
+/** @throws ConsiliumError `certificate-untrusted` */
 function peerIn(caller: Caller | undefined, nowMs: number): Peer {
   if (caller === undefined) throw noCertificate();
   if ("refusal" in caller) throw caller.refusal;
-  if (nowMs <= caller.notAfterMs) return caller.peer;
-  throw new ConsiliumError("certificate-expired", {
-    subject: `certificate of ${caller.peer.siteId}`,
-    expected: `use until ${new Date(caller.notAfterMs).toISOString()}`,
-    actual: new Date(nowMs).toISOString(),
-    hint: "Join the federation anew with a new invitation.",
-  });
+  return nowMs <= caller.notAfterMs ? caller.peer : { ...caller.peer, expiredMs: caller.notAfterMs };
 }
 
 function noCertificate(): ConsiliumError {

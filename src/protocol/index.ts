@@ -4,11 +4,14 @@ export {
   certificateFingerprint,
   certificateServes,
   certificateToDer,
+  certificateToPem,
   createAuthority,
+  isRenewalDue,
   issueCoordinatorCertificate,
   issueSiteCertificate,
   publicKeySha256,
   readCertificate,
+  renewSiteCertificate,
   verifyCertificate,
 } from "./certificates.ts";
 export { type ConnectLinkOptions, connectLink, enrol } from "./connect-link.ts";

@@ -36,6 +36,8 @@ export function memoryLink(service: FederationService, peer: Peer): CoordinatorL
       whileOpen();
       return sendThrough(channel, request);
     },
+    // In memory nobody presents a certificate.
+    useCertificate: () => undefined,
     async close() {
       open = false;
     },

@@ -10,6 +10,8 @@ export interface Peer {
   readonly siteId: string;
   /** SHA-256 of the certificate's public key (SubjectPublicKeyInfo, DER). */
   readonly keySha256: Sha256;
+  /** Set where the certificate ran out: the caller may ask for a new one, and for nothing else. */
+  readonly expiredMs?: number;
 }
 
 export interface ObjectRange {

@@ -3,7 +3,8 @@ import { createRandom } from "../base/index.ts";
 import { attr, createGraphBuilder, float32Tensor, type Graph } from "../graph/index.ts";
 import type { OptimiserSpec } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
-import { type Batch, openTrainingSession, type TrainingSessionOptions } from "./training-session.ts";
+import type { Batch } from "./training-batch.ts";
+import { openTrainingSession, type TrainingSessionOptions } from "./training-session.ts";
 
 const SGD: OptimiserSpec = { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.01 };
 const ADAM: OptimiserSpec = {
@@ -139,7 +140,7 @@ describe("a training session", () => {
     const broken = { ...batchOf(3), image: new Float32Array(2 * VOXELS).fill(Number.NaN) };
     await expect(session.step([batchOf(4), broken], 0.1)).rejects.toMatchObject({
       code: "training-diverged",
-      subject: "step 2, batch 2 of 2 (Case_3)",
+      subject: "step 2, batch 2 (Case_3)",
     });
   });
 });

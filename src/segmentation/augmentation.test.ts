@@ -6,6 +6,8 @@ import { augmentPatch } from "./augmentation.ts";
 const still = {
   flip: 0,
   rotate90: 0,
+  rotation: 0,
+  stretch: 0,
   intensityScale: 0,
   intensityShift: 0,
   gamma: 0,

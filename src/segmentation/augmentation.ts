@@ -4,7 +4,7 @@
  */
 import { createRandom, type Random } from "../base/index.ts";
 import type { Triple } from "../imaging/index.ts";
-import type { AugmentationSpec } from "../study/index.ts";
+import { type AugmentationSpec, ofAxis } from "../study/index.ts";
 
 /** Changes the patch in place: `image` [C, d, h, w], `labels` [d, h, w], `patch` in x, y, z. */
 export function augmentPatch(
@@ -15,7 +15,7 @@ export function augmentPatch(
   image: Float32Array,
   labels: Uint8Array,
 ): void {
-  const flips = [0, 1, 2].map(() => random.chance(spec.flip));
+  const flips = [0, 1, 2].map((axis) => random.chance(ofAxis(spec.flip, axis)));
   const turns = planes(patch).map(() => (random.chance(spec.rotate90) ? 1 + random.integer(3) : 0));
   const volume = patch[0] * patch[1] * patch[2];
   const move = rearrangement(patch, flips, turns);
@@ -32,7 +32,7 @@ export function augmentPatch(
     const channel = image.subarray(c * volume, (c + 1) * volume);
     if (random.chance(spec.lowResolution)) thickenSlices(channel, patch, random.integer(3), 2 + random.integer(4));
     varyIntensity(channel, patch, spec, random);
-    if (spec.biasField > 0) addBiasField(channel, patch, spec.biasField, random);
+    if (spec.biasField !== 0) addBiasField(channel, patch, spec.biasField, random);
     if (random.chance(spec.limitedCoverage)) cutCoverage(channel, patch, random);
   }
   const blank = Array.from({ length: channels }, () => random.chance(spec.channelDropout));
@@ -40,8 +40,14 @@ export function augmentPatch(
 }
 
 /** Adds a random polynomial of second degree in the coordinates, each brought to [-1, 1]. */
-function addBiasField(channel: Float32Array, patch: Triple, amplitude: number, random: Random): void {
-  const terms = patch.map((size) => {
+function addBiasField(
+  channel: Float32Array,
+  patch: Triple,
+  field: AugmentationSpec["biasField"],
+  random: Random,
+): void {
+  const terms = patch.map((size, axis) => {
+    const amplitude = ofAxis(field, axis);
     const [slope, bend] = [random.between(-1, 1), random.between(-1, 1)];
     return Float64Array.from({ length: size }, (_, i) => {
       const t = (2 * i) / Math.max(1, size - 1) - 1;

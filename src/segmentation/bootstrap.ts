@@ -8,7 +8,7 @@
  * - The interval depends on values, subjects and seed alone, not on the order of cases. Figures of equal subjects and
  *   seed are resampled alike, so that intervals of two models differ by the models only.
  */
-import { createRandom } from "../base/index.ts";
+import { createRandom, groupedBy } from "../base/index.ts";
 
 export interface Sample {
   readonly subject: string;
@@ -68,16 +68,4 @@ export function worstDecile(values: readonly number[], worst: "lowest" | "highes
   const sorted = [...values].sort((a, b) => (worst === "lowest" ? a - b : b - a));
   const tenth = sorted.slice(0, Math.ceil(values.length / 10));
   return tenth.reduce((sum, value) => sum + value, 0) / tenth.length;
-}
-
-/** Items under their keys, keys in the order of their first items. */
-export function groupedBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [item]);
-    else group.push(item);
-  }
-  return groups;
 }

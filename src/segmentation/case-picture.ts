@@ -23,7 +23,12 @@ export interface SliceView {
 type Colour = readonly [number, number, number];
 
 /** Necrotic core, oedema, enhancing tumour. */
-const CLASS_COLOURS: readonly (Colour | undefined)[] = [undefined, [255, 92, 80], [80, 220, 120], [80, 170, 255]];
+export const CLASS_COLOURS: readonly (Colour | undefined)[] = [
+  undefined,
+  [255, 92, 80],
+  [80, 220, 120],
+  [80, 170, 255],
+];
 /** A view's height in pixels comes near this, by whole enlargement. */
 const VIEW_HEIGHT = 240;
 
@@ -109,7 +114,7 @@ function drawView(
 }
 
 /** From zero, or the smallest value, to the 99.5th percentile of what is not background. */
-function greyRange(values: Float32Array): readonly [number, number] {
+export function greyRange(values: Float32Array): readonly [number, number] {
   const inside = values.filter((v) => v !== 0).toSorted();
   if (inside.length === 0) return [0, 1];
   const low = Math.min(0, inside[Math.floor(inside.length * 0.005)]);

@@ -11,16 +11,20 @@ import {
   type LabelConvention,
   loadCase,
   type Modality,
+  midSagittalX,
   type PreparedCase,
   prepareCase,
   type Triple,
 } from "../imaging/index.ts";
 import { labelMapMissing } from "./evaluate-case.ts";
-import { indexClasses, type TrainingCase } from "./patches.ts";
+import { indexClasses } from "./patches.ts";
+import type { TrainingCase } from "./training-case.ts";
 
 export interface CaseStoreOptions {
   readonly spacingMm: number;
   readonly channels: readonly Modality[];
+  /** Channels that a case may lack. */
+  readonly mayMiss?: readonly Modality[] | undefined;
   readonly classes: number;
   /** Absent: cases are kept in memory alone. */
   readonly cacheDir?: string;
@@ -64,15 +68,15 @@ function bytesOf({ image, labels, brain, voxelsByClass }: TrainingCase): number 
 }
 
 async function cacheKey(files: CaseFiles, convention: LabelConvention, options: CaseStoreOptions): Promise<string> {
-  const paths = [...Object.values(files.images), files.labelMap ?? ""].filter((path) => path !== "");
+  const roles = [...Object.entries(files.images), ...(files.labelMap ? [["seg", files.labelMap]] : [])];
   const stamps = await Promise.all(
-    paths.map(async (path) => {
+    roles.map(async ([role, path]) => {
       const { size, mtimeMs } = await stat(path);
-      return [path, size, mtimeMs];
+      return [role, path, size, mtimeMs];
     }),
   );
   const { spacingMm, channels } = options;
-  return sha256(canonicalJson({ stamps, convention, spacingMm, channels, version: 1 }));
+  return sha256(canonicalJson({ stamps, convention, spacingMm, channels, version: 2 }));
 }
 
 async function fromDiskOrFiles(
@@ -86,7 +90,7 @@ async function fromDiskOrFiles(
   const plain = stored ?? (await prepare(files, convention, options));
   if (path !== undefined && stored === undefined) await writeStored(path, plain);
   const voxelsByClass = indexClasses(plain.labels, plain.brain, options.classes);
-  return { id: files.id, ...plain, voxelsByClass };
+  return { id: files.id, ...plain, midlineX: midSagittalX(plain.brain, plain.dims), voxelsByClass };
 }
 
 type StoredCase = Pick<TrainingCase, "dims" | "image" | "labels" | "brain">;

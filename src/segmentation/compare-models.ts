@@ -13,8 +13,8 @@
  * - Tests and intervals take subjects as their units; in the tests a subject's difference is the mean over its cases.
  * - Equal figures share the mean of their ranks, so the ranks of a case and figure always have the same sum.
  */
-import { ConsiliumError } from "../base/index.ts";
-import { type BootstrapOptions, bootstrapInterval, groupedBy, type Sample, worstDecile } from "./bootstrap.ts";
+import { ConsiliumError, groupedBy } from "../base/index.ts";
+import { type BootstrapOptions, bootstrapInterval, type Sample, worstDecile } from "./bootstrap.ts";
 import { MISSED_HD95_MM } from "./lesion-wise.ts";
 import type { RegionMeasures } from "./measure-case.ts";
 import { holm, meanRanks, type SignedRankTest, signedRankTest } from "./signed-rank.ts";

@@ -1,43 +1,23 @@
 /** A prediction brought back to the grid that the case came on, and measured there. */
 import { ConsiliumError } from "../base/index.ts";
-import {
-  type CaseFiles,
-  type LabelConvention,
-  type LoadedCase,
-  loadCase,
-  prepareCase,
-  restoreProbabilities,
-  spacingMmOf,
-  type Volume,
-} from "../imaging/index.ts";
+import { type CaseFiles, type LabelConvention, loadCase, spacingMmOf } from "../imaging/index.ts";
 import type { Study } from "../study/index.ts";
 import { evaluateLabelMaps, type RegionScores } from "./metrics.ts";
-import { decisionOf, type Predict, predictVolume, type SlidingWindow } from "./sliding-window.ts";
-
-/** The label map of a case on its own grid, in classes. */
-export async function segmentLoadedCase(
-  loaded: LoadedCase,
-  task: Study["task"],
-  window: SlidingWindow,
-  predict: Predict,
-  onWindow?: (done: number, total: number) => void,
-): Promise<Volume<Uint8Array>> {
-  const { image, dims, geometry } = prepareCase(loaded, { spacingMm: task.spacingMm, channels: task.channels });
-  const probabilities = await predictVolume(image, dims, task.channels.length, window, predict, onWindow);
-  return restoreProbabilities(probabilities, window.channels, geometry, decisionOf(task));
-}
+import { type CaseWindow, predictCase } from "./predict-case.ts";
+import type { Predict } from "./sliding-window.ts";
 
 export async function evaluateOnOwnGrid(
   files: CaseFiles,
   convention: LabelConvention,
   task: Study["task"],
-  window: SlidingWindow,
+  window: CaseWindow,
   predict: Predict,
 ): Promise<Record<string, RegionScores>> {
   const loaded = await loadCase(files, convention);
   const reference = loaded.labelMap;
   if (reference === undefined) throw labelMapMissing(files.id);
-  const { data, dims, affineVoxelToRas } = await segmentLoadedCase(loaded, task, window, predict);
+  const { labelMap } = await predictCase(loaded, { task, members: [{ window, predict }] });
+  const { data, dims, affineVoxelToRas } = labelMap;
   return evaluateLabelMaps(data, reference.data, dims, spacingMmOf(affineVoxelToRas), task.regions);
 }
 

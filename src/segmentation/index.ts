@@ -1,4 +1,5 @@
 export { drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
+export { type CaseReportInput, renderCaseReport } from "./case-report.ts";
 export {
   type ComparedCase,
   type ComparedFigure,
@@ -34,6 +35,22 @@ export {
   summariseScores,
   sumScores,
 } from "./metrics-summary.ts";
+export {
+  type CardFacts,
+  type CardFigures,
+  cardFigures,
+  cardFiguresOfMeans,
+  type MeanFigures,
+  type ScoredCase,
+} from "./model-card.ts";
 export { type Model, type ModelDescription, type NewModel, readModelFolder, writeModelFolder } from "./model-folder.ts";
-export { openSegmenter, type Segmentation, type Segmenter } from "./segment-case.ts";
+export type { ModelSigner, VerifiedSigner } from "./model-signature.ts";
+export { pairedChange, type RegionChange } from "./paired-change.ts";
+export {
+  openSegmenter,
+  type Segmentation,
+  type Segmenter,
+  type SegmenterOptions,
+  type VolumeSpread,
+} from "./segment-case.ts";
 export { stepsOfRound } from "./site-engine.ts";

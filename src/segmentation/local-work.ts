@@ -25,8 +25,8 @@ export interface TrainResult {
   readonly parameters: Float32Array;
   readonly optimiserState: Float32Array;
   readonly stepsTaken: number;
-  /** Mean over the steps. */
-  readonly meanLoss: number;
+  /** Mean over the steps; null where private training met nobody in any of them. */
+  readonly meanLoss: number | null;
   readonly steps: number;
   readonly runRecord: Json;
 }
@@ -63,7 +63,10 @@ export interface SiteData {
 
 /** One site's engine. Requests are answered one after another, in their order. */
 export interface LocalWork {
-  /** The same request gives the same bits under the same run record, whatever ran before. */
+  /**
+   * The same request gives the same bits under the same run record, whatever ran before; with patient-level privacy
+   * it gives other bits each time.
+   */
   train(request: TrainRequest, onProgress?: (progress: WorkProgress) => void): Promise<TrainResult>;
   /** Scores of the validation cases, in their order. */
   evaluate(request: EvaluateRequest, onProgress?: (progress: WorkProgress) => void): Promise<readonly CaseScores[]>;

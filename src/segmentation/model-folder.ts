@@ -1,10 +1,16 @@
 /**
  * A trained model as a folder: `model.onnx` (the network with its weights, which any ONNX runtime runs),
- * `weights.safetensors` (whose SHA-256 is the model's identity), `card.md` for people and `model.json` for programs.
- * The folder is written beside its place and renamed, so a half-written model is never found under its name.
+ * `weights.safetensors` (whose SHA-256 is the model's identity), `card.md` for people, `model.json` for programs, and
+ * `signature.json` where a member of a federation vouches for it.
+ *
+ * Invariants
+ * - `model.json` names the digest of every other file, and the signature covers `model.json`: what was altered in any
+ *   of them is refused. A folder whose `model.json` says who signed it is refused without the signature.
+ * - The folder is written beside its place and renamed, so a half-written model is never found under its name.
  */
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { z } from "zod";
 import { ConsiliumError, canonicalJson, type Json, sha256 } from "../base/index.ts";
 import {
   decodeOnnx,
@@ -14,60 +20,85 @@ import {
   parametersFromSafetensors,
   parametersToSafetensors,
 } from "../graph/index.ts";
-import type { Study } from "../study/index.ts";
+import { type Study, studySchema } from "../study/index.ts";
 import { withParameters } from "../training/index.ts";
+import { type CardFacts, cardSchema, makeCard, renderCard } from "./model-card.ts";
+import {
+  federationIdOf,
+  type ModelSigner,
+  signModel,
+  type VerifiedSigner,
+  verifyModelSignature,
+} from "./model-signature.ts";
 
-export interface ModelDescription {
-  readonly schema: "consilium.model/1";
-  readonly modelSha256: string;
-  readonly name: string;
-  readonly task: Study["task"];
-  /** x, y, z at the working resolution. */
-  readonly patch: readonly [number, number, number];
-  /** SHA-256 of model.onnx. */
-  readonly onnxSha256: string;
-  readonly lineage: Json;
-}
+const CONTENTS = ["model.onnx", "weights.safetensors", "card.md"] as const;
+
+const descriptionSchema = z.strictObject({
+  schema: z.literal("consilium.model/2"),
+  modelSha256: z.string(),
+  name: z.string(),
+  /** The whole study that it was trained by. */
+  study: studySchema,
+  card: cardSchema,
+  /** SHA-256 of the other files. */
+  files: z.strictObject({ "model.onnx": z.string(), "weights.safetensors": z.string(), "card.md": z.string() }),
+  /** Fingerprint of the authority of the federation whose member signed it; null without a signature. */
+  federationId: z.string().nullable(),
+});
+
+export type ModelDescription = z.infer<typeof descriptionSchema>;
 
 export interface Model {
   readonly description: ModelDescription;
   readonly network: Graph;
   readonly parameters: Parameters;
+  /** Null for a model that nobody vouches for. */
+  readonly signer: VerifiedSigner | null;
 }
 
 export interface NewModel {
   readonly study: Study;
   readonly network: Graph;
   readonly parameters: Parameters;
-  /** Which study, rounds and sites it saw; counts only. */
-  readonly lineage: Json;
-  /** Markdown below the card's facts. */
-  readonly notes: string;
+  readonly facts: CardFacts;
+  readonly signer?: ModelSigner | undefined;
 }
 
 /** @throws ConsiliumError `file-exists` where the folder exists already. */
 export async function writeModelFolder(dir: string, model: NewModel): Promise<ModelDescription> {
-  const { study, network, parameters, lineage } = model;
+  const { study, network, parameters, facts, signer } = model;
   const weights = parametersToSafetensors(parameters);
   const modelSha256 = sha256(weights);
   const metadata = { "consilium.modelSha256": modelSha256, "consilium.task": canonicalJson(study.task as Json) };
   const onnx = encodeOnnx(withParameters(network, parameters), metadata);
+  const card = makeCard(study, facts);
+  const cardText = renderCard(study.name, modelSha256, study, parameters.layout.length, card);
   const description: ModelDescription = {
-    schema: "consilium.model/1",
+    schema: "consilium.model/2",
     modelSha256,
     name: study.name,
-    task: study.task,
-    patch: study.training.patch,
-    onnxSha256: sha256(onnx),
-    lineage,
+    study,
+    card,
+    files: { "model.onnx": sha256(onnx), "weights.safetensors": modelSha256, "card.md": sha256(cardText) },
+    federationId: signer === undefined ? null : federationIdOf(signer.authorityPem),
   };
+  const json = Buffer.from(`${JSON.stringify(description, null, 2)}\n`);
+  const files: [string, Uint8Array | string][] = [
+    ["model.onnx", onnx],
+    ["weights.safetensors", weights],
+    ["card.md", cardText],
+    ["model.json", json],
+    ...(signer === undefined ? [] : [["signature.json", signModel(json, signer)] as [string, string]]),
+  ];
+  await writeWhole(dir, files);
+  return description;
+}
+
+async function writeWhole(dir: string, files: readonly (readonly [string, Uint8Array | string])[]): Promise<void> {
   const temporary = join(dirname(dir), `.${basename(dir)}.${process.pid}.part`);
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary, { recursive: true });
-  await writeFile(join(temporary, "model.onnx"), onnx);
-  await writeFile(join(temporary, "weights.safetensors"), weights);
-  await writeFile(join(temporary, "model.json"), `${JSON.stringify(description, null, 2)}\n`);
-  await writeFile(join(temporary, "card.md"), modelCard(description, model));
+  for (const [name, content] of files) await writeFile(join(temporary, name), content);
   try {
     await rename(temporary, dir);
   } catch (cause) {
@@ -80,81 +111,69 @@ export async function writeModelFolder(dir: string, model: NewModel): Promise<Mo
       cause,
     });
   }
-  return description;
 }
 
 /**
- * @throws ConsiliumError `file-not-found` for a folder without a model, `file-corrupt` for one that was altered.
+ * @throws ConsiliumError `file-not-found` for a folder without a model, `file-corrupt` for one that was altered,
+ *   `signature-invalid` for one whose signature does not hold.
  */
 export async function readModelFolder(dir: string): Promise<Model> {
-  const read = async (name: string): Promise<Buffer> => {
-    try {
-      return await readFile(join(dir, name));
-    } catch (cause) {
-      throw new ConsiliumError("file-not-found", {
-        subject: join(dir, name),
-        expected: "a model folder with model.onnx, weights.safetensors and model.json",
-        actual: "no such file",
-        hint: "Point --model at the folder that training wrote (OUT/model).",
-        cause,
-      });
-    }
-  };
-  const description = parseDescription(await read("model.json"), dir);
-  const [onnx, weights] = [await read("model.onnx"), await read("weights.safetensors")];
-  if (sha256(weights) !== description.modelSha256 || sha256(onnx) !== description.onnxSha256) {
-    throw new ConsiliumError("file-corrupt", {
-      subject: dir,
-      expected: "weights and network with the digests in model.json",
-      actual: "others",
-      hint: "The model was altered or damaged after training: take a fresh copy.",
-    });
+  const json = await read(dir, "model.json");
+  const description = parseDescription(json, dir);
+  const contents = await Promise.all(CONTENTS.map((name) => read(dir, name)));
+  const altered = CONTENTS.find((name, i) => sha256(contents[i]) !== description.files[name]);
+  if (altered !== undefined || description.files["weights.safetensors"] !== description.modelSha256) {
+    throw corrupt(join(dir, altered ?? "model.json"), "the digest that model.json names", "another");
   }
+  const signer = await signerOf(dir, json, description);
+  const [onnx, weights] = contents;
   return {
     description,
     network: decodeOnnx(onnx, join(dir, "model.onnx")),
     parameters: parametersFromSafetensors(weights, join(dir, "weights.safetensors")),
+    signer,
   };
 }
 
-function parseDescription(bytes: Buffer, dir: string): ModelDescription {
-  try {
-    const parsed = JSON.parse(bytes.toString("utf8")) as ModelDescription;
-    const task = { ...parsed.task, outputs: parsed.task.outputs ?? "classes" };
-    if (parsed.schema === "consilium.model/1") return { ...parsed, task };
-  } catch {
-    // falls through to the refusal below
-  }
-  throw new ConsiliumError("file-corrupt", {
-    subject: join(dir, "model.json"),
-    expected: "a description with schema consilium.model/1",
-    actual: "something else",
-    hint: "The model was altered or damaged after training: take a fresh copy.",
-  });
+async function signerOf(dir: string, json: Buffer, { federationId }: ModelDescription): Promise<VerifiedSigner | null> {
+  if (federationId === null) return null;
+  const signer = verifyModelSignature(json, (await read(dir, "signature.json")).toString("utf8"), dir);
+  if (signer.federationId === federationId) return signer;
+  throw corrupt(dir, `a signature of federation ${federationId}`, `one of ${signer.federationId}`);
 }
 
-function modelCard(
-  { modelSha256, name, task, patch }: ModelDescription,
-  { parameters, notes, study }: NewModel,
-): string {
-  const regions = Object.entries(task.regions).map(
-    ([region, classes]) => `${region} = ${classes.map((k) => task.labels[k]).join(" + ")}`,
+async function read(dir: string, name: string): Promise<Buffer> {
+  try {
+    return await readFile(join(dir, name));
+  } catch (cause) {
+    throw new ConsiliumError("file-not-found", {
+      subject: join(dir, name),
+      expected: "a model folder, whole as it was written",
+      actual: "no such file",
+      hint: "Point --model at the folder that training wrote (OUT/model), or take a fresh copy of it.",
+      cause,
+    });
+  }
+}
+
+function parseDescription(bytes: Buffer, dir: string): ModelDescription {
+  let document: unknown;
+  try {
+    document = JSON.parse(bytes.toString("utf8"));
+  } catch {
+    document = undefined;
+  }
+  const parsed = descriptionSchema.safeParse(document);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw corrupt(
+    join(dir, "model.json"),
+    "a description with schema consilium.model/2",
+    `${issue.path.join(".") || "the document"}: ${issue.message}`,
   );
-  const { optimiser, batch, schedule, seed, threads } = study.training;
-  return `# ${name}
+}
 
-For research. Not a medical device; not for diagnosis or treatment.
-
-| | |
-| --- | --- |
-| identity (SHA-256 of weights.safetensors) | \`${modelSha256}\` |
-| input | ${task.channels.join(", ")}, skull-stripped and registered, z-scored over non-zero voxels, ${task.spacingMm} mm |
-| output | ${task.labels.map((label, k) => `${k} ${label}`).join(", ")} |
-| regions | ${regions.join("; ")} |
-| network | ${study.network.kind}, ${parameters.layout.length.toLocaleString("en")} parameters, patches of ${patch.join(" x ")} voxels |
-| training | ${optimiser.kind}, learning rate ${optimiser.learningRate} (${schedule.kind}), batch ${batch}, ${study.rounds.count} rounds, seed ${seed}, ${threads} thread(s) |
-| privacy | patients' scans stayed at their sites; updates travelled over mutual TLS, unmasked: the coordinator saw each site's update |
-
-${notes}
-`;
+function corrupt(subject: string, expected: string, actual: string): ConsiliumError {
+  const hint = "The model was altered or damaged after training: take a fresh copy.";
+  return new ConsiliumError("file-corrupt", { subject, expected, actual, hint });
 }

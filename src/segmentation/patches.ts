@@ -4,29 +4,27 @@
  */
 import { createRandom, type Random, type SeedPath } from "../base/index.ts";
 import type { Triple } from "../imaging/index.ts";
-import type { AugmentationSpec } from "../study/index.ts";
+import { comparesSides } from "../networks/index.ts";
+import type { AugmentationSpec, Study } from "../study/index.ts";
 import { augmentPatch } from "./augmentation.ts";
-
-/** A case at working resolution, as patches need it. */
-export interface TrainingCase {
-  readonly id: string;
-  readonly dims: Triple;
-  /** [C, D, H, W]; zero outside the brain. */
-  readonly image: Float32Array;
-  /** Classes, [D, H, W]. */
-  readonly labels: Uint8Array;
-  /** 1 in the brain, [D, H, W]. */
-  readonly brain: Uint8Array;
-  /** Voxel indices by class, so that small classes are found as easily as large ones. */
-  readonly voxelsByClass: readonly Uint32Array[];
-}
+import { centredStart } from "./sliding-window.ts";
+import type { TrainingCase } from "./training-case.ts";
+import { cutTurnedPatch, drawTurn } from "./turned-patch.ts";
 
 export interface PatchSettings {
   /** x, y, z. */
   readonly patch: Triple;
   readonly channels: number;
   readonly tumourPatches: number;
+  /** Centred on the mid-sagittal plane, for a network that compares the sides. */
+  readonly centred: boolean;
   readonly augmentation: AugmentationSpec;
+}
+
+export function patchSettings({ task, network, training }: Study): PatchSettings {
+  const { patch, tumourPatches, augmentation } = training;
+  const channels = task.channels.length;
+  return { patch: patch as Triple, channels, tumourPatches, centred: comparesSides(network), augmentation };
 }
 
 /** Writes one patch into `image` ([C, d, h, w]) and `labels` ([d, h, w]). */
@@ -39,7 +37,9 @@ export function drawPatch(
 ): void {
   const random = createRandom(...seed);
   const origin = patchOrigin(source, settings, random);
-  cutPatch(source, settings, origin, image, labels);
+  const turn = drawTurn(settings.augmentation, random);
+  if (turn === undefined) cutPatch(source, settings, origin, image, labels);
+  else cutTurnedPatch(source, settings.patch, settings.channels, origin, turn, image, labels);
   augmentPatch(settings.patch, settings.channels, settings.augmentation, random, image, labels);
 }
 
@@ -57,8 +57,8 @@ export function indexClasses(labels: Uint8Array, brain: Uint8Array, classes: num
 
 /** Centred near a tumour voxel of a class drawn evenly from those present, or near any voxel of the brain. */
 function patchOrigin(
-  { dims, voxelsByClass }: TrainingCase,
-  { patch, tumourPatches }: PatchSettings,
+  { dims, midlineX, voxelsByClass }: TrainingCase,
+  { patch, tumourPatches, centred }: PatchSettings,
   random: Random,
 ): Triple {
   const present = voxelsByClass.flatMap((voxels, k) => (k > 0 && voxels.length > 0 ? [k] : []));
@@ -70,6 +70,7 @@ function patchOrigin(
     const jitter = random.integer(Math.max(1, patch[axis] >> 1)) - (patch[axis] >> 2);
     const room = dims[axis] - patch[axis];
     const wanted = centre[axis] - (patch[axis] >> 1) + jitter;
+    if (centred && axis === 0) return centredStart(midlineX, patch[0]);
     return room <= 0 ? Math.floor(room / 2) : Math.min(Math.max(wanted, 0), room);
   }) as unknown as Triple;
 }

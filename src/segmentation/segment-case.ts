@@ -1,21 +1,45 @@
-/** A trained model applied to a patient: from a case's files to the label map on the grid that they came on. */
+/** Trained models applied to a patient: from a case's files to the label map on the grid that they came on. */
+import { ConsiliumError, canonicalJson, type Json } from "../base/index.ts";
 import {
   type CaseFiles,
   type LabelConvention,
+  type LoadedCase,
   loadCase,
-  spacingMmOf,
+  type Modality,
   type Triple,
   type Volume,
 } from "../imaging/index.ts";
+import { comparesSides } from "../networks/index.ts";
 import { openForwardSession } from "../runtime/index.ts";
-import { segmentLoadedCase } from "./evaluate-case.ts";
+import { ofAxis } from "../study/index.ts";
+import { ALL_MIRRORS, type Mirror, UPRIGHT } from "./mirror.ts";
 import type { Model } from "./model-folder.ts";
+import { type Member, predictCase, regionVolumesMl } from "./predict-case.ts";
+
+/** How far opinions on one volume lie apart. */
+export interface VolumeSpread {
+  /**
+   * How far the opinions' volumes lie from the one told: root of the summed squares over n - 1, millilitres. The
+   * volume told is that of the averaged outline, which may lie outside their range.
+   */
+  readonly deviationMl: number;
+  readonly leastMl: number;
+  readonly mostMl: number;
+}
 
 export interface Segmentation {
   /** Classes on the case's own grid. */
   readonly labelMap: Volume<Uint8Array>;
   /** Millilitres by region. */
   readonly volumesMl: Readonly<Record<string, number>>;
+  /** By region; null with a single opinion, which tells nothing of its uncertainty. */
+  readonly spread: Readonly<Record<string, VolumeSpread>> | null;
+  /** Models times mirrors. */
+  readonly opinions: number;
+  /** Modalities that the case lacks and the models were trained to do without. */
+  readonly missing: readonly Modality[];
+  /** The scans that were looked at, on the same grid. */
+  readonly scan: LoadedCase;
 }
 
 export interface Segmenter {
@@ -27,34 +51,110 @@ export interface Segmenter {
   close(): Promise<void>;
 }
 
-const OVERLAP = 0.5;
-const CUBIC_MM_PER_ML = 1000;
+export interface SegmenterOptions {
+  readonly threads: number;
+  /** Also look at the scan in every mirror that all models were trained with. */
+  readonly flips?: boolean;
+}
 
-/** One session for as many cases as come; memory is the network's at one patch, and one case. */
-export async function openSegmenter({ description, network, parameters }: Model, threads: number): Promise<Segmenter> {
-  const { task, patch } = description;
-  const [width, height, depth] = patch;
-  const session = await openForwardSession(network, [1, task.channels.length, depth, height, width], { threads });
-  const window = { patch: patch as Triple, channels: session.classes, outputs: task.outputs, overlap: OVERLAP };
+const OVERLAP = 0.5;
+
+/**
+ * One session for each model, for as many cases as come; memory is the networks' at one patch, and one case.
+ * @throws ConsiliumError `usage` for models of different tasks, or flips with a model that never saw a mirrored patch.
+ */
+export async function openSegmenter(
+  models: readonly Model[],
+  { threads, flips = false }: SegmenterOptions,
+): Promise<Segmenter> {
+  checkOneTask(models);
+  const mirrors = flips ? mirrorsOf(models) : [UPRIGHT];
+  const { task } = models[0].description.study;
+  const opened = await Promise.all(models.map((model) => openMember(model, threads)));
   return {
     async segment(files, convention, onWindow) {
-      const loaded = await loadCase(files, convention);
-      const predict = (image: Float32Array): Promise<Float32Array> => session.run(image, parameters.data);
-      const labelMap = await segmentLoadedCase(loaded, task, window, predict, onWindow);
-      return { labelMap, volumesMl: regionVolumes(labelMap, task.regions) };
+      const scan = await loadCase(files, convention);
+      const missing = task.channels.filter((modality) => !scan.modalities.includes(modality));
+      const { labelMap, opinionsMl } = await predictCase(scan, {
+        task,
+        members: opened.map(({ member }) => member),
+        mirrors,
+        onWindow,
+      });
+      const volumesMl = regionVolumesMl(labelMap, task.regions);
+      return {
+        labelMap,
+        volumesMl,
+        spread: spreadOf(opinionsMl, volumesMl),
+        opinions: opinionsMl.length,
+        missing,
+        scan,
+      };
     },
+    async close() {
+      for (const { close } of opened) await close();
+    },
+  };
+}
+
+async function openMember(
+  { description, network, parameters }: Model,
+  threads: number,
+): Promise<{ member: Member; close: () => Promise<void> }> {
+  const { task, training } = description.study;
+  const [width, height, depth] = training.patch;
+  const session = await openForwardSession(network, [1, task.channels.length, depth, height, width], { threads });
+  const window = {
+    patch: training.patch as Triple,
+    channels: session.classes,
+    outputs: task.outputs,
+    overlap: OVERLAP,
+  };
+  const centred = comparesSides(description.study.network);
+  return {
+    member: { window: { ...window, centred }, predict: (image) => session.run(image, parameters.data) },
     close: () => session.close(),
   };
 }
 
-function regionVolumes(
-  labelMap: Volume<Uint8Array>,
-  regions: Readonly<Record<string, readonly number[]>>,
-): Record<string, number> {
-  const counts = new Float64Array(256);
-  for (const label of labelMap.data) counts[label]++;
-  const voxelMl = spacingMmOf(labelMap.affineVoxelToRas).reduce((product, side) => product * side, 1) / CUBIC_MM_PER_ML;
+function checkOneTask(models: readonly Model[]): void {
+  const taskOf = ({ description }: Model): string => canonicalJson(description.study.task as Json);
+  const other = models.find((model) => taskOf(model) !== taskOf(models[0]));
+  if (other === undefined) return;
+  throw new ConsiliumError("usage", {
+    subject: `model ${other.description.name}`,
+    expected: `the task of ${models[0].description.name}: channels, classes, regions, spacing and rules`,
+    actual: "another",
+    hint: "Models that vote together must be of one task: leave this one out.",
+  });
+}
+
+/** Mirrors along the axes that every model's patches were flipped along in training. */
+function mirrorsOf(models: readonly Model[]): readonly Mirror[] {
+  const flipped = ({ description }: Model, axis: number): boolean =>
+    ofAxis(description.study.training.augmentation.flip, axis) > 0;
+  const seen = ALL_MIRRORS.filter((mirror) =>
+    mirror.every((isMirrored, axis) => !isMirrored || models.every((model) => flipped(model, axis))),
+  );
+  if (seen.length > 1) return seen;
+  throw new ConsiliumError("usage", {
+    subject: `models ${models.map(({ description }) => description.name).join(", ")}`,
+    expected: "models trained with patches mirrored along a common axis (training.augmentation.flip above 0)",
+    actual: "none",
+    hint: "Leave --flips out.",
+  });
+}
+
+type Volumes = Readonly<Record<string, number>>;
+
+function spreadOf(opinions: readonly Volumes[], told: Volumes): Record<string, VolumeSpread> | null {
+  if (opinions.length < 2) return null;
   return Object.fromEntries(
-    Object.entries(regions).map(([name, classes]) => [name, voxelMl * classes.reduce((sum, k) => sum + counts[k], 0)]),
+    Object.keys(told).map((region) => {
+      const volumes = opinions.map((opinion) => opinion[region]);
+      const squares = volumes.reduce((sum, ml) => sum + (ml - told[region]) ** 2, 0);
+      const deviationMl = Math.sqrt(squares / (volumes.length - 1));
+      return [region, { deviationMl, leastMl: Math.min(...volumes), mostMl: Math.max(...volumes) }];
+    }),
   );
 }

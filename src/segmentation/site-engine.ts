@@ -6,9 +6,12 @@
 import { createRandom, type Json } from "../base/index.ts";
 import type { Graph } from "../graph/index.ts";
 import { decideClasses, type Triple } from "../imaging/index.ts";
+import { comparesSides } from "../networks/index.ts";
 import {
   type ForwardSession,
+  type GradientSession,
   openForwardSession,
+  openGradientSession,
   openTrainingSession,
   runRecord,
   type TrainingSession,
@@ -19,8 +22,9 @@ import { createCaseStore } from "./case-store.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
 import { evaluateLabelMaps } from "./metrics.ts";
-import { drawPatch, type PatchSettings } from "./patches.ts";
+import { drawPatch, patchSettings } from "./patches.ts";
 import { decisionOf, predictVolume } from "./sliding-window.ts";
+import { trainPrivately } from "./train-privately.ts";
 
 export interface SiteEngineOptions {
   readonly study: Study;
@@ -47,16 +51,53 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   const store = createCaseStore({
     spacingMm: task.spacingMm,
     channels: task.channels,
+    mayMiss: task.mayMiss,
     classes: task.labels.length,
     ...(cacheDir !== undefined && { cacheDir }),
   });
   const { threads } = training;
   let trainer: Promise<TrainingSession> | undefined;
+  let privateTrainer: Promise<GradientSession> | undefined;
   let predictor: Promise<ForwardSession> | undefined;
   const openTrainer = (): Promise<TrainingSession> => {
-    trainer ??= openTrainingSession(network, { ...stepOptionsOfStudy(study, shape(training.batch)), threads });
+    trainer ??= openTrainingSession(network, {
+      ...stepOptionsOfStudy(study, shape(training.batch)),
+      accumulate: training.accumulate,
+      threads,
+    });
     return trainer;
   };
+  const openPrivateTrainer = (): Promise<GradientSession> => {
+    privateTrainer ??= openGradientSession(network, { ...stepOptionsOfStudy(study, shape(1)), threads });
+    return privateTrainer;
+  };
+  async function trainWithNoise(site: SiteData, request: TrainRequest, onProgress: OnProgress): Promise<TrainResult> {
+    const session = await openPrivateTrainer();
+    session.load(request.parameters, request.optimiserState, request.stepsTaken);
+    const meanLoss = await trainPrivately({
+      study,
+      session,
+      trainingCases: site.trainingCases,
+      open: (files) => store.training(files, site.convention),
+      steps: request.steps,
+      learningRate: (shareOfRound) => learningRateAt(study, request.round, shareOfRound),
+      signal,
+      onStep: (done, loss) => onProgress({ done, total: request.steps, ...(loss !== undefined && { loss }) }),
+    });
+    return resultOf(session, request, meanLoss);
+  }
+  const resultOf = (
+    session: Pick<TrainingSession, "averaged" | "state">,
+    { stepsTaken, steps }: TrainRequest,
+    meanLoss: number | null,
+  ): TrainResult => ({
+    parameters: session.averaged().slice(),
+    optimiserState: session.state().slice(),
+    stepsTaken: stepsTaken + steps,
+    meanLoss,
+    steps,
+    runRecord: runRecord(threads) as Json,
+  });
   const openPredictor = (): Promise<ForwardSession> => {
     predictor ??= openForwardSession(network, shape(1), { threads });
     return predictor;
@@ -85,6 +126,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   };
   return {
     async train(site, request, onProgress) {
+      if (study.privacy.patientLevel !== undefined) return trainWithNoise(site, request, onProgress);
       const session = await openTrainer();
       session.load(request.parameters, request.optimiserState, request.stepsTaken);
       let lossSum = 0;
@@ -98,18 +140,12 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
         lossSum += loss;
         onProgress({ done: step + 1, total: request.steps, loss });
       }
-      return {
-        parameters: session.averaged().slice(),
-        optimiserState: session.state().slice(),
-        stepsTaken: request.stepsTaken + request.steps,
-        meanLoss: lossSum / request.steps,
-        steps: request.steps,
-        runRecord: runRecord(threads) as Json,
-      };
+      return resultOf(session, request, lossSum / request.steps);
     },
     async evaluate(site, { parameters, grid, overlap }, onProgress) {
       const session = await openPredictor();
       const window = { patch: training.patch as Triple, channels: session.classes, outputs: task.outputs, overlap };
+      const centred = comparesSides(study.network);
       const predict = async (image: Float32Array): Promise<Float32Array> => {
         signal?.throwIfAborted();
         return session.run(image, parameters);
@@ -117,11 +153,17 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
       const scores: CaseScores[] = [];
       for (const files of site.validationCases) {
         if (grid === "original") {
-          const regions = await evaluateOnOwnGrid(files, site.convention, study.task, window, predict);
+          const regions = await evaluateOnOwnGrid(files, site.convention, study.task, { ...window, centred }, predict);
           scores.push({ caseId: files.id, regions });
         } else {
-          const { dims, image, labels } = await store.training(files, site.convention);
-          const probabilities = await predictVolume(image, dims, channels, window, predict);
+          const { dims, image, labels, midlineX } = await store.training(files, site.convention);
+          const probabilities = await predictVolume(
+            image,
+            dims,
+            channels,
+            { ...window, ...(centred && { midlineX }) },
+            predict,
+          );
           const predicted = decideClasses(probabilities, session.classes, decisionOf(task));
           const spacing: Triple = [task.spacingMm, task.spacingMm, task.spacingMm];
           scores.push({ caseId: files.id, regions: evaluateLabelMaps(predicted, labels, dims, spacing, task.regions) });
@@ -132,6 +174,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     },
     async close() {
       await (await trainer)?.close();
+      await (await privateTrainer)?.close();
       await (await predictor)?.close();
     },
   };
@@ -151,11 +194,6 @@ function emptyBatch({ task, training }: Study): PatchBatch {
 /** Patches of one gradient step. */
 function itemsPerStep({ training }: Study): number {
   return training.batch * training.accumulate;
-}
-
-function patchSettings({ task, training }: Study): PatchSettings {
-  const { patch, tumourPatches, augmentation } = training;
-  return { patch: patch as Triple, channels: task.channels.length, tumourPatches, augmentation };
 }
 
 /** Items run through all cases in a new order each time, across rounds. */

@@ -60,4 +60,26 @@ describe("predictVolume", () => {
     image.forEach((_, i) => expect(probabilities[i] + probabilities[8 + i]).toBeCloseTo(1, 6));
     expect([...decideClasses(probabilities, 2, { kind: "mostProbable" })]).toEqual([1, 0, 0, 1, 0, 1, 0, 0]);
   });
+
+  it("centres windows on the mid-sagittal plane where asked, and refuses a patch that leaves a side out", async () => {
+    const seen: number[] = [];
+    const firstOfRow = (window: Float32Array): Promise<Float32Array> => {
+      seen.push(window[0], window[7]);
+      return pointwise(window);
+    };
+    const image = Float32Array.from({ length: 6 * 2 * 2 }, (_, i) => 1 + (i % 6));
+    const predict = (midlineX: number): Promise<Float32Array> =>
+      predictVolume(
+        image,
+        [6, 2, 2],
+        1,
+        { patch: [8, 2, 2], channels: 2, outputs: "classes", overlap: 0.5, midlineX },
+        firstOfRow,
+      );
+    const probabilities = await predict(3.5);
+    expect(seen).toEqual([1, 0]);
+    image.forEach((v, i) => expect(probabilities[i]).toBeCloseTo(1 / (1 + Math.exp(-2 * v)), 5));
+    await expect(predict(1.5)).resolves.toBeInstanceOf(Float32Array);
+    await expect(predict(4.5)).rejects.toMatchObject({ code: "patch-too-narrow" });
+  });
 });

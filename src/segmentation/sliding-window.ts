@@ -2,6 +2,7 @@
  * Prediction of a whole volume from overlapping patches: the probabilities of each window, of classes or of regions, are added with a
  * Gaussian weight that trusts its middle (Isensee et al. 2021), and divided by the weights' sum.
  */
+import { ConsiliumError } from "../base/index.ts";
 import type { Decision, Triple } from "../imaging/index.ts";
 import { regionClasses, type Study } from "../study/index.ts";
 
@@ -14,6 +15,8 @@ export interface SlidingWindow {
   readonly outputs: "classes" | "regions";
   /** Share of a window that the next one covers again, in [0, 1). */
   readonly overlap: number;
+  /** x of the mid-sagittal plane, in voxels: windows are centred on it, for a network that compares the sides. */
+  readonly midlineX?: number;
 }
 
 /** Logits [K, d, h, w] of one window's image [C, d, h, w]. */
@@ -29,7 +32,7 @@ export async function predictVolume(
   image: Float32Array,
   dims: Triple,
   inputChannels: number,
-  { patch, channels, outputs, overlap }: SlidingWindow,
+  { patch, channels, outputs, overlap, midlineX }: SlidingWindow,
   predict: Predict,
   onWindow?: (done: number, total: number) => void,
 ): Promise<Float32Array> {
@@ -39,6 +42,7 @@ export async function predictVolume(
   const weights = new Float32Array(volume);
   const gaussian = gaussianWindow(patch);
   const starts = [0, 1, 2].map((axis) => windowStarts(dims[axis], patch[axis], overlap));
+  if (midlineX !== undefined) starts[0] = [startThatCovers(dims[0], patch[0], midlineX)];
   const total = starts[0].length * starts[1].length * starts[2].length;
   const window = new Float32Array(inputChannels * patchVolume);
   let done = 0;
@@ -74,6 +78,22 @@ function windowStarts(size: number, window: number, overlap: number): number[] {
   const step = Math.max(1, Math.floor(window * (1 - overlap)));
   const count = Math.ceil((size - window) / step) + 1;
   return Array.from({ length: count }, (_, i) => Math.round((i * (size - window)) / (count - 1)));
+}
+
+/** First voxel of a window that is centred on a plane, to the nearest voxel. */
+export function centredStart(plane: number, window: number): number {
+  return Math.round(plane - (window - 1) / 2);
+}
+
+function startThatCovers(size: number, window: number, plane: number): number {
+  const start = centredStart(plane, window);
+  if (start <= 0 && start + window >= size) return start;
+  throw new ConsiliumError("patch-too-narrow", {
+    subject: "training.patch",
+    expected: `${2 * Math.ceil(Math.max(plane + 0.5, size - 0.5 - plane))} voxels or more from left to right, so that the network sees both sides at once`,
+    actual: String(window),
+    hint: "Train with a wider patch, or without network.mirror.",
+  });
 }
 
 function gaussianWindow(patch: Triple): Float32Array {

@@ -45,6 +45,8 @@ export interface Assessment {
   readonly evaluatedOn: { readonly kind: "heldOut" | "validation"; readonly cases: number };
   readonly federated: ModelFigures;
   readonly federatedScores: readonly CaseScores[];
+  /** The federated model on each site's own validation cases, in the order of the sites. */
+  readonly siteScores: readonly (readonly CaseScores[])[];
   readonly pooled: ModelFigures | null;
   /** How the pooled model was trained, with which learning rate. */
   readonly pooledTraining: ChosenRate<BaselineResult> | null;
@@ -59,6 +61,7 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
     const cases = heldOut.length > 0 ? heldOut : sites.flatMap(({ validationCases }) => validationCases);
     const judge = createJudge(pool, cases, convention, options);
     const federatedScores = await judge("Measuring the federated model", federated.data);
+    const siteScores = await scoresBySite(options, pool, heldOut.length > 0 ? undefined : federatedScores);
     const regions = Object.keys(study.task.regions);
     const figuresOf = (scores: readonly CaseScores[], parameters: Float32Array): ModelFigures =>
       modelFigures(scores, regions, parametersSha256({ layout: federated.layout, data: parameters }));
@@ -66,6 +69,7 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
       evaluatedOn: { kind, cases: cases.length },
       federated: figuresOf(federatedScores, federated.data),
       federatedScores,
+      siteScores,
     } as const;
     if (!options.baselines) return { ...own, pooled: null, pooledTraining: null, alone: null };
 
@@ -147,6 +151,23 @@ function diceOfChosen({ curve, round }: BaselineResult): number | null {
   return curve.find((point) => point.round === round)?.dice.mean ?? null;
 }
 
+/** @param known scores of all validation cases, in the order of the sites, where they were measured already. */
+async function scoresBySite(
+  options: AssessmentOptions,
+  pool: EnginePool,
+  known: readonly CaseScores[] | undefined,
+): Promise<readonly (readonly CaseScores[])[]> {
+  const { sites, federated, convention } = options;
+  const validating = sites.flatMap(({ validationCases }) => validationCases);
+  const judge = createJudge(pool, validating, convention, options);
+  const scores = known ?? (await judge("Measuring the federated model at each site", federated.data));
+  const counts = sites.map(({ validationCases }) => validationCases.length);
+  return counts.map((count, i) => {
+    const before = counts.slice(0, i).reduce((a, b) => a + b, 0);
+    return scores.slice(before, before + count);
+  });
+}
+
 type Judge = (phase: string, parameters: Float32Array) => Promise<readonly CaseScores[]>;
 
 /** Measures any model on the same cases, shared out among the engines. */
@@ -167,7 +188,7 @@ function createJudge(
         );
       }),
     );
-    const byId = new Map(parts.flat().map((scores) => [scores.caseId, scores]));
-    return cases.flatMap(({ id }) => byId.get(id) ?? []);
+    // Sites name their cases themselves: two of one name are told apart by their places.
+    return cases.map((_, i) => parts[i % workers][Math.floor(i / workers)]);
   };
 }

@@ -46,7 +46,7 @@ export interface BaselineResult {
   readonly round: number;
   readonly gradientSteps: number;
   /** Mean loss of each round. */
-  readonly losses: readonly number[];
+  readonly losses: readonly (number | null)[];
   /** Mean Dice on the validation cases after each round that the study evaluates; empty without such cases. */
   readonly curve: readonly RoundDice[];
 }
@@ -62,7 +62,7 @@ export async function trainOnCases(options: BaselineOptions): Promise<BaselineRe
   let parameters = options.initial ?? networkParameters(network).data;
   let optimiserState: Float32Array | null = null;
   let stepsTaken = 0;
-  const losses: number[] = [];
+  const losses: (number | null)[] = [];
   const curve: RoundDice[] = [];
   let best: { readonly parameters: Float32Array; readonly round: number; readonly mean: number } | undefined;
   const { count } = study.rounds;

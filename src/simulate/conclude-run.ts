@@ -1,6 +1,7 @@
 /** The end of every run, simulated or of real processes: the model is measured, and what it leaves is written. */
 import type { Graph, Parameters } from "../graph/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
+import { plannedPrivacy } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
 import { assess } from "./assess.ts";
 import type { FederatedRun } from "./federated-run.ts";
@@ -54,6 +55,7 @@ export async function concludeRun(options: ConclusionOptions): Promise<Conclusio
     alone,
     ratio: ratioOf(federated.dice, pooled?.dice),
     learningRates: describeRates(study, options.triedRates, pooledTraining),
+    patientLevel: plannedPrivacy(study) ?? null,
     rounds: study.rounds.count,
     gradientSteps: run.gradientSteps,
     seconds: (performance.now() - startedMs) / 1000,

@@ -15,6 +15,8 @@ import {
   type StudyResult,
 } from "../coordinator/index.ts";
 import { type Graph, type Parameters, parametersFromSafetensors } from "../graph/index.ts";
+import type { LabelConvention } from "../imaging/index.ts";
+import { plannedPrivacy } from "../privacy/index.ts";
 import { type Enrolment, type EnrolOptions, enrolInMemory, memoryLink } from "../protocol/index.ts";
 import { type EnginePool, openEnginePool } from "../segmentation/index.ts";
 import {
@@ -25,6 +27,7 @@ import {
   type Pause,
   registerDataset,
   runSite,
+  setPrivacyBudget,
 } from "../site/index.ts";
 import type { Study } from "../study/index.ts";
 import type { FederatedRun } from "./federated-run.ts";
@@ -39,6 +42,8 @@ export interface InMemoryOptions {
   /** Path of the ONNX model, where the study's network is a file. */
   readonly modelFile?: string;
   readonly sites: readonly SiteFolder[];
+  /** How the cases' labels are written. */
+  readonly convention: LabelConvention;
   /** Homes are made below it. */
   readonly out: string;
   readonly workers: number;
@@ -50,6 +55,8 @@ export interface InMemoryOptions {
 const PRODUCT = "simulation";
 /** Pauses, work underway and messages on their way. */
 const LISTENERS_PER_SITE = 10;
+/** What is paid round by round and what is planned at once differ by rounding. */
+const BUDGET_ROOM = 1 + 1e-9;
 /** Nobody dials it. */
 const ADDRESS = "127.0.0.1:1";
 
@@ -72,7 +79,7 @@ export async function federateInMemory(options: InMemoryOptions): Promise<Federa
     const result = await runToEnd(coordinator, pool, opened, options);
     if (result.bestModel === null) throw studyFailed(study, result);
     const model = parametersFromSafetensors(await readFile(result.bestModel.path), result.bestModel.path);
-    return await describeRun(coordinator.state(), opened, model, result.bestModel.round);
+    return await describeRun(home, coordinator.state(), opened, model, result.bestModel.round);
   } finally {
     await Promise.all(opened.map((site) => site.close()));
     await pool.close();
@@ -80,7 +87,10 @@ export async function federateInMemory(options: InMemoryOptions): Promise<Federa
   }
 }
 
-/** Invites a site, joins it and registers its data. */
+/**
+ * Invites a site, joins it and registers its data. A simulated hospital allows what the study declares, as its
+ * reviewer approves whatever is offered.
+ */
 async function admit(coordinator: Coordinator, { id, dir }: SiteFolder, options: InMemoryOptions): Promise<OpenSite> {
   const folder = join(options.out, "sites");
   await mkdir(folder, { recursive: true });
@@ -90,7 +100,12 @@ async function admit(coordinator: Coordinator, { id, dir }: SiteFolder, options:
   const home = join(folder, id);
   const enrolBy = (enrolment: EnrolOptions): Promise<Enrolment> => enrolInMemory(coordinator.service, enrolment);
   await joinFederation({ home, invitationFile, productVersion: PRODUCT, enrolBy });
-  await registerDataset({ home, dataset: dir });
+  await registerDataset({ home, dataset: dir, labels: options.convention });
+  const planned = plannedPrivacy(options.study);
+  if (planned !== undefined) {
+    const { epsilon, delta, accountant } = planned;
+    await setPrivacyBudget(home, { epsilon: epsilon * BUDGET_ROOM, delta, accountant });
+  }
   return openSite(home);
 }
 
@@ -178,7 +193,7 @@ function tellProgress(coordinator: Coordinator, { study, sites, onProgress }: In
         phase: `Training together at rate ${study.training.optimiser.learningRate}, round ${event.round} of ${study.rounds.count}`,
         done,
         total,
-        note: `loss ${event.meanLoss.toFixed(3)}`,
+        ...(event.meanLoss !== null && { note: `loss ${event.meanLoss.toFixed(3)}` }),
       });
     }
   });

@@ -1,6 +1,6 @@
 /** A federation's training as it went, whoever ran it: in one process or as many. */
 import type { Parameters } from "../graph/index.ts";
-import type { RegionMeans, SiteData } from "../segmentation/index.ts";
+import type { ModelSigner, RegionMeans, SiteData } from "../segmentation/index.ts";
 import type { RoundFigures, SiteTraffic } from "./report.ts";
 
 export interface SiteOfRun {
@@ -21,4 +21,6 @@ export interface FederatedRun {
   readonly rounds: readonly RoundFigures[];
   readonly traffic: readonly SiteTraffic[];
   readonly gradientSteps: number;
+  /** The coordinator, which vouches for the model. */
+  readonly signer: ModelSigner;
 }

@@ -1,4 +1,6 @@
 /** A small line chart as SVG text: for reports that must open anywhere, years from now, without a network. */
+import { escapeHtml } from "../base/index.ts";
+
 export interface Series {
   readonly name: string;
   readonly colour: string;
@@ -62,8 +64,4 @@ function spreadLabels(wanted: readonly number[]): number[] {
 
 function trim(value: number): string {
   return String(Number(value.toFixed(2)));
-}
-
-export function escapeHtml(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

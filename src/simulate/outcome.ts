@@ -3,12 +3,19 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Graph } from "../graph/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
-import { readModelFolder, writeModelFolder } from "../segmentation/index.ts";
+import {
+  type CardFacts,
+  type CaseScores,
+  cardFigures,
+  readModelFolder,
+  type ScoredCase,
+  writeModelFolder,
+} from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
 import type { Assessment } from "./assess.ts";
 import type { FederatedRun } from "./federated-run.ts";
 import { heldOutPictures } from "./pictures.ts";
-import { figure, renderReport } from "./report.ts";
+import { renderReport } from "./report.ts";
 import type { FederationResult } from "./result.ts";
 
 const PICTURES = 3;
@@ -31,12 +38,8 @@ export async function writeOutcome(out: string, outcome: Outcome): Promise<{ mod
     study,
     network,
     parameters: run.model,
-    lineage: {
-      studyHash: run.studyHash,
-      rounds: run.modelRound,
-      sites: run.sites.map(({ id, cases }) => ({ id, ...cases })),
-    },
-    notes: cardNotes(outcome),
+    facts: cardFacts(outcome),
+    signer: run.signer,
   });
   const shown = heldOut.length > 0 ? heldOut : run.sites.flatMap(({ data }) => data.validationCases);
   const pictures = await heldOutPictures(
@@ -73,43 +76,23 @@ function facts({ study, run, result }: Outcome): string[] {
   ];
 }
 
-function cardNotes({ run, result, study }: Outcome): string {
+function cardFacts({ study, run, assessment, heldOut, result }: Outcome): CardFacts {
   const regions = Object.keys(study.task.regions);
-  const row = (name: string, dice: Readonly<Record<string, number | null>>): string =>
-    `| ${name} | ${regions.map((r) => figure(dice[r])).join(" | ")} | ${figure(dice.mean)} |`;
-  const rows = [
-    `| Dice on ${result.evaluatedOn.cases} ${result.evaluatedOn.kind === "heldOut" ? "held-out" : "validation"} case(s) | ${regions.join(" | ")} | mean |`,
-    `| --- |${regions.map(() => " --- |").join("")} --- |`,
-    row("federated", result.federated.dice),
-    ...(result.pooled === null ? [] : [row("pooled data", result.pooled.dice)]),
-    ...(result.alone === null ? [] : [row("one hospital alone, mean", result.alone.mean.dice)]),
-  ];
-  const sites = run.sites.map(
-    ({ id, cases, dice }) =>
-      `| ${id} | ${cases.train} | ${cases.validation} | ${dice === null ? "too few cases" : figure(dice.mean)} |`,
-  );
-  const worst = run.sites
-    .filter(({ dice }) => dice !== null && dice.mean !== null)
-    .toSorted((a, b) => (a.dice?.mean ?? 0) - (b.dice?.mean ?? 0))[0];
-  return `## Figures
-
-${rows.join("\n")}
-
-## Data by site (counts only)
-
-| site | training | validation | mean Dice at the site |
-| --- | --- | --- | --- |
-${sites.join("\n")}
-
-${worst === undefined ? "No site has enough validation cases to be called the worst." : `Worst site: ${worst.id}, mean Dice ${figure(worst.dice?.mean)}.`}
-
-## Lineage
-
-Study \`${run.studyHash}\`, round ${run.modelRound}.
-
-## Known limits
-
-Trained on skull-stripped, co-registered scans of the four modalities named above; other input is out of its reach.
-Small enhancing parts are the first to be missed. Figures on ${result.evaluatedOn.cases} case(s) say little about a hospital that is not among the sites.
-`;
+  const scored = (cases: readonly CaseFiles[], scores: readonly CaseScores[]): ScoredCase[] =>
+    cases.map(({ subject }, i) => ({ subject, regions: scores[i].regions }));
+  const measured = heldOut.length > 0 ? heldOut : run.sites.flatMap(({ data }) => data.validationCases);
+  return {
+    sites: run.sites.map(({ id, cases, data }, i) => {
+      const tells = study.metrics === "perSite" && data.validationCases.length >= study.minCasesPerMetric;
+      const figures = cardFigures(scored(data.validationCases, assessment.siteScores[i]), regions);
+      return { id, training: cases.train, validation: cases.validation, figures: tells ? figures : null };
+    }),
+    round: run.modelRound,
+    gradientSteps: result.gradientSteps,
+    evaluation: {
+      on: measured.length === 0 ? "nothing" : result.evaluatedOn.kind,
+      figures: cardFigures(scored(measured, assessment.federatedScores), regions),
+    },
+    lineage: { kind: "federation", studyHash: run.studyHash, which: `model of round ${run.modelRound}`, parent: null },
+  };
 }

@@ -12,7 +12,7 @@ export async function heldOutPictures(
   convention: LabelConvention,
   threads: number,
 ): Promise<ReportPicture[]> {
-  const segmenter = await openSegmenter(model, threads);
+  const segmenter = await openSegmenter([model], { threads });
   const pictures: ReportPicture[] = [];
   try {
     for (const files of cases) {

@@ -2,9 +2,10 @@
  * The report of a run as one HTML file that needs nothing else: the figures first, then how training went, what the
  * model draws on a patient it never saw, and what left each hospital.
  */
+import { escapeHtml } from "../base/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
 import type { BaselineResult } from "./baselines.ts";
-import { type Chart, escapeHtml, lineChart } from "./line-chart.ts";
+import { type Chart, lineChart } from "./line-chart.ts";
 import type { FederationResult } from "./result.ts";
 
 export interface RoundFigures {
@@ -140,7 +141,9 @@ function curves({ roundFigures, pooledTraining, regions, result }: ReportInput):
     }),
   };
   const losses = roundFigures.flatMap(({ round, meanLoss }) => (meanLoss === null ? [] : [[round, meanLoss] as const]));
-  const pooled = (pooledTraining?.losses ?? []).map((value, i) => [i + 1, value] as const);
+  const pooled = (pooledTraining?.losses ?? []).flatMap((value, i) =>
+    value === null ? [] : [[i + 1, value] as const],
+  );
   const top = Math.max(1, ...[...losses, ...pooled].map(([, value]) => value));
   const loss: Chart = {
     title: "Training loss",

@@ -1,4 +1,5 @@
 /** What a simulated or demonstrated federation ends with: the document of `--json`, and the material of the report. */
+import type { PrivacySpent } from "../privacy/index.ts";
 import type { CaseScores, RegionMeans, ScoreSummary } from "../segmentation/index.ts";
 import { summariseScores } from "../segmentation/index.ts";
 
@@ -46,6 +47,8 @@ export interface FederationResult {
   readonly ratio: number | null;
   /** Where several were tried. */
   readonly learningRates: LearningRates | null;
+  /** What the study amounts to for each patient of each site; null where it adds no noise. */
+  readonly patientLevel: PrivacySpent | null;
   readonly rounds: number;
   /** Of all sites together. */
   readonly gradientSteps: number;

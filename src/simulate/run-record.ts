@@ -1,9 +1,9 @@
 /** A finished study as reports tell it, read from the coordinator's state and the sites' own logs. */
 import { invariant } from "../base/index.ts";
-import type { CoordinatorState } from "../coordinator/index.ts";
+import { type CoordinatorState, modelSigner } from "../coordinator/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
-import { casesOf, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
+import { casesOf, departuresIn, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
 import type { FederatedRun, SiteOfRun } from "./federated-run.ts";
 import type { RoundFigures, SiteTraffic } from "./report.ts";
 
@@ -11,8 +11,12 @@ type Study = NonNullable<CoordinatorState["study"]>;
 type Round = Study["rounds"][number];
 type Sums = NonNullable<Round["evaluation"]>["regions"];
 
-/** @param model the weights of the round that was chosen. */
+/**
+ * @param coordinatorHome whose key signs the model.
+ * @param model the weights of the round that was chosen.
+ */
 export async function describeRun(
+  coordinatorHome: string,
   state: CoordinatorState,
   sites: readonly Site[],
   model: Parameters,
@@ -26,6 +30,7 @@ export async function describeRun(
     modelRound,
     studyHash: record.hash,
     sites: await Promise.all(sites.map((site) => describeSite(site, evaluation?.sites[site.siteId]?.regions))),
+    signer: await modelSigner(coordinatorHome),
     rounds: record.rounds.map(describeRound),
     traffic: await Promise.all(sites.map(describeTraffic)),
     gradientSteps: record.rounds.reduce(
@@ -57,11 +62,12 @@ async function describeSite(site: Site, sums: Sums | undefined): Promise<SiteOfR
 
 function describeRound({ round, updates, evaluation, leftOut }: Round): RoundFigures {
   const steps = total(updates, ({ gradientSteps }) => gradientSteps);
-  const loss = total(updates, ({ meanLoss, gradientSteps }) => meanLoss * gradientSteps);
+  const told = Object.values(updates).every(({ meanLoss }) => meanLoss !== null);
+  const loss = total(updates, ({ meanLoss, gradientSteps }) => (meanLoss ?? 0) * gradientSteps);
   const sums = evaluation?.regions;
   return {
     round,
-    meanLoss: steps === 0 ? null : loss / steps,
+    meanLoss: told && steps > 0 ? loss / steps : null,
     dice: sums === undefined ? null : means(sums, ({ diceSum, diceCases }) => [diceSum, diceCases]),
     leftOut,
   };
@@ -76,7 +82,7 @@ async function describeTraffic(site: Site): Promise<SiteTraffic> {
     siteId: site.siteId,
     updates: updates.length,
     updateBytes: bytes(updates),
-    messages: messages.length,
+    messages: departuresIn(messages),
     messageBytes: bytes(messages),
   };
 }

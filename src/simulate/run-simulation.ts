@@ -69,6 +69,7 @@ export async function runSimulation(options: SimulationOptions, onProgress: OnRu
       network,
       initial,
       sites,
+      convention,
       out: folder,
       workers,
       cacheDir,
@@ -103,13 +104,14 @@ interface LaidSites {
 }
 
 async function laySites({ data, study }: SimulationOptions, out: string): Promise<LaidSites> {
-  const labels = data.labels === undefined ? {} : { labels: data.labels };
+  const { mayMiss } = study.task;
+  const scan = { ...(data.labels && { labels: data.labels }), ...(mayMiss && { mayMiss }) };
   if (data.kind === "folders") {
-    const first = await scanDataset(data.sites[0].dir, labels);
-    const heldOut = data.heldOut === undefined ? [] : (await scanDataset(data.heldOut, labels)).cases;
+    const first = await scanDataset(data.sites[0].dir, scan);
+    const heldOut = data.heldOut === undefined ? [] : (await scanDataset(data.heldOut, scan)).cases;
     return { sites: data.sites, heldOut, convention: first.convention };
   }
-  const dataset = await scanDataset(data.dataset, labels);
+  const dataset = await scanDataset(data.dataset, scan);
   if (dataset.problems.length > 0) throw dataset.problems[0].error;
   const dealt = dealCases(dataset, { ...data, seed: study.training.seed });
   return {

@@ -96,12 +96,15 @@ async function linkCase(
     return name;
   };
   const linked = await Promise.all(
-    MODALITIES.map(async (modality) => [modality, await link(modality, images[modality])] as const),
+    MODALITIES.flatMap((modality) => {
+      const path = images[modality];
+      return path === undefined ? [] : [link(modality, path).then((name) => [modality, name] as const)];
+    }),
   );
   return {
     id,
     subject,
-    images: Object.fromEntries(linked) as unknown as ManifestRow["images"],
+    images: Object.fromEntries(linked),
     ...(labelMap !== undefined && { labelMap: await link("labelMap", labelMap) }),
   };
 }

@@ -31,7 +31,7 @@ export type SiteEvent =
       readonly bytes: number;
       readonly sha256: Sha256;
       readonly clippedCoordinates: number;
-      readonly meanLoss: number;
+      readonly meanLoss: number | null;
     }
   | {
       readonly kind: "evaluated";
@@ -40,6 +40,10 @@ export type SiteEvent =
       readonly cases: number;
       readonly regions: MadeEvaluation["regions"];
     }
+  /** The site's certificate was renewed, for the same key. */
+  | { readonly kind: "certificate-renewed"; readonly expiresMs: number }
+  /** The coordinator's clock less this machine's is more than LIMITS.clockOffsetToldMs. */
+  | { readonly kind: "clock-differs"; readonly offsetMs: number }
   | { readonly kind: "withdrawn"; readonly round: number }
   /** The coordinator did not accept a message. */
   | { readonly kind: "not-accepted"; readonly what: string; readonly outcome: string; readonly error: ConsiliumError }

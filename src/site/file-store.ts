@@ -5,13 +5,14 @@
  * home/<name>.json     documents, by temporary file, fsync and rename
  * home/objects/<hash>  objects, the same way
  * home/<log>.jsonl     logs, by append and fsync; a torn last line is cut off before the next is appended
+ * home/<log>-000001.jsonl  what the log held before, put aside whole when it was full
  * ```
  * Source of the order of calls: POSIX rename(2) is atomic; the content must reach the disk before the name does, and
  * the folder's own entry after it (fsync of file, rename, fsync of folder).
  */
 import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { ConsiliumError, canonicalJson, type Json, sha256 } from "../base/index.ts";
+import { ConsiliumError, canonicalJson, type Json, LIMITS, sha256 } from "../base/index.ts";
 import { checkName, corruptObject, missingObject, type SiteStore } from "./site-store.ts";
 
 /** Bytes read at a time when the end of a log is looked for. */
@@ -20,13 +21,32 @@ const TAIL_BYTES = 64 << 10;
 let temporaryNames = 0;
 
 /** The folder is made, readable by its owner only, where it does not exist. */
-export async function openFileStore(folder: string): Promise<SiteStore> {
+export async function openFileStore(
+  folder: string,
+  { logFileBytes = LIMITS.siteLogFileBytes }: { readonly logFileBytes?: number } = {},
+): Promise<SiteStore> {
   const objects = join(folder, "objects");
   await guarded(folder, () => mkdir(objects, { recursive: true, mode: 0o700 }));
   await removeLeftovers(folder);
   const documentPath = (name: string): string => join(folder, `${checkName(name)}.json`);
   const logPath = (log: string): string => join(folder, `${checkName(log)}.jsonl`);
   const checkedLogs = new Set<string>();
+  /** Files that a log filled, the oldest first. */
+  const fullFiles = async (log: string): Promise<string[]> => {
+    const pattern = new RegExp(`^${checkName(log)}-\\d{6}[.]jsonl$`);
+    return (await readdir(folder))
+      .filter((name) => pattern.test(name))
+      .sort()
+      .map((name) => join(folder, name));
+  };
+  const putAsideWhenFull = async (log: string): Promise<void> => {
+    const path = logPath(log);
+    const { size } = await stat(path);
+    if (size < logFileBytes) return;
+    const number = (await fullFiles(log)).length + 1;
+    await rename(path, join(folder, `${log}-${String(number).padStart(6, "0")}.jsonl`));
+    await withFile(folder, "r", 0, (handle) => handle.sync());
+  };
   return {
     read: async (name) => readDocument(documentPath(name)),
     write: async (name, value) => writeFileDurably(documentPath(name), `${canonicalJson(value)}\n`),
@@ -54,13 +74,23 @@ export async function openFileStore(folder: string): Promise<SiteStore> {
       const path = logPath(log);
       if (!checkedLogs.has(log)) await cutTornLine(path);
       checkedLogs.add(log);
-      await guarded(path, () => appendDurably(path, `${line}\n`));
+      await guarded(path, async () => {
+        await appendDurably(path, `${line}\n`);
+        await putAsideWhenFull(log);
+      });
     },
     async lines(log) {
-      const text = Buffer.from((await readIfThere(logPath(log))) ?? new Uint8Array()).toString("utf8");
-      return text.split("\n").slice(0, -1);
+      const lines: string[] = [];
+      for (const path of [...(await fullFiles(log)), logPath(log)]) {
+        const text = Buffer.from((await readIfThere(path)) ?? new Uint8Array()).toString("utf8");
+        for (const line of text.split("\n").slice(0, -1)) lines.push(line);
+      }
+      return lines;
     },
-    lastLine: async (log) => lastWholeLine(logPath(log)),
+    async lastLine(log) {
+      const before = (await fullFiles(log)).at(-1);
+      return (await lastWholeLine(logPath(log))) ?? (before && lastWholeLine(before));
+    },
   };
 }
 

@@ -1,8 +1,20 @@
+export {
+  correctedPath,
+  type DraftOptions,
+  draftCases,
+  type OpenReview,
+  openReview,
+  type ReturnOptions,
+  readReview,
+  returnCase,
+} from "./case-review/review-folder.ts";
+export type { Change, Review, ReviewState } from "./case-review/review-state.ts";
 export { casesOf, type SplitRecord, splitBySubject } from "./data-split.ts";
 export type { OpenWork, OpenWorkRequest } from "./engine.ts";
 export type { SiteEvent } from "./events.ts";
 export { type Membership, type OpenSite, openSite, readSite, type Site } from "./home.ts";
 export { type JoinOptions, joinFederation } from "./join-federation.ts";
+export { type AccountOfStudy, type PrivacyAccount, privacyAccount, setPrivacyBudget } from "./privacy-account.ts";
 export { type RegisterOptions, type Registration, registerDataset } from "./register-dataset.ts";
 export {
   type ApproveOptions,
@@ -19,5 +31,6 @@ export { type RunOutcome, type RunSiteOptions, runSite } from "./run-site.ts";
 export type { Pause, Timing } from "./shift.ts";
 export { type RegisteredData, readRegisteredData } from "./site-data.ts";
 export type { Departure, SiteLogEntry } from "./site-log.ts";
+export { departuresIn } from "./site-log.ts";
 export { readSiteLog, type SiteStatus, type SiteStudyStatus, siteStatus } from "./site-status.ts";
 export type { SiteStore } from "./site-store.ts";

@@ -7,20 +7,29 @@
  *   what a killed process left of its block is skipped.
  * - Messages go one after another, in the order of their numbers.
  * - What is not in the log has not left.
+ * - Every message countersigns the last head of the coordinator's journal that this site was told. It is kept on disk,
+ *   and never goes back: a coordinator that tells an earlier one, or another under the same number, lost records.
  */
 import { stat } from "node:fs/promises";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Clock, ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import {
   type CoordinatorLink,
+  certificateToPem,
   type Directive,
+  errorFromRecord,
+  isRenewalDue,
   openAnswer,
+  readCertificate,
   SignedEnvelopeSchema,
   SiteMessageSchema,
   sealSiteMessage,
   type Verdict,
+  verifyCertificate,
 } from "../protocol/index.ts";
-import type { Site } from "./home.ts";
+import { writeFileDurably } from "./file-store.ts";
+import { identityPath, type Site } from "./home.ts";
+import { openHeads } from "./journal-heads.ts";
 import { type Departure, openSiteLog } from "./site-log.ts";
 
 const SEQUENCE_DOCUMENT = "sequence";
@@ -37,6 +46,8 @@ export interface OutgoingMessage {
 export interface Answer {
   readonly verdict: Verdict;
   readonly directive: Directive;
+  /** The coordinator's clock less this machine's. */
+  readonly clockOffsetMs: number;
 }
 
 export interface ObjectTransfer {
@@ -50,8 +61,12 @@ export interface ObjectTransfer {
 export interface Outgoing {
   /** @throws ConsiliumError `unreachable` where trying again may help; others where it will not. */
   say(message: OutgoingMessage): Promise<Answer>;
+  /** Has the certificate renewed where half of it is over, and keeps the new one. Returns when it ends then. */
+  renewIfDue(): Promise<number | undefined>;
   /** Sends an update that the store holds. */
   sendUpdate(transfer: ObjectTransfer): Promise<void>;
+  /** Writes down in the log what was only counted: when nothing more is to be said. */
+  close(): Promise<void>;
   /** Brings an object into the store, unless it is there. @param bytes its size, as the directive said */
   fetch(transfer: ObjectTransfer, bytes: number): Promise<Uint8Array>;
 }
@@ -60,11 +75,17 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
   const { store, membership } = site;
   const log = await openSiteLog(store);
   const nextSequence = await openSequence(site);
+  const heads = await openHeads(store);
   const to = membership.address;
   let queue: Promise<unknown> = Promise.resolve();
 
-  async function exchange({ what, studyHash, round, attempt, kind }: OutgoingMessage): Promise<Answer> {
-    const message = create(SiteMessageSchema, { kind });
+  async function exchange(message: OutgoingMessage): Promise<Answer & { readonly certificateDer: Uint8Array }> {
+    const { what, studyHash, round, attempt, kind } = message;
+    const seen = heads.last();
+    const body = create(SiteMessageSchema, {
+      kind,
+      ...(seen && { seen: { number: BigInt(seen.number), sha256: seen.sha256 } }),
+    });
     const request = sealSiteMessage({
       siteId: site.siteId,
       key: site.privateKey,
@@ -73,22 +94,43 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
       attempt,
       sequence: await nextSequence(),
       timeMs: clock.nowMs(),
-      message,
+      message: body,
     });
     const bytes = toBinary(SignedEnvelopeSchema, request);
     await log.record({ what, to, bytes: bytes.length, sha256: sha256(bytes), studyHash, round }, clock.nowMs());
     const reply = await roomMayCome(() => link.exchange(request));
-    const { answer } = openAnswer(reply, { request, authorityPem: site.authorityPem, nowMs: clock.nowMs() });
-    const { verdict, directive } = answer;
+    const { answer, header } = openAnswer(reply, { request, authorityPem: site.authorityPem, nowMs: clock.nowMs() });
+    const { verdict, directive, head, certificateDer } = answer;
     if (verdict === undefined || directive === undefined) throw incomplete();
-    return { verdict, directive };
+    await heads.tell(head && { number: Number(head.number), sha256: head.sha256 });
+    return { verdict, directive, certificateDer, clockOffsetMs: header.timeMs - clock.nowMs() };
   }
+  function inTurn(message: OutgoingMessage): ReturnType<typeof exchange> {
+    const answer = queue.then(() => exchange(message));
+    queue = answer.catch(() => undefined);
+    return answer;
+  }
+  let certificate = readCertificate(site.certificatePem);
   return {
-    say(message) {
-      const answer = queue.then(() => exchange(message));
-      queue = answer.catch(() => undefined);
-      return answer;
+    say: inTurn,
+    async renewIfDue() {
+      if (!isRenewalDue(certificate, clock.nowMs())) return undefined;
+      const about = { studyHash: "", round: 0, attempt: 0 } as const;
+      const { verdict, certificateDer } = await inTurn({
+        what: "certificate renewal",
+        ...about,
+        kind: { case: "renewal", value: {} },
+      });
+      if (verdict.outcome !== "accepted") throw errorFromRecord(verdict);
+      const renewed = verifyCertificate(certificateDer, site.authorityPem, clock.nowMs());
+      if (renewed.keySha256 !== site.keySha256 || renewed.name !== site.siteId) throw foreignCertificate(site.siteId);
+      const pem = certificateToPem(certificateDer);
+      await writeFileDurably(identityPath(site.home, "certificate"), pem);
+      link.useCertificate(pem);
+      certificate = renewed;
+      return renewed.notAfterMs;
     },
+    close: () => log.flush(clock.nowMs()),
     async sendUpdate({ sha256: hash, studyHash, round, onProgress, signal }) {
       const fromFile = store.objectPath(hash);
       const { size } = await stat(fromFile);
@@ -126,6 +168,15 @@ async function roomMayCome<T>(call: () => Promise<T>): Promise<T> {
     const { subject, expected, actual, hint } = cause;
     throw new ConsiliumError("unreachable", { subject: `coordinator, ${subject}`, expected, actual, hint, cause });
   }
+}
+
+function foreignCertificate(siteId: string): ConsiliumError {
+  return new ConsiliumError("certificate-untrusted", {
+    subject: "renewed certificate",
+    expected: `one of ${siteId} for this site's key`,
+    actual: "another",
+    hint: "Tell the study lead: the coordinator answered with somebody else's certificate.",
+  });
 }
 
 function incomplete(): ConsiliumError {

@@ -126,7 +126,8 @@ async function keep(
 async function smallestExtent(cases: readonly CaseFiles[]): Promise<Triple> {
   let smallest: Triple = [Number.MAX_VALUE, Number.MAX_VALUE, Number.MAX_VALUE];
   for (const { images } of cases) {
-    const { dims, affineVoxelToRas } = reorient((await readNifti(images.t1)).volume, "LPS");
+    const [path] = Object.values(images);
+    const { dims, affineVoxelToRas } = reorient((await readNifti(path)).volume, "LPS");
     const spacing = spacingMmOf(affineVoxelToRas);
     const [x, y, z] = smallest.map((least, axis) => Math.min(least, dims[axis] * spacing[axis]));
     smallest = [x, y, z];

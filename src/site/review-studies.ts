@@ -7,6 +7,7 @@ import { type Clock, ConsiliumError, systemClock } from "../base/index.ts";
 import { type CoordinatorLink, connectLink } from "../protocol/index.ts";
 import { answerOffer } from "./answer-offer.ts";
 import { openSite, readSite, type Site } from "./home.ts";
+import { checkStudyFitsBudget } from "./privacy-account.ts";
 import { type Decision, findReview, readReviews, type StudyReview, writeDecision } from "./reviews.ts";
 import { ask, startShift } from "./shift.ts";
 import { checkPatchFitsData, readRegisteredData } from "./site-data.ts";
@@ -60,7 +61,8 @@ export interface ApproveResult {
  * Decides about a study as it was offered, and sends the decision.
  *
  * @throws ConsiliumError `study-unknown`; `study-refused` for an approval that this version cannot honour,
- * `patch-too-large` for one that this site's volumes cannot
+ * `patch-too-large` for one that this site's volumes cannot; `privacy-budget-unset` or `privacy-budget-exceeded` for
+ * one that this hospital's budget cannot
  */
 export async function approveStudy(options: ApproveOptions): Promise<ApproveResult> {
   const { home, study, decision, reason = "", clock = systemClock } = options;
@@ -68,6 +70,7 @@ export async function approveStudy(options: ApproveOptions): Promise<ApproveResu
   const review = findReview(await readReviews(site.store), study);
   const data = await readRegisteredData(site.store);
   if (decision === "approve" && data !== undefined) checkPatchFitsData(review.study, data.smallestExtentMm);
+  if (decision === "approve") await checkStudyFitsBudget(site.store, review.study, review.studyHash);
   const kept = await writeDecision(site.store, review, {
     approved: decision === "approve",
     reason,

@@ -8,6 +8,7 @@
  */
 import { z } from "zod";
 import { ConsiliumError, canonicalJson, LIMITS, type Sha256, sha256 } from "../base/index.ts";
+import { plannedPrivacy } from "../privacy/index.ts";
 import type { ReviewStudy } from "../protocol/index.ts";
 import { describeStudy, type Study, type StudyChange, studyDifference, studyFromBytes } from "../study/index.ts";
 import { parseDocument, type Site } from "./home.ts";
@@ -88,7 +89,7 @@ export async function readReview(store: SiteStore, studyHash: Sha256): Promise<S
   return {
     studyHash,
     study,
-    text: describeStudy(study),
+    text: describeStudy(study, { patientEpsilon: plannedPrivacy(study)?.epsilon }),
     roster: offer.roster,
     networkBytes: offer.networkBytes,
     offeredAtMs: offer.offeredAtMs,

@@ -71,6 +71,7 @@ export async function runSite(options: RunSiteOptions): Promise<RunOutcome> {
     throw error;
   } finally {
     await shift.engine.drop();
+    await shift.out.close();
   }
 }
 

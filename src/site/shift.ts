@@ -11,6 +11,7 @@ import {
   type Random,
   systemClock,
 } from "../base/index.ts";
+import { type OpenLedger, openPrivacyLedger } from "../privacy/index.ts";
 import { type CoordinatorLink, type Directive, errorFromRecord, type Verdict } from "../protocol/index.ts";
 import { createEngine, type Engine, type OpenWork } from "./engine.ts";
 import type { SiteEvent } from "./events.ts";
@@ -56,6 +57,7 @@ export interface Shift {
   readonly site: Site;
   readonly out: Outgoing;
   readonly engine: Engine;
+  readonly ledger: OpenLedger;
   readonly clock: Clock;
   readonly timing: Timing;
   /** An idle site waits by this; simulations wake it when something happened. */
@@ -93,12 +95,14 @@ const ENDS_THE_SHIFT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "home-invalid",
   "home-locked",
   "journal-corrupt",
+  "journal-rolled-back",
   "certificate-untrusted",
   "certificate-expired",
   "signature-invalid",
   "message-replayed",
   "protocol-version",
   "site-unknown",
+  "site-revoked",
 ]);
 
 export function endsTheShift(error: unknown): boolean {
@@ -127,6 +131,7 @@ export async function startShift(options: ShiftOptions): Promise<Shift> {
     site,
     out: await openOutgoing(site, link, clock),
     engine: createEngine(options.openWork ?? noWork),
+    ledger: await openPrivacyLedger(site.store),
     clock,
     timing: { ...USUAL_TIMING, ...timing },
     pause,
@@ -192,11 +197,14 @@ export function say(shift: Shift, message: OutgoingMessage): Promise<Answer> {
 
 /** Asks what to do. */
 export async function ask(shift: Shift, progress: Progress = IDLE): Promise<Directive> {
+  const expiresMs = await untilReached(shift, () => shift.out.renewIfDue());
+  if (expiresMs !== undefined) await shift.emit({ kind: "certificate-renewed", expiresMs });
   return (await untilReached(shift, () => askOnce(shift, progress))).directive;
 }
 
-async function askOnce({ clock, productVersion, out, data }: Shift, progress: Progress): Promise<Answer> {
-  return out.say({
+async function askOnce(shift: Shift, progress: Progress): Promise<Answer> {
+  const { clock, productVersion, out, data } = shift;
+  const answer = await out.say({
     what: "sign of life",
     studyHash: "",
     round: 0,
@@ -213,6 +221,15 @@ async function askOnce({ clock, productVersion, out, data }: Shift, progress: Pr
       },
     },
   });
+  await tellClock(shift, answer.clockOffsetMs);
+  return answer;
+}
+
+/** Once a shift: certificates and deadlines hold by the coordinator's clock. */
+async function tellClock({ told, emit }: Shift, offsetMs: number): Promise<void> {
+  if (Math.abs(offsetMs) <= LIMITS.clockOffsetToldMs || told.has("clock")) return;
+  told.add("clock");
+  await emit({ kind: "clock-differs", offsetMs });
 }
 
 /** Which order a directive is; two of the same key ask for the same work. */
@@ -304,6 +321,6 @@ async function currentDirective(shift: Shift, progress: Progress): Promise<Direc
 export async function tellVerdict(shift: Shift, what: string, verdict: Verdict): Promise<void> {
   if (verdict.outcome === "accepted") return;
   const error = errorFromRecord(verdict);
-  if (error.code === "message-replayed" || error.code === "site-unknown") throw error;
+  if (["message-replayed", "site-unknown", "site-revoked"].includes(error.code)) throw error;
   await shift.emit({ kind: "not-accepted", what, outcome: verdict.outcome, error });
 }

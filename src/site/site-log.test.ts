@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { sha256 } from "../base/index.ts";
+import { LIMITS, sha256 } from "../base/index.ts";
 import { openFileStore } from "./file-store.ts";
-import { openSiteLog, readSiteLogOf, type SiteLogRecord } from "./site-log.ts";
+import { departuresIn, openSiteLog, readSiteLogOf, type SiteLogRecord } from "./site-log.ts";
 
 let home: string;
 beforeEach(async () => {
@@ -33,6 +33,40 @@ describe("the site's log", () => {
     expect(entries[4]).toMatchObject({ what: "update", to: "c:7443", bytes: 10, timeMs: 1001 });
   });
 
+  it("gives signs of life a line for each period, and none for each of them", async () => {
+    const store = await openFileStore(home);
+    const log = await openSiteLog(store);
+    const digests = ["a", "b", "c", "d"].map((text) => sha256(text));
+    for (const digest of digests.slice(0, 3)) await log.record({ ...poll, sha256: digest }, 1000);
+    await log.record({ ...poll, what: "update" }, 1000);
+    // The period is over with the next one.
+    await log.record({ ...poll, sha256: digests[3] }, 1000 + LIMITS.signsOfLifePeriodMs);
+    await log.flush(5000);
+    const entries = await readSiteLogOf(store);
+    expect(entries.map(({ what, count, bytes }) => [what, count, bytes])).toEqual([
+      ["sign of life", undefined, 10],
+      ["update", undefined, 10],
+      ["signs of life", 2, 20],
+      ["sign of life", undefined, 10],
+    ]);
+    expect(entries[2].sha256).toBe(sha256(digests[1], digests[2]));
+    expect(departuresIn(entries)).toBe(5);
+  });
+
+  it("puts full files aside whole, and goes on with the chain over restarts", async () => {
+    for (let run = 0; run < 3; run++) {
+      const log = await openSiteLog(await openFileStore(home, { logFileBytes: 1000 }));
+      for (let i = 0; i < 7; i++) await log.record({ ...poll, what: "update" }, i);
+    }
+    const files = (await readdir(home)).filter((name) => name.startsWith("outbox-log")).sort();
+    expect(files.length).toBeGreaterThan(3);
+    expect(files).toContain("outbox-log-000001.jsonl");
+    expect(await readSiteLogOf(await openFileStore(home))).toHaveLength(21);
+    // Guard: a file taken away shows.
+    await rm(join(home, "outbox-log-000002.jsonl"));
+    await expect(readSiteLogOf(await openFileStore(home))).rejects.toMatchObject({ code: "journal-corrupt" });
+  });
+
   it.each([
     [
       "a line altered",
@@ -45,7 +79,7 @@ describe("the site's log", () => {
     ["a foreign line", (lines: string[]) => [...lines, "x"], 5],
   ])("shows %s", async (_name, tamper, line) => {
     const log = await openSiteLog(await openFileStore(home));
-    for (let i = 0; i < 4; i++) await log.record(poll, i);
+    for (let i = 0; i < 4; i++) await log.record({ ...poll, what: "update" }, i);
     const path = join(home, "outbox-log.jsonl");
     const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
     expect(await readSiteLogOf(await openFileStore(home))).toHaveLength(4);

@@ -3,10 +3,14 @@
  * byte is sent, so that nothing can leave unrecorded (a line whose message was then lost on its way says too much,
  * never too little). Digests and sizes are those of the bytes handed to the connection.
  *
+ * Signs of life are too many for that: the first of a period has a line of its own as everything else has, and those
+ * that follow it are counted and share one line at the period's end (LIMITS.signsOfLifePerLine messages, or
+ * LIMITS.signsOfLifePeriodMs). A process that is killed leaves the count of its last period out.
+ *
  * Each line names the SHA-256 of the line before it: a line removed or altered later breaks the chain. Lines hold
  * counts and digests, never the name of a case, a patient or a folder.
  */
-import { ConsiliumError, canonicalJson, type Json, type Sha256, sha256 } from "../base/index.ts";
+import { ConsiliumError, canonicalJson, type Json, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import type { SiteStore } from "./site-store.ts";
 
 export const SITE_LOG = "outbox-log";
@@ -16,6 +20,9 @@ const START = "0".repeat(64);
 export type Departure =
   | "certificate request"
   | "sign of life"
+  /** Those that followed the last one with a line of its own. */
+  | "signs of life"
+  | "certificate renewal"
   | "approval"
   | "refusal"
   | "update"
@@ -33,6 +40,8 @@ export interface SiteLogRecord {
   /** Empty where it is about none. */
   readonly studyHash: Sha256 | "";
   readonly round: number;
+  /** Of signs of life: how many share the line. Its bytes are theirs together, its digest that of their digests. */
+  readonly count?: number;
 }
 
 export interface SiteLogEntry extends SiteLogRecord {
@@ -46,6 +55,17 @@ export interface SiteLogEntry extends SiteLogRecord {
 export interface SiteLog {
   /** Resolves once the line is on disk. Calls are answered in their order. */
   record(record: SiteLogRecord, timeMs: number): Promise<void>;
+  /** Writes down what was counted. */
+  flush(timeMs: number): Promise<void>;
+}
+
+/** Signs of life since the last one with a line of its own. */
+interface Tally {
+  readonly sinceMs: number;
+  readonly to: string;
+  readonly count: number;
+  readonly bytes: number;
+  readonly digests: readonly Sha256[];
 }
 
 /** @throws ConsiliumError `journal-corrupt` where the last line is not one of this log. */
@@ -54,20 +74,60 @@ export async function openSiteLog(store: SiteStore): Promise<SiteLog> {
   let index = last === undefined ? 0 : parseLine(last, "the last line").index + 1;
   let previous = last === undefined ? START : sha256(last);
   let queue: Promise<void> = Promise.resolve();
+  let tally: Tally | undefined;
   async function append(record: SiteLogRecord, timeMs: number): Promise<void> {
-    const { what, to, bytes, sha256: digest, studyHash, round } = record;
-    const line = canonicalJson({ index, timeMs, what, to, bytes, sha256: digest, studyHash, round, previous });
+    const { what, to, bytes, sha256: digest, studyHash, round, count } = record;
+    const line = canonicalJson({ index, timeMs, what, to, bytes, sha256: digest, studyHash, round, count, previous });
     await store.append(SITE_LOG, line);
     index += 1;
     previous = sha256(line);
   }
+  async function writeTally(timeMs: number): Promise<void> {
+    if (tally === undefined) return;
+    const { to, bytes, count, digests } = tally;
+    const signs = {
+      what: "signs of life",
+      to,
+      bytes,
+      sha256: sha256(...digests),
+      studyHash: "",
+      round: 0,
+      count,
+    } as const;
+    if (count > 0) await append(signs, timeMs);
+    tally = undefined;
+  }
+  async function countSign(record: SiteLogRecord, timeMs: number): Promise<void> {
+    const { to, bytes, sha256: digest } = record;
+    const full =
+      tally !== undefined &&
+      (tally.to !== to ||
+        tally.count >= LIMITS.signsOfLifePerLine ||
+        Math.abs(timeMs - tally.sinceMs) >= LIMITS.signsOfLifePeriodMs);
+    if (full) await writeTally(timeMs);
+    if (tally === undefined) {
+      await append(record, timeMs);
+      tally = { sinceMs: timeMs, to, count: 0, bytes: 0, digests: [] };
+    } else {
+      const { count, digests } = tally;
+      tally = { ...tally, count: count + 1, bytes: tally.bytes + bytes, digests: [...digests, digest] };
+    }
+  }
+  function inTurn(work: () => Promise<void>): Promise<void> {
+    const done = queue.then(work);
+    queue = done.catch(() => undefined);
+    return done;
+  }
   return {
-    record(record, timeMs) {
-      const done = queue.then(() => append(record, timeMs));
-      queue = done.catch(() => undefined);
-      return done;
-    },
+    record: (record, timeMs) =>
+      inTurn(() => (record.what === "sign of life" ? countSign(record, timeMs) : append(record, timeMs))),
+    flush: (timeMs) => inTurn(() => writeTally(timeMs)),
   };
+}
+
+/** How many messages and objects the entries stand for. */
+export function departuresIn(entries: readonly SiteLogEntry[]): number {
+  return entries.reduce((sum, { count = 1 }) => sum + count, 0);
 }
 
 /** Every entry, oldest first, its chain verified. @throws ConsiliumError `journal-corrupt` naming the first bad line. */

@@ -3,9 +3,10 @@ import type { Sha256 } from "../base/index.ts";
 import { readCertificate } from "../protocol/index.ts";
 import { type Membership, readSite } from "./home.ts";
 import { isLocked } from "./home-lock.ts";
+import { type JournalHead, readHead } from "./journal-heads.ts";
 import { readReviews } from "./reviews.ts";
 import { readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
-import { readSiteLogOf, type SiteLogEntry } from "./site-log.ts";
+import { departuresIn, readSiteLogOf, type SiteLogEntry } from "./site-log.ts";
 import { type MadeEvaluation, readEnd, readEvaluation, readRound, type StudyEnd } from "./study-progress.ts";
 
 export interface SiteStudyStatus {
@@ -23,12 +24,14 @@ export interface SiteStudyStatus {
 export interface SiteStatus {
   readonly siteId: string;
   readonly membership: Membership;
-  /** After this the coordinator no longer takes the site's certificate: join again with a new invitation before. */
+  /** A site at work renews its certificate long before; one that ran out is renewed when the site starts. */
   readonly certificateExpiresMs: number;
   /** Whether a process works in the home now. */
   readonly running: boolean;
   readonly data?: { readonly training: number; readonly validation: number; readonly excluded: number };
   readonly studies: readonly SiteStudyStatus[];
+  /** The last record of the coordinator's journal that this site was told, for `coordinator verify --head`. */
+  readonly journalHead?: JournalHead;
   readonly left: { readonly entries: number; readonly bytes: number };
 }
 
@@ -37,6 +40,7 @@ export async function siteStatus(home: string): Promise<SiteStatus> {
   const { siteId, membership, store, certificatePem } = await readSite(home);
   const data = await readRegisteredData(store);
   const log = await readSiteLogOf(store);
+  const journalHead = await readHead(store);
   const studies: SiteStudyStatus[] = [];
   for (const { studyHash, study, decision } of await readReviews(store)) {
     const round = await readRound(store, studyHash);
@@ -64,7 +68,8 @@ export async function siteStatus(home: string): Promise<SiteStatus> {
       },
     }),
     studies,
-    left: { entries: log.length, bytes: log.reduce((sum, { bytes }) => sum + bytes, 0) },
+    ...(journalHead && { journalHead }),
+    left: { entries: departuresIn(log), bytes: log.reduce((sum, { bytes }) => sum + bytes, 0) },
   };
 }
 

@@ -32,7 +32,8 @@ const updateSchema = z.strictObject({
   trainingCases: whole,
   gradientSteps: whole,
   clippedCoordinates: whole,
-  meanLoss: z.number(),
+  /** Stays here where the study has patient-level privacy. */
+  meanLoss: z.number().nullable(),
   /** Canonical JSON. */
   runRecord: z.string(),
   momentsAfter: moments,
@@ -94,7 +95,8 @@ export async function readRound(store: SiteStore, studyHash: Sha256): Promise<Ro
 /**
  * The state that the ordered round starts from, on disk when this returns.
  *
- * @throws ConsiliumError `update-wrong-round` for a round before the one that this site is in
+ * @throws ConsiliumError `update-wrong-round` for a round before the one that this site is in; `privacy-work-differs`
+ * where a round with patient-level privacy is asked for from another model than before
  */
 export async function beginRound(store: SiteStore, study: Study, order: RoundOrder): Promise<RoundProgress> {
   const { studyHash, round, globalSha256, globalBytes } = order;
@@ -106,6 +108,14 @@ export async function beginRound(store: SiteStore, study: Study, order: RoundOrd
       expected: `round ${last.round} or later`,
       actual: `an order for round ${round}`,
       hint: "The coordinator went back: was it restored from an old copy? The study has to be started anew.",
+    });
+  }
+  if (last?.round === round && last.update !== undefined && study.privacy.patientLevel !== undefined) {
+    throw new ConsiliumError("privacy-work-differs", {
+      subject: `study ${studyHash.slice(0, 12)}, round ${round}`,
+      expected: `the round's model ${last.globalSha256.slice(0, 12)}, from which its update was made`,
+      actual: globalSha256.slice(0, 12),
+      hint: "A second update of one round would tell more about patients than the study declares: ask the study lead.",
     });
   }
   const carried =

@@ -4,10 +4,14 @@
  * The order of steps is what makes a kill at any point harmless: the state that the round starts from is on disk
  * before the work, update and next moments are on disk before anything is sent, and what is sent again is the same
  * bytes. Nothing of the update depends on which attempt of the round it is for.
+ *
+ * With patient-level privacy no run of the work gives the bits of another, so that an update is made once for each
+ * round: what is on disk is sent again, and the round is never trained from a second model (`beginRound`).
  */
 import { encodeUpdate, quantiseUpdate, updateScales } from "../aggregation/index.ts";
 import { ConsiliumError, canonicalJson, type Sha256 } from "../base/index.ts";
 import { type Parameters, parametersFromSafetensors } from "../graph/index.ts";
+import { patientLevelRound } from "../privacy/index.ts";
 import type { Directive, TrainRound } from "../protocol/index.ts";
 import { stepsOfRound, type TrainResult } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
@@ -37,7 +41,9 @@ export async function trainRound(shift: Shift, directive: Directive, order: Trai
   if (made.kind === "withdrawn") return made;
   const masked = prepared.study.privacy.secureAggregation && (await maskUpdate(shift, order, made.value));
   await dropUnneededObjects(store);
-  return sendUpdate(shift, directive, order, { ...made.value, ...masked });
+  // A loss is made from patients and has no noise.
+  const loss = prepared.study.privacy.patientLevel && { meanLoss: null };
+  return sendUpdate(shift, directive, order, { ...made.value, ...masked, ...loss });
 }
 
 async function updateOf(
@@ -54,6 +60,7 @@ async function updateOf(
   }
   const global = await fetchModel(shift, studyHash, round, begun.globalSha256, begun.globalBytes);
   const { study, data } = prepared;
+  await payFor(shift, study, { studyHash, round });
   const steps = stepsOfRound(study, data.trainingCases.length);
   await shift.emit({ kind: "training", studyHash, round, attempt, steps });
   const trained = await withSignsOfLife(shift, directive, "training", async (report, signal) => {
@@ -88,6 +95,20 @@ async function updateOf(
   const update = await keepUpdate(shift, study, global, trained.value, data.trainingCases.length);
   await commitUpdate(shift.site.store, studyHash, begun, update);
   return { kind: "finished", value: update };
+}
+
+/**
+ * In this hospital's ledger, on disk, before anything is computed: what a round tells about patients.
+ * @throws ConsiliumError `privacy-budget-unset`, `privacy-budget-exceeded`, `privacy-work-differs`
+ */
+async function payFor(
+  { ledger, clock }: Shift,
+  study: Study,
+  work: { studyHash: Sha256; round: number },
+): Promise<void> {
+  const event = patientLevelRound(study);
+  if (event === undefined) await ledger.noteUnprotected(work, clock.nowMs());
+  else await ledger.pay({ ...work, attempt: 0, event }, clock.nowMs());
 }
 
 /** The global model of a round, brought here if it is not. */
@@ -175,7 +196,7 @@ async function sendUpdate(
         trainingCases: update.trainingCases,
         gradientSteps: update.gradientSteps,
         clippedCoordinates: BigInt(update.clippedCoordinates),
-        meanLoss: update.meanLoss,
+        ...(update.meanLoss !== null && { meanLoss: update.meanLoss }),
         runRecord: new TextEncoder().encode(update.runRecord),
       },
     },
@@ -185,8 +206,8 @@ async function sendUpdate(
   return { kind: "finished", value: answer };
 }
 
-function checkLoss(meanLoss: number): void {
-  if (Number.isFinite(meanLoss)) return;
+function checkLoss(meanLoss: number | null): void {
+  if (meanLoss === null || Number.isFinite(meanLoss)) return;
   throw new ConsiliumError("training-diverged", {
     subject: "training at this site",
     expected: "a finite loss",

@@ -33,6 +33,21 @@ describe("describeStudy", () => {
     }
   });
 
+  it("says what noise bounds, and that no loss leaves with it", () => {
+    const patientLevel = { clipNorm: 2, noiseMultiplier: 1.1, samplingRate: 0.1, delta: 1e-5 };
+    const training = { ...study.training, batch: 1, stepsPerRound: 5 };
+    const noisy = describeStudy(parseStudy({ ...study, training, privacy: { patientLevel } }), {
+      patientEpsilon: 3.25,
+    });
+    expect(noisy).toContain("with a chance of 0.1");
+    expect(noisy).toContain("noise of 1.1 times that length");
+    expect(noisy).toContain("epsilon 3.250 at delta 0.00001");
+    expect(noisy).not.toContain("mean loss");
+    expect(noisy).not.toContain("No noise is added");
+    expect(describeStudy(study)).toContain("mean loss");
+    expect(describeStudy(study)).toContain("No noise is added");
+  });
+
   it("says something else where the study says something else", () => {
     const other = describeStudy(
       parseStudy({

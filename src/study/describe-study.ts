@@ -7,14 +7,20 @@ import type { Study } from "./schema.ts";
 
 const MODALITY_NAMES = { t1: "T1", t1ce: "T1 with contrast", t2: "T2", flair: "FLAIR" } as const;
 
+/** What accountants say of the study, which are no part of it. */
+export interface StudyAccount {
+  /** Of each patient of a site over all rounds, at `privacy.patientLevel.delta`. */
+  readonly patientEpsilon?: number | undefined;
+}
+
 /** Several lines of text, in sections; no line is longer than it needs to be for a terminal to wrap it. */
-export function describeStudy(study: Study): string {
+export function describeStudy(study: Study, account: StudyAccount = {}): string {
   const sections: readonly (readonly [string, readonly string[]])[] = [
     ["What runs here", whatRuns(study)],
     ["On which data", onWhichData(study)],
     ["What leaves this site", whatLeaves(study)],
     ["What never leaves", ["Scans, label maps, the names of cases and patients, the optimiser's state."]],
-    ["What this study does not protect against", whatIsNotProtected(study)],
+    ["What this study does not protect against", whatIsNotProtected(study, account)],
     ["Limits", limits(study)],
   ];
   const body = sections.map(([title, lines]) => [title, ...lines.map((line) => `  - ${line}`)].join("\n"));
@@ -44,6 +50,7 @@ function whatRuns(study: Study): string[] {
     study.initial === undefined
       ? "It starts from random weights, the same at every site."
       : `It starts from the weights "${study.initial.file}" (SHA-256 ${study.initial.sha256 ?? "not yet fixed"}).`,
+    ...noiseOf(study),
     weight,
     "Everything is declared as data. No code from outside runs at this site.",
   ];
@@ -59,6 +66,7 @@ function networkInWords(network: Study["network"]): string {
       const blocks = [
         network.stem > 1 ? `; it embeds blocks of ${network.stem}^3 voxels` : "",
         network.detail ? "; it joins the image to its last level" : "",
+        network.mirror ? "; it sees the image beside its mirror image, left for right" : "",
       ].join("");
       const features =
         network.features === undefined
@@ -110,6 +118,15 @@ function trainingDetails({ training }: Study): string[] {
   return lines;
 }
 
+function noiseOf({ privacy: { patientLevel } }: Study): string[] {
+  if (patientLevel === undefined) return [];
+  const { clipNorm, noiseMultiplier, samplingRate, patchesPerScan } = patientLevel;
+  return [
+    `In each step every patient takes part with a chance of ${samplingRate}, with ${patchesPerScan} patch(es) of each scan; ` +
+      `what a patient adds is cut to a length of ${clipNorm}, and noise of ${noiseMultiplier} times that length is added, made here.`,
+  ];
+}
+
 function onWhichData(study: Study): string[] {
   const { channels, regions, labels, spacingMm } = study.task;
   const names = channels.map((channel) => MODALITY_NAMES[channel]).join(", ");
@@ -118,8 +135,29 @@ function onWhichData(study: Study): string[] {
   );
   return [
     `The cases that this site registered: ${names}, and their label maps, at ${spacingMm} mm.`,
+    ...missingScans(study),
     "Training uses the site's training cases; its validation cases are only evaluated.",
     `Regions of interest: ${unions.join("; ")}.`,
+    ...describePostProcessing(study.task).map((rule) => `In every label map of the model, ${rule}.`),
+  ];
+}
+
+function missingScans({ task: { mayMiss = [] } }: Study): string[] {
+  if (mayMiss.length === 0) return [];
+  const names = mayMiss.map((modality) => MODALITY_NAMES[modality]).join(", ");
+  return [`A case may lack ${names}: the network is trained for it.`];
+}
+
+/** The rules that a task declares for label maps, one clause each. */
+export function describePostProcessing({ postProcessing, labels }: Study["task"]): string[] {
+  const { smallestTumourMm3, smallestEnhancingMm3 } = postProcessing ?? {};
+  return [
+    ...(smallestTumourMm3 === undefined
+      ? []
+      : [`connected tumour of less than ${smallestTumourMm3} mm3 becomes ${labels[0]}`]),
+    ...(smallestEnhancingMm3 === undefined
+      ? []
+      : [`${labels[3]} of less than ${smallestEnhancingMm3} mm3 in all becomes ${labels[1]}`]),
   ];
 }
 
@@ -135,7 +173,7 @@ function whatLeaves(study: Study): string[] {
     ...(study.privacy.secureAggregation
       ? ["Around it: public keys, sealed shares of secrets for the other sites, and shares that open the sum alone."]
       : []),
-    "With it: the numbers of training cases and gradient steps, the mean loss, and a record of engine and processor.",
+    `With it: the numbers of training cases and gradient steps, ${study.privacy.patientLevel ? "" : "the mean loss, "}and a record of engine and processor.`,
     `After every ${rounds.evaluateEvery === 1 ? "round" : `${rounds.evaluateEvery} rounds`} and the last: ${figures}; ` +
       `none with fewer than ${minCasesPerMetric} validation case(s).`,
     "Signs of life: what the site is doing and how far it is.",
@@ -143,13 +181,20 @@ function whatLeaves(study: Study): string[] {
   ];
 }
 
-function whatIsNotProtected(study: Study): string[] {
+function whatIsNotProtected(study: Study, { patientEpsilon }: StudyAccount): string[] {
+  const { patientLevel } = study.privacy;
   const threshold = study.privacy.secureAggregation?.threshold;
   return [
     threshold === undefined
       ? "The coordinator sees this site's own update: there is no secure aggregation in this study."
       : `The sum of at least ${threshold} sites' updates is seen, and who knows all the others' updates knows this site's.`,
-    "No noise is added: traces of single patients in the model are not bounded by differential privacy.",
+    ...(patientLevel === undefined
+      ? ["No noise is added: traces of single patients in the model are not bounded by differential privacy."]
+      : [
+          `Traces of a training patient in the model are bounded: epsilon ${patientEpsilon?.toPrecision(4) ?? "(see the accountant)"} ` +
+            `at delta ${patientLevel.delta} over all rounds, adding or removing one patient. Larger epsilons bound less.`,
+          "Figures of validation patients, numbers of cases and times of messages have no noise.",
+        ]),
   ];
 }
 

@@ -1,4 +1,4 @@
-export { describeStudy } from "./describe-study.ts";
+export { describePostProcessing, describeStudy } from "./describe-study.ts";
 export { isEvaluated } from "./evaluated-rounds.ts";
 export { type LoadedStudy, loadStudyFile } from "./load-study.ts";
 export { networkOutputs, networkStrides } from "./network-shape.ts";
@@ -8,6 +8,7 @@ export {
   MODALITIES,
   type Modality,
   type NetworkSpec,
+  ofAxis,
   type Study,
   studySchema,
 } from "./schema.ts";

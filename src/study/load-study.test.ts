@@ -23,6 +23,8 @@ training:
 rounds: {count: 5}
 `;
 
+const PRIVATE = "privacy: {patientLevel: {clipNorm: 1, noiseMultiplier: 1.1, samplingRate: 0.1, delta: 1.0e-5}}\n";
+
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "consilium-study-"));
@@ -172,6 +174,27 @@ describe("a study file", () => {
       "4 weights",
       "1, 2",
     ],
+    [
+      "a batch whose Dice joins patients that noise is to protect",
+      `${GOOD.replace("stepsPerRound: 4", "stepsPerRound: 4\n  batch: 2")}${PRIVATE}`,
+      "training.batch",
+      "1 with privacy.patientLevel",
+      "2",
+    ],
+    [
+      "steps that depend on patients that noise is to protect",
+      `${GOOD.replace("stepsPerRound: 4", "stepsPerRound: {patchesPerCase: 2}")}${PRIVATE}`,
+      "training.stepsPerRound",
+      "a number of steps",
+      "patchesPerCase",
+    ],
+    [
+      "noise of nothing",
+      GOOD + PRIVATE.replace("1.1", "0"),
+      "privacy.patientLevel.noiseMultiplier",
+      "at least 0.1",
+      "0",
+    ],
     ["features", GOOD.replace("baseFeatures: 8", "baseFeatures: 400"), "network.baseFeatures", "at most", "400"],
   ])("refuses %s", async (_name, text, path, expected, actual) => {
     const error = await refused(text);
@@ -259,5 +282,19 @@ describe("checks against what lies outside the file", () => {
     const { study } = await load(GOOD);
     expect(() => checkPatchFits(study, [32, 40, 32])).not.toThrow();
     expect(() => checkPatchFits(study, [32, 31, 32])).toThrow(/patch-too-large.*at most 32 x 31 x 32 voxels at 1 mm/);
+  });
+});
+
+describe("scans that may be missing", () => {
+  it("must be some of the channels, not all, and be trained for", async () => {
+    const withTask = (task: string): string => `${GOOD}task: ${task}\n`;
+    expect((await load(withTask("{mayMiss: [t2]}"))).study.task.mayMiss).toEqual(["t2"]);
+    expect((await refused(withTask("{channels: [t1, t2], mayMiss: [flair]}"))).expected).toContain("some of t1, t2");
+    expect((await refused(withTask("{channels: [t1, t2], mayMiss: [t1, t2]}"))).actual).toContain("none");
+    const untrained = withTask("{mayMiss: [t2]}").replace(
+      "stepsPerRound: 4",
+      "stepsPerRound: 4\n  augmentation: {channelDropout: 0}",
+    );
+    expect((await refused(untrained)).subject).toContain("training.augmentation.channelDropout");
   });
 });

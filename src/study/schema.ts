@@ -26,6 +26,17 @@ const task = z.strictObject({
     .default([...MODALITIES]),
   /** Isotropic working resolution. */
   spacingMm: positive.default(1),
+  /** Scans that a case may lack: the network sees zeros in their place, as `channelDropout` trains it to. */
+  mayMiss: z.array(z.enum(MODALITIES)).min(1).optional(),
+  /** Rules for every label map that the model draws, in its evaluation too. */
+  postProcessing: z
+    .strictObject({
+      /** Connected tumour (26 neighbours) of less volume becomes background. */
+      smallestTumourMm3: positive.optional(),
+      /** Enhancing tumour of less volume in all becomes necrotic core. */
+      smallestEnhancingMm3: positive.optional(),
+    })
+    .optional(),
 });
 
 const network = z.discriminatedUnion("kind", [
@@ -35,6 +46,8 @@ const network = z.discriminatedUnion("kind", [
     stem: z.number().int().min(1).max(4).default(1),
     /** Join the image to the last level's result, so that outlines follow voxels and not blocks. */
     detail: z.boolean().default(false),
+    /** Show the network the image beside its mirror image, left for right: healthy brains are nearly symmetric. */
+    mirror: z.boolean().default(false),
     /** Resolution levels, the first one included. */
     levels: z.number().int().min(2).max(7).default(4),
     /** Features at the first level; they double with each further one. */
@@ -76,6 +89,20 @@ const network = z.discriminatedUnion("kind", [
   }),
 ]);
 
+/** Differential privacy of each patient of a site (DP-SGD, Abadi et al. 2016); unit: a patient with all scans. */
+const patientLevel = z.strictObject({
+  /** The largest L2 norm of what one patient adds to the sum of a step. */
+  clipNorm: positive,
+  /** Standard deviation of the noise over clipNorm. */
+  noiseMultiplier: z.number().min(0.1).max(1000),
+  /** Chance that a patient takes part in a step, drawn anew for each patient and step. */
+  samplingRate: z.number().positive().max(1),
+  /** Patches of each scan of a patient who takes part; their gradients are summed before they are clipped. */
+  patchesPerScan: z.number().int().min(1).max(64).default(1),
+  /** Chance that the guarantee fails, by which the study's epsilon is told; below one over the patients of a site. */
+  delta: z.number().gt(0).max(0.01),
+});
+
 const rounds = z.strictObject({
   count,
   /** Sites whose updates close a round: `all`, or a number with the deadline. */
@@ -89,6 +116,8 @@ const rounds = z.strictObject({
 export const studySchema = z.strictObject({
   schema: z.literal("consilium.study/1"),
   name: z.string().min(1).max(200),
+  /** Under which the model may be used, as an SPDX expression or in words. */
+  licence: z.string().min(1).max(500).optional(),
   task: task.default(task.parse({})),
   network,
   training: trainingSchema,
@@ -110,6 +139,7 @@ export const studySchema = z.strictObject({
           threshold: z.number().int().min(2),
         })
         .optional(),
+      patientLevel: patientLevel.optional(),
     })
     .default({}),
   /** Whether a site's own figures travel to the coordinator. */
@@ -132,3 +162,8 @@ export const studySchema = z.strictObject({
 
 export type Study = z.infer<typeof studySchema>;
 export type NetworkSpec = Study["network"];
+
+/** What an amount by axis says of one axis. */
+export function ofAxis(amount: number | readonly [number, number, number], axis: number): number {
+  return typeof amount === "number" ? amount : amount[axis];
+}

@@ -35,6 +35,7 @@ export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, su
     ...lossProblems(study, facts),
     ...roundProblems(study, facts),
     ...maskingProblems(study, facts),
+    ...patientLevelProblems(study),
   ];
   if (problems.length > 0) throw studyError(subject, problems);
 }
@@ -56,7 +57,7 @@ export function checkPatchFits(study: Study, dims: readonly [number, number, num
 
 function taskProblems(study: Study): StudyProblem[] {
   const { channels, labels, regions } = study.task;
-  const problems: StudyProblem[] = [];
+  const problems: StudyProblem[] = [...missingProblems(study)];
   const repeatedChannels = repeated(channels);
   if (repeatedChannels.length > 0) {
     problems.push({
@@ -103,6 +104,37 @@ function taskProblems(study: Study): StudyProblem[] {
         hint: "Name each class of the region once.",
       });
     }
+  }
+  return problems;
+}
+
+/** A scan may be missing only where the network is trained for it, and never all scans at once. */
+function missingProblems({ task: { mayMiss = [], channels }, training }: Study): StudyProblem[] {
+  const problems: StudyProblem[] = [];
+  const foreign = mayMiss.filter((modality) => !channels.includes(modality));
+  if (foreign.length > 0 || repeated(mayMiss).length > 0) {
+    problems.push({
+      path: "task.mayMiss",
+      expected: `some of ${channels.join(", ")}, each once`,
+      actual: mayMiss.join(", "),
+      hint: "Name scans that the network takes.",
+    });
+  }
+  if (channels.length > 0 && channels.every((modality) => mayMiss.includes(modality))) {
+    problems.push({
+      path: "task.mayMiss",
+      expected: "at least one scan that every case has",
+      actual: "none",
+      hint: "Leave one modality out of task.mayMiss.",
+    });
+  }
+  if (mayMiss.length > 0 && training.augmentation.channelDropout === 0) {
+    problems.push({
+      path: "training.augmentation.channelDropout",
+      expected: "more than 0, since task.mayMiss lets scans be missing",
+      actual: "0",
+      hint: "A network must be trained for a missing scan, or be given all of them.",
+    });
   }
   return problems;
 }
@@ -247,6 +279,36 @@ function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
       expected: `more than half of the ${facts.sites} sites, and not more than all`,
       actual: String(threshold),
       hint: `Take ${Math.floor(facts.sites / 2) + 1} or more.`,
+    });
+  }
+  return problems;
+}
+
+function patientLevelProblems({ privacy, training }: Study): StudyProblem[] {
+  if (privacy.patientLevel === undefined) return [];
+  const problems: StudyProblem[] = [];
+  if (training.batch !== 1) {
+    problems.push({
+      path: "training.batch",
+      expected: "1 with privacy.patientLevel",
+      actual: String(training.batch),
+      hint: "The Dice of a batch joins its patients, and nobody could clip what one of them adds: take patientLevel.samplingRate and patchesPerScan instead.",
+    });
+  }
+  if (training.accumulate !== 1) {
+    problems.push({
+      path: "training.accumulate",
+      expected: "1 with privacy.patientLevel",
+      actual: String(training.accumulate),
+      hint: "A step sums the gradients of all who take part already: take a higher patientLevel.samplingRate.",
+    });
+  }
+  if (typeof training.stepsPerRound !== "number") {
+    problems.push({
+      path: "training.stepsPerRound",
+      expected: "a number of steps with privacy.patientLevel",
+      actual: "patchesPerCase, by which the steps depend on the patients",
+      hint: "Write the number of steps: the noise is accounted for step by step.",
     });
   }
   return problems;

@@ -7,6 +7,9 @@ import { z } from "zod";
 const positive = z.number().positive();
 const share = z.number().min(0).lt(1);
 const count = z.number().int().min(1);
+const probability = z.number().min(0).max(1);
+/** One amount for every axis, or one for x (left and right), y and z each. */
+const byAxis = <T extends z.ZodType<number, number>>(amount: T) => z.union([amount, z.tuple([amount, amount, amount])]);
 const triple = z.tuple([count, count, count]);
 
 /** How soft Dice (Milletari et al. 2016) is taken. */
@@ -91,25 +94,29 @@ const schedule = z.discriminatedUnion("kind", [
 
 const augmentation = z.strictObject({
   /** Probability of mirroring, for each axis. */
-  flip: z.number().min(0).max(1).default(0.5),
+  flip: byAxis(probability).default(0.5),
   /** Probability of a turn by a multiple of 90 degrees in a plane whose patch sides are equal. */
-  rotate90: z.number().min(0).max(1).default(0.25),
+  rotate90: probability.default(0.25),
+  /** Turned about each axis by an angle from [-x, x] degrees. */
+  rotation: byAxis(z.number().min(0).max(180)).default(0),
+  /** Stretched along each axis by a factor from [1 / (1 + x), 1 + x]. */
+  stretch: z.number().min(0).max(1).default(0),
   /** Each channel is multiplied by a factor from [1 - x, 1 + x]. */
-  intensityScale: share.default(0.1),
+  intensityScale: z.number().min(0).lt(1).default(0.1),
   /** Each channel is shifted by a summand from [-x, x], in standard deviations. */
   intensityShift: z.number().min(0).default(0.1),
   /** Exponent from [1 - x, 1 + x] on the channel brought to [0, 1]. */
-  gamma: share.default(0.15),
+  gamma: z.number().min(0).lt(1).default(0.15),
   /** Standard deviation up to x of added Gaussian noise. */
   noise: z.number().min(0).default(0.05),
-  /** Amplitude up to x, in standard deviations, of a smooth brightening across the patch, as coils make. */
-  biasField: z.number().min(0).default(0.5),
+  /** Amplitude up to x, in standard deviations, of a smooth brightening along each axis of the patch, as coils make. */
+  biasField: byAxis(z.number().min(0)).default(0.5),
   /** Probability, for each channel, of thick slices: averaged over 2 to 5 voxels along one axis. */
-  lowResolution: z.number().min(0).max(1).default(0.1),
+  lowResolution: probability.default(0.1),
   /** Probability, for each channel, that one end of the patch is blank, as if the scan had not reached so far. */
-  limitedCoverage: z.number().min(0).max(1).default(0.1),
+  limitedCoverage: probability.default(0.1),
   /** Probability, for each channel, of being blank, as if that scan were missing; one channel is always left. */
-  channelDropout: z.number().min(0).max(1).default(0.1),
+  channelDropout: probability.default(0.1),
 });
 
 export const trainingSchema = z.strictObject({
@@ -136,7 +143,7 @@ export const trainingSchema = z.strictObject({
   /** Batches whose mean gradient makes one step. */
   accumulate: count.max(1024).default(1),
   /** Probability that a patch is centred on tumour. */
-  tumourPatches: z.number().min(0).max(1).default(0.5),
+  tumourPatches: probability.default(0.5),
   /** Gradient steps of a site in a round: a number, or patches for each training case (steps rounded up). */
   stepsPerRound: z.union([count, z.strictObject({ patchesPerCase: positive })]),
   augmentation: augmentation.default(augmentation.parse({})),

@@ -12,7 +12,11 @@ export { STEP } from "./step-names.ts";
 export { objectiveOfStudy, stepOptionsOfStudy } from "./study-step.ts";
 export {
   buildForwardStep,
+  buildGradientStep,
+  buildOptimiserStep,
   buildTrainingStep,
+  type GradientStepOptions,
+  type OptimiserStepOptions,
   type TrainingStep,
   type TrainingStepOptions,
 } from "./training-step.ts";

@@ -15,7 +15,7 @@ export interface ParameterTreatment {
  */
 export function parameterTreatments(
   { entries }: ParameterLayout,
-  { weightDecay }: OptimiserSpec,
+  { weightDecay }: Pick<OptimiserSpec, "weightDecay">,
   groups: readonly ParameterGroupSpec[] = [],
 ): readonly ParameterTreatment[] {
   const matchers = groups.map(({ names }) => names.map((name) => ({ name, matches: globMatcher(name) })));

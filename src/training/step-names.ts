@@ -8,12 +8,10 @@ export const STEP = {
   anchor: "anchor",
   controlVariate: "controlVariate",
   average: "average",
-  gradientSum: "gradientSum",
   loss: "loss",
   nextParameters: "nextParameters",
   nextState: "nextOptimiserState",
   nextAverage: "nextAverage",
-  nextGradientSum: "nextGradientSum",
   gradient: "gradient",
   logits: "logits",
 } as const;

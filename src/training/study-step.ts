@@ -18,7 +18,7 @@ export function objectiveOfStudy({ task, training, network }: Study): Objective 
 
 /** @param inputShape [N, C, ...]. */
 export function stepOptionsOfStudy(study: Study, inputShape: readonly number[]): TrainingStepOptions {
-  const { optimiser, parameterGroups, clipNorm, proximal, averageDecay, accumulate } = study.training;
+  const { optimiser, parameterGroups, clipNorm, proximal, averageDecay } = study.training;
   return {
     inputShape,
     optimiser,
@@ -26,7 +26,6 @@ export function stepOptionsOfStudy(study: Study, inputShape: readonly number[]):
     parameterGroups,
     proximal,
     averageDecay,
-    accumulate,
     ...(clipNorm !== undefined && { clipNorm }),
   };
 }

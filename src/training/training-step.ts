@@ -1,7 +1,7 @@
 /**
  * The training step of a network as one graph: forward, loss, gradients and optimiser, all in operators that any ONNX
- * runtime has. Parameters and optimiser state go in and come out as one vector each. A step over several batches is two
- * graphs: one that adds a batch's gradient to a sum, and one that takes the step.
+ * runtime has. Parameters and optimiser state go in and come out as one vector each. Where gradients are to be seen or
+ * changed before they move anything, it is two graphs.
  */
 import {
   checkGraph,
@@ -19,7 +19,7 @@ import { layForward, stepOpset } from "./lay-forward.ts";
 import { CROSS_ENTROPY_AND_DICE, type Objective, objectiveLoss } from "./losses.ts";
 import { networkParameters } from "./network-parameters.ts";
 import { applyUpdate, STEP_SCALARS, statePerParameter } from "./optimisers.ts";
-import { type ParameterTreatment, parameterTreatments } from "./parameter-groups.ts";
+import { parameterTreatments } from "./parameter-groups.ts";
 import { STEP } from "./step-names.ts";
 
 export interface TrainingStepOptions {
@@ -37,8 +37,6 @@ export interface TrainingStepOptions {
   readonly controlVariate?: boolean;
   /** Decay of an exponential moving average of the parameters; above zero the step takes and gives one. */
   readonly averageDecay?: number;
-  /** Batches whose mean gradient makes one step. */
-  readonly accumulate?: number;
   /** Also hand out the gradient [P], as it is before anything is done to it, and the logits. */
   readonly withGradient?: boolean;
   /** Others than the product's gradient rules, where a network is inspected. */
@@ -46,10 +44,7 @@ export interface TrainingStepOptions {
 }
 
 export interface TrainingStep {
-  /** The whole step; of a step over several batches, the part that each batch runs. */
   readonly graph: Graph;
-  /** Of a step over several batches, the part that is run after them. */
-  readonly update?: Graph;
   readonly layout: ParameterLayout;
   /** Length of the optimiser state. */
   readonly stateLength: number;
@@ -63,30 +58,59 @@ export interface TrainingStep {
  */
 export function buildTrainingStep(network: Graph, options: TrainingStepOptions): TrainingStep {
   const { layout } = networkParameters(network);
-  const treatments = parameterTreatments(layout, options.optimiser, options.parameterGroups);
   const b = createGraphBuilder(stepOpset(network), "step.");
-  const { loss, gradient, logits } = layGradient(b, network, layout, treatments, options);
+  const { loss, gradient, logits } = layGradient(b, network, layout, options);
   const outputs = [named(b, loss, STEP.loss)];
   if (options.withGradient) outputs.push(named(b, gradient, STEP.gradient));
   if (options.withGradient) outputs.push(logits === STEP.logits ? logits : named(b, logits, STEP.logits));
-  const facts = {
+  outputs.push(...layUpdate(b, layout, options, gradient));
+  return {
+    graph: checkGraph(b.build("training step", outputs)),
     layout,
     stateLength: statePerParameter(options.optimiser) * layout.length,
     logitsShape: b.shape(logits),
   };
-  const accumulate = options.accumulate ?? 1;
-  if (accumulate === 1) {
-    outputs.push(...layUpdate(b, layout, treatments, options, gradient));
-    return { graph: checkGraph(b.build("training step", outputs)), ...facts };
-  }
-  const before = b.input(STEP.gradientSum, "float32", [layout.length]);
-  outputs.push(named(b, b.emit("Add", [before, gradient]), STEP.nextGradientSum));
-  const u = createGraphBuilder(stepOpset(network), "update.");
-  u.input(STEP.parameters, "float32", [layout.length]);
-  const mean = withScalar(u, "Mul", u.input(STEP.gradientSum, "float32", [layout.length]), 1 / accumulate);
-  const update = checkGraph(u.build("optimiser step", layUpdate(u, layout, treatments, options, mean)));
-  return { graph: checkGraph(b.build("gradient step", outputs)), update, ...facts };
 }
+
+/** What the first half of a step needs to know. */
+export type GradientStepOptions = Pick<TrainingStepOptions, "inputShape" | "objective" | "parameterGroups" | "rules">;
+
+/**
+ * The first half of a training step alone: loss and gradient [P] at the parameters given. What is done with gradients
+ * before they move anything (summing, clipping, noise) happens between this and `buildOptimiserStep`.
+ *
+ * @throws ConsiliumError as `buildTrainingStep`
+ */
+export function buildGradientStep(network: Graph, options: GradientStepOptions): TrainingStep {
+  const { layout } = networkParameters(network);
+  const b = createGraphBuilder(stepOpset(network), "step.");
+  const { loss, gradient, logits } = layGradient(b, network, layout, options);
+  const outputs = [named(b, loss, STEP.loss), named(b, gradient, STEP.gradient)];
+  return {
+    graph: checkGraph(b.build("gradient step", outputs)),
+    layout,
+    stateLength: 0,
+    logitsShape: b.shape(logits),
+  };
+}
+
+/** What the second half of a step needs to know. */
+export type OptimiserStepOptions = Omit<TrainingStepOptions, "inputShape" | "objective" | "withGradient" | "rules">;
+
+/** The second half: parameters and state moved by a gradient [P] that comes from outside. */
+export function buildOptimiserStep(
+  layout: ParameterLayout,
+  options: OptimiserStepOptions,
+): { readonly graph: Graph; readonly stateLength: number } {
+  const b = createGraphBuilder(OPTIMISER_OPSET, "step.");
+  b.input(STEP.parameters, "float32", [layout.length]);
+  b.input(STEP.gradient, "float32", [layout.length]);
+  const graph = checkGraph(b.build("optimiser step", layUpdate(b, layout, options, STEP.gradient)));
+  return { graph, stateLength: statePerParameter(options.optimiser) * layout.length };
+}
+
+/** The oldest set that `stepOpset` takes. */
+const OPTIMISER_OPSET = 16;
 
 /** The forward graph alone, with its parameters as an input: one session predicts with any weights. */
 export function buildForwardStep(network: Graph, inputShape: readonly number[]): TrainingStep {
@@ -103,13 +127,13 @@ function layGradient(
   b: GraphBuilder,
   network: Graph,
   layout: ParameterLayout,
-  treatments: readonly ParameterTreatment[],
-  { inputShape, objective = CROSS_ENTROPY_AND_DICE, rules }: TrainingStepOptions,
+  { inputShape, objective = CROSS_ENTROPY_AND_DICE, parameterGroups, rules }: GradientStepOptions,
 ): { loss: string; gradient: string; logits: string } {
   const outputs = layForward(b, separateMergedInitializers(network), layout, inputShape);
   const [batch, , ...spatial] = b.shape(outputs[0]);
   const labels = b.input(STEP.labels, "uint8", [batch, ...spatial]);
   const loss = objectiveLoss(b, objective, outputs, labels);
+  const treatments = parameterTreatments(layout, { weightDecay: 0 }, parameterGroups);
   const trained = layout.entries.filter((_, i) => !treatments[i].frozen).map(({ name }) => name);
   const gradients = differentiate(b, loss, trained, rules);
   const flat = layout.entries.map(({ name, shape, length }) =>
@@ -122,11 +146,11 @@ function layGradient(
 function layUpdate(
   b: GraphBuilder,
   layout: ParameterLayout,
-  treatments: readonly ParameterTreatment[],
-  options: TrainingStepOptions,
+  options: OptimiserStepOptions,
   gradient: string,
 ): readonly string[] {
   const { optimiser, clipNorm, proximal = 0, controlVariate = false, averageDecay = 0 } = options;
+  const treatments = parameterTreatments(layout, optimiser, options.parameterGroups);
   const vector = (name: string): string => b.input(name, "float32", [layout.length]);
   const state = b.input(STEP.state, "float32", [statePerParameter(optimiser) * layout.length]);
   const scalars = b.input(STEP.scalars, "float32", [STEP_SCALARS]);

@@ -1,22 +1,27 @@
 /** Every command, in the order of help. */
 import type { CommandSpec } from "../command.ts";
 import type { GroupSpec } from "../program.ts";
+import { reviewDraft, reviewReturn, reviewStatus } from "./case-review.ts";
 import { cohortCheck } from "./cohort-check.ts";
 import { cohortMake } from "./cohort-make.ts";
 import { compare } from "./compare.ts";
 import { coordinatorInit } from "./coordinator-init.ts";
 import { coordinatorInvite } from "./coordinator-invite.ts";
+import { coordinatorRevoke } from "./coordinator-revoke.ts";
 import { coordinatorStart } from "./coordinator-start.ts";
+import { coordinatorVerify } from "./coordinator-verify.ts";
 import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelExport } from "./model-export.ts";
 import { modelInspect } from "./model-inspect.ts";
 import { modelVerify } from "./model-verify.ts";
 import { privacyEpsilon } from "./privacy-epsilon.ts";
+import { replay } from "./replay.ts";
 import { segment } from "./segment.ts";
 import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
 import { siteJoin } from "./site-join.ts";
+import { siteBudget, siteLedger } from "./site-ledger.ts";
 import { siteApprove, siteReview } from "./site-review.ts";
 import { siteStart } from "./site-start.ts";
 import { siteLog, siteStatus } from "./site-status.ts";
@@ -32,15 +37,21 @@ export const COMMANDS: readonly CommandSpec[] = [
   segment,
   evaluate,
   compare,
+  reviewDraft,
+  reviewReturn,
+  reviewStatus,
   cohortMake,
   cohortCheck,
   coordinatorInit,
   coordinatorStart,
   coordinatorInvite,
+  coordinatorRevoke,
+  coordinatorVerify,
   studyCheck,
   studySubmit,
   studyStop,
   status,
+  replay,
   siteJoin,
   siteData,
   siteReview,
@@ -48,6 +59,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteStart,
   siteStatus,
   siteLog,
+  siteLedger,
+  siteBudget,
   modelExport,
   modelInspect,
   modelVerify,
@@ -56,6 +69,7 @@ export const COMMANDS: readonly CommandSpec[] = [
 
 export const GROUPS: readonly GroupSpec[] = [
   { path: ["cohort"], summary: "Make and check datasets" },
+  { path: ["review"], summary: "Have drafts of label maps corrected by readers" },
   { path: ["coordinator"], summary: "Found and run a federation" },
   { path: ["study"], summary: "Check and submit studies" },
   { path: ["site"], summary: "Take part in a federation as a hospital" },

@@ -6,7 +6,9 @@ import { option } from "../options.ts";
 export const modelExport = defineCommand({
   path: ["model", "export"],
   summary: "Take the model out of a coordinator's or a site's home",
-  description: "Writes model.onnx, weights.safetensors, card.md and model.json of the study that ended last.",
+  description:
+    "Writes model.onnx, weights.safetensors, card.md and model.json of the study that ended last, signed with the " +
+    "home's key.",
   options: {
     home: option.requiredText("DIR", "home folder of the coordinator, or of a site"),
     out: option.requiredText("DIR", "folder to write; must not exist"),
@@ -15,14 +17,14 @@ export const modelExport = defineCommand({
   examples: ["consilium model export --home coordinator --out model"],
   async run({ options, version }) {
     const { exportModel } = await import("../export-model.ts");
-    const { modelSha256, name, lineage } = await exportModel(
+    const { modelSha256, name, card, federationId } = await exportModel(
       options.home,
       options.which ?? "best",
       options.out,
       version,
     );
     return {
-      json: { out: resolve(options.out), modelSha256, name, lineage },
+      json: { out: resolve(options.out), modelSha256, name, lineage: card.lineage, federationId },
       text: `Model of "${name}" in ${options.out}\n${modelSha256}`,
     };
   },

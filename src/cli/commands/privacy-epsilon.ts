@@ -8,7 +8,7 @@ export const privacyEpsilon = defineCommand({
   summary: "Say what epsilon a number of noisy steps amounts to",
   description:
     "Gaussian noise on sums clipped to a norm, each patient taking part in a step by chance (Poisson sampling), " +
-    "neighbours by adding or removing one. This is arithmetic alone: no study has such noise yet.",
+    "neighbours by adding or removing one. This is arithmetic alone; `consilium site ledger` says what was really spent.",
   options: {
     noiseMultiplier: option.requiredNumber("X", "standard deviation of the noise over the clipping norm", {
       min: 0.01,

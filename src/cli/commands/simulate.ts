@@ -3,6 +3,7 @@ import { relative } from "node:path";
 import type { Json } from "../../base/index.ts";
 import { defineCommand } from "../command.ts";
 import { figuresTable } from "../figures-table.ts";
+import { labelsOption } from "../labels-option.ts";
 import { option } from "../options.ts";
 import { openChosenStudy, studyOptions } from "../study-options.ts";
 
@@ -31,7 +32,7 @@ export const simulate = defineCommand({
       "rates with commas between, of which federated and pooled training each take the best by the sites' validation cases",
       { min: 1e-9, max: 100 },
     ),
-    labels: option.oneOf("how labels are written, where file names do not tell", ["brats2021", "brats2023"]),
+    labels: labelsOption("how labels are written, where file names do not tell"),
     secureAggregation: option.flag("mask updates, so that the coordinator sees only their sum; the model is the same"),
     workers: option.integerOr("engines side by side; the result does not depend on it", 2, { min: 1, max: 64 }),
     ...studyOptions,

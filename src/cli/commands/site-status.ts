@@ -28,9 +28,9 @@ export const siteLog = defineCommand({
     const { readSiteLog } = await import("../../site/index.ts");
     const entries = await readSiteLog(options.home);
     const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
-    const rows = entries.map(({ timeMs, what, round, bytes: size, sha256 }) => [
+    const rows = entries.map(({ timeMs, what, round, bytes: size, sha256, count }) => [
       new Date(timeMs).toISOString().slice(0, 19).replace("T", " "),
-      what,
+      count === undefined ? what : `${what} (${count})`,
       round === 0 ? "" : String(round),
       formatBytes(size),
       short(sha256),

@@ -1,5 +1,5 @@
 /** `status`: where the federation is: sites, rounds, Dice so far. */
-import type { Json } from "../../base/index.ts";
+import { type Json, LIMITS } from "../../base/index.ts";
 import type { CoordinatorStatus } from "../../coordinator/index.ts";
 import { defineCommand } from "../command.ts";
 import { formatDuration, formatFigure, formatTable } from "../format.ts";
@@ -33,16 +33,32 @@ export function describeStatus(
   return sections.join("\n\n");
 }
 
+const DAY_MS = 86_400_000;
+const COLUMNS = ["Site", "Training", "Validation", "Study", "Doing", "Heard", "Version", "Key", "Clock"];
+
+/** The site's clock less the coordinator's, in words where it matters. */
+function clockWords(offsetMs: number | null): string {
+  if (offsetMs === null) return "–";
+  if (Math.abs(offsetMs) <= LIMITS.clockOffsetToldMs) return "right";
+  return `${formatDuration(Math.abs(offsetMs))} ${offsetMs > 0 ? "ahead" : "behind"}`;
+}
+
 function sitesTable(sites: CoordinatorStatus["sites"], nowMs: number): string {
-  const rows = sites.map(({ id, cases, approved, lastContactMs, activity, stepsDone, stepsTotal }) => [
-    id,
-    cases === null ? null : String(cases.training),
-    cases === null ? null : String(cases.validation),
-    approved === null ? "–" : approved ? "approved" : "refused",
-    stepsTotal ? `${activity} ${stepsDone} of ${stepsTotal}` : (activity ?? "–"),
-    lastContactMs === null ? "never" : `${formatDuration(nowMs - lastContactMs)} ago`,
-  ]);
-  return formatTable(["Site", "Training", "Validation", "Study", "Doing", "Heard"], rows);
+  const rows = sites.map((site) => {
+    const { id, cases, approved, lastContactMs, activity, stepsDone, stepsTotal } = site;
+    return [
+      id,
+      cases === null ? null : String(cases.training),
+      cases === null ? null : String(cases.validation),
+      approved === null ? "–" : approved ? "approved" : "refused",
+      site.revoked !== null ? "revoked" : stepsTotal ? `${activity} ${stepsDone} of ${stepsTotal}` : (activity ?? "–"),
+      lastContactMs === null ? "never" : `${formatDuration(nowMs - lastContactMs)} ago`,
+      site.productVersion,
+      `${Math.floor((nowMs - site.enrolledMs) / DAY_MS)} d`,
+      clockWords(site.clockOffsetMs),
+    ];
+  });
+  return formatTable(COLUMNS, rows);
 }
 
 function describeStudy({ name, hash, phase, round, roundsInAll, rounds, failures, best, end }: StudyStatus): string {
@@ -74,5 +90,6 @@ function describeStudy({ name, hash, phase, round, roundsInAll, rounds, failures
 
 function weightedLoss(sites: StudyStatus["rounds"][number]["sites"]): number | null {
   const weight = sites.reduce((sum, { share }) => sum + share, 0);
-  return weight === 0 ? null : sites.reduce((sum, { share, meanLoss }) => sum + share * meanLoss, 0) / weight;
+  if (weight === 0 || sites.some(({ meanLoss }) => meanLoss === null)) return null;
+  return sites.reduce((sum, { share, meanLoss }) => sum + share * (meanLoss ?? 0), 0) / weight;
 }

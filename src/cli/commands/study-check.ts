@@ -11,12 +11,20 @@ export const studyCheck = defineCommand({
   examples: ["consilium study check study.yaml"],
   async run({ args, options }) {
     const { describeStudy, studyHash } = await import("../../study/index.ts");
+    const { plannedPrivacy } = await import("../../privacy/index.ts");
     const { openStudyFile } = await import("../open-study.ts");
     const { study } = await openStudyFile(args[0]);
     const hash = studyHash(study);
-    const text = options.full ? JSON.stringify(study, null, 2) : describeStudy(study);
+    const planned = plannedPrivacy(study);
+    const text = options.full
+      ? JSON.stringify(study, null, 2)
+      : describeStudy(study, { patientEpsilon: planned?.epsilon });
     return {
-      json: { studyHash: hash, study: study as unknown as Json },
+      json: {
+        studyHash: hash,
+        study: study as unknown as Json,
+        ...(planned && { patientLevel: planned as unknown as Json }),
+      },
       text: `${text}\n\nHash of the study: ${hash}`,
     };
   },

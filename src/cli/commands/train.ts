@@ -1,5 +1,7 @@
 /** `train`: one institution alone, or pooled data. */
 import { relative } from "node:path";
+import type { Json } from "../../base/index.ts";
+import type { RegionChange } from "../../segmentation/index.ts";
 import { defineCommand } from "../command.ts";
 import { countOf, formatDuration, formatFigure, formatTable } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
@@ -11,23 +13,28 @@ export const train = defineCommand({
   summary: "Train on one dataset, without a federation",
   description:
     "The same engine, optimiser and schedule as in a federation, on one institution's data or on pooled data. A fifth " +
-    "of the subjects is kept to measure on, unless cases are held out by name; with fewer than five cases all train.",
+    "of the subjects is kept to measure on, unless cases are held out by name; with fewer than five cases all train. " +
+    "With --from, a model is trained further on this data alone, and measured before and after on the same cases.",
   options: {
     data: option.requiredText("DIR", "dataset"),
     out: option.requiredText("DIR", "folder to write; new or empty"),
     holdOut: option.list("CASES", "cases to measure on, with commas between"),
+    from: option.text("DIR", "model folder to go on from, by its own study (fine-tuning)"),
     labels: labelsOption("how labels are written, where file names do not tell"),
     ...studyOptions,
   },
   examples: [
     "consilium train --data data/brats2021 --out run",
     "consilium train --data data/brats2021 --out run --hold-out BraTS2021_00006 --rounds 20",
+    "consilium train --from model --data data/own --out tuned --rounds 5 --learning-rate 0.003",
   ],
   async run({ options, progress, signal }) {
     const startedMs = performance.now();
     const { trainAlone } = await import("../train-alone.ts");
+    const { readModelFolder } = await import("../../segmentation/index.ts");
     const { data, out, holdOut = [], labels } = options;
-    const opened = await openChosenStudy(options);
+    const from = options.from === undefined ? undefined : await readModelFolder(options.from);
+    const opened = await openChosenStudy(options, { from });
     const trained = await trainAlone({
       ...opened,
       dataset: data,
@@ -36,8 +43,9 @@ export const train = defineCommand({
       progress,
       signal,
       ...(labels !== undefined && { labels }),
+      ...(from && { from: from.description }),
     });
-    const { cases, figures, modelSha256, modelDir, gradientSteps, losses } = trained;
+    const { change, cases, figures, modelSha256, modelDir, gradientSteps, losses } = trained;
     const seconds = (performance.now() - startedMs) / 1000;
     const rounds = opened.study.rounds.count;
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
@@ -47,6 +55,7 @@ export const train = defineCommand({
       dice: figures?.dice ?? null,
       hd95: figures?.hd95 ?? null,
       undefined: figures?.undefined ?? {},
+      change: change as Json,
       modelSha256,
       ...run,
     };
@@ -62,6 +71,25 @@ export const train = defineCommand({
             ]),
           );
     const facts = `${countOf(cases.train, "training case")}, ${cases.validation} to measure on; ${gradientSteps} gradient steps, ${formatDuration(seconds * 1000)}.`;
-    return { json, text: `${measured}\n\n${facts}\nModel  ${relative(process.cwd(), modelDir)}` };
+    const changed = change === null ? "" : `\n\n${changeTable(change)}`;
+    return { json, text: `${measured}${changed}\n\n${facts}\nModel  ${relative(process.cwd(), modelDir)}` };
   },
 });
+
+function changeTable(change: Readonly<Record<string, RegionChange>>): string {
+  const rows = Object.entries(change).map(
+    ([region, { before, after, difference, interval, better, worse, cases, p }]) => [
+      region,
+      formatFigure(before),
+      formatFigure(after),
+      formatFigure(difference),
+      interval === null ? null : interval.map((end) => end.toFixed(3)).join(" to "),
+      better,
+      worse,
+      cases,
+      formatFigure(p),
+    ],
+  );
+  const head = ["Dice", "Before", "After", "Difference", "95 % interval", "Better", "Worse", "Cases", "p"];
+  return `Before and after, on the same cases (Wilcoxon signed-rank, Holm over regions):\n${formatTable(head, rows)}`;
+}

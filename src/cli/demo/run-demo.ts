@@ -201,7 +201,7 @@ async function measure(
     if (bestModel === null) throw failed("no model");
     const model = parametersFromSafetensors(await readFile(bestModel.path), bestModel.path);
     const sites = await Promise.all(hospitals.map(({ id }) => readSite(join(out, id, "home"))));
-    const run = await describeRun(coordinator.state(), sites, model, bestModel.round);
+    const run = await describeRun(join(out, "coordinator"), coordinator.state(), sites, model, bestModel.round);
     const heldOut = await scanDataset(heldOutDir);
     progress.note("The federation is done. Now its references: one model on pooled data, one at each hospital alone");
     const concluded = await concludeRun({

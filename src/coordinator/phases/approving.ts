@@ -37,11 +37,11 @@ export function submitStudy(state: CoordinatorState, event: StudySubmitted): Tak
       hint: "To run it again, change its name or its seed: approvals are given to a hash.",
     });
   }
-  const unknown = event.sites?.find((siteId) => !(siteId in state.sites));
+  const unknown = event.sites?.find((siteId) => state.sites[siteId]?.revoked !== undefined || !(siteId in state.sites));
   if (unknown !== undefined) {
     return rejected(state, "site-unknown", {
       subject,
-      expected: "sites that have joined",
+      expected: "sites that belong to the federation",
       actual: unknown,
       hint: "Invite the site, and submit the study once it has joined.",
     });
@@ -86,7 +86,7 @@ function maskingProblem(record: StudyRecord): ConsiliumError | undefined {
 function rosterOf(state: CoordinatorState, sites: readonly string[] | undefined): RosterEntry[] {
   const chosen = new Set(sites ?? Object.keys(state.sites));
   return Object.values(state.sites)
-    .filter(({ siteId }) => chosen.has(siteId))
+    .filter(({ siteId, revoked }) => chosen.has(siteId) && revoked === undefined)
     .map(({ siteId, keySha256 }) => ({ siteId, keySha256 }))
     .sort((a, b) => (a.siteId < b.siteId ? -1 : 1));
 }
@@ -132,7 +132,8 @@ export function receiveApproval(state: CoordinatorState, event: ApprovalReceived
   return accepted(afterDecision({ ...state, study: { ...study, approvals } }, { ...study, approvals }, atMs));
 }
 
-function afterDecision(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
+/** The first round where everybody who is left has approved, the study's end where too few are left. */
+export function afterDecision(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
   const participants = participantsOf(study);
   if (participants.length < quorumOf(study)) {
     const refusals = study.roster

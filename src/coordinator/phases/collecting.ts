@@ -77,7 +77,8 @@ export function trainersOf(study: StudyRecord, { masking }: Collecting): readonl
 }
 
 export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): Taken {
-  const unfit = studyMismatch(state, event) ?? wrongRound(state, event) ?? wrongShape(state, event);
+  const unfit =
+    studyMismatch(state, event) ?? wrongRound(state, event) ?? wrongShape(state, event) ?? wrongLoss(state, event);
   if (unfit !== undefined) return unfit;
   const { phase, study } = state;
   invariant(phase.kind === "collecting" && study !== null, "a collecting study");
@@ -94,9 +95,18 @@ export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): T
   };
   const updates = { ...phase.updates, [event.siteId]: record };
   const collecting: Collecting = { ...phase, updates };
-  const complete = trainersOf(study, phase).every((siteId) => siteId in updates);
-  const next = { ...state, phase: collecting };
-  return accepted(complete ? closeRound(next, study, collecting, atMs) : next);
+  return accepted(closeCollectingWhenComplete({ ...state, phase: collecting }, study, collecting, atMs));
+}
+
+/** The round closed where every trainer's update is there, the state as it is otherwise. */
+export function closeCollectingWhenComplete(
+  state: CoordinatorState,
+  study: StudyRecord,
+  phase: Collecting,
+  atMs: number,
+): CoordinatorState {
+  const complete = trainersOf(study, phase).every((siteId) => siteId in phase.updates);
+  return complete ? closeRound(state, study, phase, atMs) : state;
 }
 
 function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
@@ -150,6 +160,18 @@ function wrongShape(state: CoordinatorState, event: UpdateReceived): Taken | und
     expected: `${wanted} bytes for ${state.study?.parameterCount} parameters`,
     actual: `${event.update.bytes} bytes`,
     hint: "Train from the model of this round and send one int32 for each of its elements.",
+  });
+}
+
+/** With patient-level privacy a loss must not come, and is not journalled; without it one must. */
+function wrongLoss(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
+  const isPrivate = state.study?.study.privacy.patientLevel !== undefined;
+  if (isPrivate === (event.meanLoss === null)) return undefined;
+  return rejected(state, "message-invalid", {
+    subject: `update of ${event.siteId} for round ${event.round}`,
+    expected: isPrivate ? "no mean loss: the study has patient-level privacy" : "a mean loss",
+    actual: isPrivate ? "one" : "none",
+    hint: "The site does not follow the protocol: compare the versions at both ends.",
   });
 }
 
@@ -222,6 +244,7 @@ function missing(study: StudyRecord, phase: Collecting): LeftOut[] {
     if (siteId in phase.updates) return [];
     const decision = study.approvals[siteId];
     const failure = phase.failures[siteId];
+    if (decision?.revoked) return { siteId, reason: `revoked: ${decision.reason}` };
     if (decision?.approved === false) return { siteId, reason: "refused the study" };
     if (!trainersOf(study, phase).includes(siteId)) return { siteId, reason: "shared no secrets for masking in time" };
     return { siteId, reason: failure ? describeFailure(failure) : "no update before the deadline" };

@@ -91,7 +91,8 @@ export function evaluatingDeadline(state: CoordinatorState, phase: Evaluating, a
   return accepted(closeEvaluation(state, phase, atMs));
 }
 
-function closeWhenComplete(state: CoordinatorState, phase: Evaluating, atMs: number): CoordinatorState {
+/** The evaluation closed where everybody who can answer has, the state as it is otherwise. */
+export function closeWhenComplete(state: CoordinatorState, phase: Evaluating, atMs: number): CoordinatorState {
   invariant(state.study !== null, "a study in every phase but idle");
   const open = participantsOf(state.study).filter(
     (siteId) => !(siteId in phase.evaluations) && !isGivenUp(phase.failures[siteId]),

@@ -7,7 +7,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { encodeUpdate } from "../../aggregation/index.ts";
-import { createRandom, sha256, systemClock } from "../../base/index.ts";
+import { type Clock, createRandom, sha256, systemClock } from "../../base/index.ts";
 import { parametersFromSafetensors } from "../../graph/index.ts";
 import {
   type CoordinatorLink,
@@ -35,6 +35,10 @@ export interface FakeSite {
   /** Replaced when a test connects the site elsewhere. */
   link: CoordinatorLink;
   sequence: number;
+  /** The last head of the journal that it was told, which it countersigns. */
+  head?: { readonly number: number; readonly sha256: string };
+  /** Real time unless given. */
+  readonly clock?: Clock;
   /** Everything that it sent, as it went out. */
   readonly sent: SignedEnvelope[];
   readonly folder: string;
@@ -44,6 +48,7 @@ export interface FakeSite {
 export interface Said {
   readonly verdict: Verdict;
   readonly directive: Directive;
+  readonly certificateDer: Uint8Array;
 }
 
 /** Joins by an invitation in memory. */
@@ -71,8 +76,11 @@ export function seal(site: FakeSite, kind: MessageKind, about: Partial<About> = 
     round,
     attempt,
     sequence: ++site.sequence,
-    timeMs: systemClock.nowMs(),
-    message: create(SiteMessageSchema, { kind }),
+    timeMs: clockOf(site).nowMs(),
+    message: create(SiteMessageSchema, {
+      kind,
+      ...(site.head && { seen: { number: BigInt(site.head.number), sha256: site.head.sha256 } }),
+    }),
   });
 }
 
@@ -82,19 +90,32 @@ interface About {
   readonly attempt: number;
 }
 
+function clockOf({ clock = systemClock }: FakeSite): Clock {
+  return clock;
+}
+
 export async function say(site: FakeSite, kind: MessageKind, about: Partial<About> = {}): Promise<Said> {
   const request = seal(site, kind, about);
   site.sent.push(request);
   const reply = await site.link.exchange(request);
   const { authorityPem } = site.enrolment;
-  const { answer } = openAnswer(reply, { request, authorityPem, nowMs: systemClock.nowMs() });
-  if (answer.verdict === undefined || answer.directive === undefined) throw new Error("an incomplete answer");
-  return { verdict: answer.verdict, directive: answer.directive };
+  const { answer } = openAnswer(reply, { request, authorityPem, nowMs: clockOf(site).nowMs() });
+  if (answer.verdict === undefined || answer.directive === undefined || answer.head === undefined) {
+    throw new Error("an incomplete answer");
+  }
+  site.head = { number: Number(answer.head.number), sha256: answer.head.sha256 };
+  const { verdict, directive, certificateDer } = answer;
+  return { verdict, directive, certificateDer };
+}
+
+/** Asks for a new certificate. @returns DER */
+export async function renew(site: FakeSite): Promise<Uint8Array> {
+  return (await say(site, { case: "renewal", value: {} })).certificateDer;
 }
 
 export function poll(site: FakeSite): Promise<Said> {
   const data = { trainingCases: site.cases, validationCases: 1, channels: ["t1"], labelConvention: "brats2021" };
-  const siteTimeMs = BigInt(systemClock.nowMs());
+  const siteTimeMs = BigInt(clockOf(site).nowMs());
   return say(site, { case: "poll", value: { productVersion: "0.1.0", siteTimeMs, activity: "idle", data } });
 }
 

@@ -2,7 +2,9 @@
  * A small engine for tests: real gradient descent with momentum on a quadratic whose minimum each case shifts, so
  * that parameters, moments, rounds, cases and sites all enter the bits, in microseconds.
  */
+import { randomBytes } from "node:crypto";
 import { createRandom, sha256 } from "../../base/index.ts";
+import { createCryptoRandom, createPatientSum, type PatientSum } from "../../privacy/index.ts";
 import type { LocalWork, SiteData } from "../../segmentation/index.ts";
 import type { Study } from "../../study/index.ts";
 import type { OpenWork } from "../engine.ts";
@@ -21,6 +23,7 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
   const { learningRate } = study.training.optimiser;
   return {
     async train({ parameters, optimiserState, stepsTaken, round, siteId, steps }, onProgress) {
+      const noise = noiseOf(study, data, parameters.length);
       const weights = parameters.slice();
       const moments = optimiserState?.slice() ?? new Float32Array(weights.length);
       let lossSum = 0;
@@ -28,11 +31,12 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
         await hooks.onStep?.("train", round, step);
         const random = createRandom(study.training.seed, "case", siteId, round, step);
         const target = targetOf(data.trainingCases[random.integer(data.trainingCases.length)].id, weights.length);
-        let loss = 0;
+        const gradient = weights.map((weight, i) => weight - target[i]);
+        const loss = gradient.reduce((sum, value) => sum + value * value, 0);
+        noise?.add(gradient);
+        const direction = noise?.noisedMean() ?? gradient;
         for (let i = 0; i < weights.length; i++) {
-          const gradient = weights[i] - target[i];
-          loss += gradient * gradient;
-          moments[i] = 0.9 * moments[i] + gradient;
+          moments[i] = 0.9 * moments[i] + direction[i];
           weights[i] -= learningRate * moments[i];
         }
         lossSum += loss / weights.length;
@@ -71,6 +75,13 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
       hooks.onClose?.();
     },
   };
+}
+
+/** Real clipping and noise where the study declares them: no two runs give the same bits. */
+function noiseOf({ privacy }: Study, { trainingCases }: SiteData, length: number): PatientSum | undefined {
+  const { patientLevel } = privacy;
+  const random = createCryptoRandom({ randomBytes });
+  return patientLevel && createPatientSum({ ...patientLevel, length, expectedPatients: trainingCases.length, random });
 }
 
 function targetOf(caseId: string, length: number): Float32Array {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJInEKCkVucm9sUmVwbHkSFwoPY2VydGlmaWNhdGVfZGVyGAEgASgMEhoKEmNhX2NlcnRpZmljYXRlX2RlchgCIAEoDBIXCg9mZWRlcmF0aW9uX25hbWUYAyABKAkSFQoNZmVkZXJhdGlvbl9pZBgEIAEoCSJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIqQCCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SABCBgoEa2luZCJoChJDb29yZGluYXRvck1lc3NhZ2USJgoHdmVyZGljdBgBIAEoCzIVLmNvbnNpbGl1bS52MS5WZXJkaWN0EioKCWRpcmVjdGl2ZRgCIAEoCzIXLmNvbnNpbGl1bS52MS5EaXJlY3RpdmUiaQoHVmVyZGljdBIPCgdvdXRjb21lGAEgASgJEgwKBGNvZGUYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkSDwoHc3ViamVjdBgGIAEoCSJYCgdSZWZ1c2FsEgwKBGNvZGUYASABKAkSDwoHc3ViamVjdBgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCSKZAQoEUG9sbBIXCg9wcm9kdWN0X3ZlcnNpb24YASABKAkSFAoMc2l0ZV90aW1lX21zGAIgASgDEhAKCGFjdGl2aXR5GAMgASgJEhIKCnN0ZXBzX2RvbmUYBCABKA0SEwoLc3RlcHNfdG90YWwYBSABKA0SJwoEZGF0YRgGIAEoCzIZLmNvbnNpbGl1bS52MS5EYXRhU3VtbWFyeSJrCgtEYXRhU3VtbWFyeRIWCg50cmFpbmluZ19jYXNlcxgBIAEoDRIYChB2YWxpZGF0aW9uX2Nhc2VzGAIgASgNEhAKCGNoYW5uZWxzGAMgAygJEhgKEGxhYmVsX2NvbnZlbnRpb24YBCABKAkiawoIQXBwcm92YWwSEgoKc3R1ZHlfaGFzaBgBIAEoCRIQCghhcHByb3ZlZBgCIAEoCBIOCgZyZWFzb24YAyABKAkSKQoGcm9zdGVyGAQgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5IjIKC1Jvc3RlckVudHJ5Eg8KB3NpdGVfaWQYASABKAkSEgoKa2V5X3NoYTI1NhgCIAEoCSLOAQoLVXBkYXRlUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIVCg11cGRhdGVfc2hhMjU2GAMgASgJEhQKDHVwZGF0ZV9ieXRlcxgEIAEoBBIWCg50cmFpbmluZ19jYXNlcxgFIAEoDRIWCg5ncmFkaWVudF9zdGVwcxgGIAEoDRIbChNjbGlwcGVkX2Nvb3JkaW5hdGVzGAcgASgEEhEKCW1lYW5fbG9zcxgIIAEoARISCgpydW5fcmVjb3JkGAkgASgMIoQBCg9FdmFsdWF0aW9uUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIUCgxtb2RlbF9zaGEyNTYYAyABKAkSDQoFY2FzZXMYBCABKA0SLAoHcmVnaW9ucxgFIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIoEBCg1SZWdpb25GaWd1cmVzEg4KBnJlZ2lvbhgBIAEoCRIQCghkaWNlX3N1bRgCIAEoARISCgpkaWNlX2Nhc2VzGAMgASgNEhAKCGhkOTVfc3VtGAQgASgBEhIKCmhkOTVfY2FzZXMYBSABKA0SFAoMZGljZV9ieV9jYXNlGAYgAygBIjwKDE1hc2tpbmdSZXBseRINCgVyb3VuZBgBIAEoDRIMCgRzdGVwGAIgASgJEg8KB3BheWxvYWQYAyABKAwifAoLU2l0ZUZhaWx1cmUSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIMCgRjb2RlGAMgASgJEhAKCGV4cGVjdGVkGAQgASgJEg4KBmFjdHVhbBgFIAEoCRIMCgRoaW50GAYgASgJEg8KB3N1YmplY3QYByABKAkixQIKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIAEIGCgRraW5kIi4KBFdhaXQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKA0SDgoGcmVhc29uGAIgASgJInIKC1Jldmlld1N0dWR5EhIKCnN0dWR5X2hhc2gYASABKAkSDQoFc3R1ZHkYAiABKAwSKQoGcm9zdGVyGAMgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5EhUKDW5ldHdvcmtfYnl0ZXMYBCABKAQikwEKClRyYWluUm91bmQSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhUKDWdsb2JhbF9zaGEyNTYYBCABKAkSFAoMZ2xvYmFsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDEg8KB21hc2tpbmcYByABKAwiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMinAEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0iMQoLU3R1ZHlGYWlsZWQSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZyZWFzb24YAiABKAkykwEKCkZlZGVyYXRpb24SPQoFRW5yb2wSGi5jb25zaWxpdW0udjEuRW5yb2xSZXF1ZXN0GhguY29uc2lsaXVtLnYxLkVucm9sUmVwbHkSRgoIRXhjaGFuZ2USHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGUaHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGViBnByb3RvMw");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJInEKCkVucm9sUmVwbHkSFwoPY2VydGlmaWNhdGVfZGVyGAEgASgMEhoKEmNhX2NlcnRpZmljYXRlX2RlchgCIAEoDBIXCg9mZWRlcmF0aW9uX25hbWUYAyABKAkSFQoNZmVkZXJhdGlvbl9pZBgEIAEoCSJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSKqAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMImkKB1ZlcmRpY3QSDwoHb3V0Y29tZRgBIAEoCRIMCgRjb2RlGAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJEg8KB3N1YmplY3QYBiABKAkiWAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkimQEKBFBvbGwSFwoPcHJvZHVjdF92ZXJzaW9uGAEgASgJEhQKDHNpdGVfdGltZV9tcxgCIAEoAxIQCghhY3Rpdml0eRgDIAEoCRISCgpzdGVwc19kb25lGAQgASgNEhMKC3N0ZXBzX3RvdGFsGAUgASgNEicKBGRhdGEYBiABKAsyGS5jb25zaWxpdW0udjEuRGF0YVN1bW1hcnkiawoLRGF0YVN1bW1hcnkSFgoOdHJhaW5pbmdfY2FzZXMYASABKA0SGAoQdmFsaWRhdGlvbl9jYXNlcxgCIAEoDRIQCghjaGFubmVscxgDIAMoCRIYChBsYWJlbF9jb252ZW50aW9uGAQgASgJImsKCEFwcHJvdmFsEhIKCnN0dWR5X2hhc2gYASABKAkSEAoIYXBwcm92ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEikKBnJvc3RlchgEIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeSIyCgtSb3N0ZXJFbnRyeRIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAki4QEKC1VwZGF0ZVJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFQoNdXBkYXRlX3NoYTI1NhgDIAEoCRIUCgx1cGRhdGVfYnl0ZXMYBCABKAQSFgoOdHJhaW5pbmdfY2FzZXMYBSABKA0SFgoOZ3JhZGllbnRfc3RlcHMYBiABKA0SGwoTY2xpcHBlZF9jb29yZGluYXRlcxgHIAEoBBIWCgltZWFuX2xvc3MYCCABKAFIAIgBARISCgpydW5fcmVjb3JkGAkgASgMQgwKCl9tZWFuX2xvc3MihAEKD0V2YWx1YXRpb25SZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhQKDG1vZGVsX3NoYTI1NhgDIAEoCRINCgVjYXNlcxgEIAEoDRIsCgdyZWdpb25zGAUgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMigQEKDVJlZ2lvbkZpZ3VyZXMSDgoGcmVnaW9uGAEgASgJEhAKCGRpY2Vfc3VtGAIgASgBEhIKCmRpY2VfY2FzZXMYAyABKA0SEAoIaGQ5NV9zdW0YBCABKAESEgoKaGQ5NV9jYXNlcxgFIAEoDRIUCgxkaWNlX2J5X2Nhc2UYBiADKAEiPAoMTWFza2luZ1JlcGx5Eg0KBXJvdW5kGAEgASgNEgwKBHN0ZXAYAiABKAkSDwoHcGF5bG9hZBgDIAEoDCIUChJDZXJ0aWZpY2F0ZVJlbmV3YWwifAoLU2l0ZUZhaWx1cmUSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIMCgRjb2RlGAMgASgJEhAKCGV4cGVjdGVkGAQgASgJEg4KBmFjdHVhbBgFIAEoCRIMCgRoaW50GAYgASgJEg8KB3N1YmplY3QYByABKAkixQIKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIAEIGCgRraW5kIi4KBFdhaXQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKA0SDgoGcmVhc29uGAIgASgJInIKC1Jldmlld1N0dWR5EhIKCnN0dWR5X2hhc2gYASABKAkSDQoFc3R1ZHkYAiABKAwSKQoGcm9zdGVyGAMgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5EhUKDW5ldHdvcmtfYnl0ZXMYBCABKAQikwEKClRyYWluUm91bmQSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhUKDWdsb2JhbF9zaGEyNTYYBCABKAkSFAoMZ2xvYmFsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDEg8KB21hc2tpbmcYByABKAwiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMinAEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0iMQoLU3R1ZHlGYWlsZWQSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZyZWFzb24YAiABKAkykwEKCkZlZGVyYXRpb24SPQoFRW5yb2wSGi5jb25zaWxpdW0udjEuRW5yb2xSZXF1ZXN0GhguY29uc2lsaXVtLnYxLkVucm9sUmVwbHkSRgoIRXhjaGFuZ2USHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGUaHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGViBnByb3RvMw");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -178,7 +178,21 @@ export type SiteMessage = Message<"consilium.v1.SiteMessage"> & {
      */
     value: MaskingReply;
     case: "masking";
+  } | {
+    /**
+     * @generated from field: consilium.v1.CertificateRenewal renewal = 8;
+     */
+    value: CertificateRenewal;
+    case: "renewal";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The last head of the coordinator's journal that this site was told: by its signature the site countersigns it.
+   * Absent before its first answer.
+   *
+   * @generated from field: consilium.v1.JournalHead seen = 7;
+   */
+  seen?: JournalHead | undefined;
 };
 
 /**
@@ -187,6 +201,30 @@ export type SiteMessage = Message<"consilium.v1.SiteMessage"> & {
  */
 export const SiteMessageSchema: GenMessage<SiteMessage> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 3);
+
+/**
+ * A record's place in the coordinator's journal, which is a chain of hashes.
+ *
+ * @generated from message consilium.v1.JournalHead
+ */
+export type JournalHead = Message<"consilium.v1.JournalHead"> & {
+  /**
+   * @generated from field: uint64 number = 1;
+   */
+  number: bigint;
+
+  /**
+   * @generated from field: string sha256 = 2;
+   */
+  sha256: string;
+};
+
+/**
+ * Describes the message consilium.v1.JournalHead.
+ * Use `create(JournalHeadSchema)` to create a new message.
+ */
+export const JournalHeadSchema: GenMessage<JournalHead> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 4);
 
 /**
  * Body of the coordinator's answer.
@@ -205,6 +243,20 @@ export type CoordinatorMessage = Message<"consilium.v1.CoordinatorMessage"> & {
    * @generated from field: consilium.v1.Directive directive = 2;
    */
   directive?: Directive | undefined;
+
+  /**
+   * The last record of the coordinator's journal when it answered. A site is never told an earlier one than before.
+   *
+   * @generated from field: consilium.v1.JournalHead head = 3;
+   */
+  head?: JournalHead | undefined;
+
+  /**
+   * A new certificate for the site's key, where the message asked for one.
+   *
+   * @generated from field: bytes certificate_der = 4;
+   */
+  certificateDer: Uint8Array;
 };
 
 /**
@@ -212,7 +264,7 @@ export type CoordinatorMessage = Message<"consilium.v1.CoordinatorMessage"> & {
  * Use `create(CoordinatorMessageSchema)` to create a new message.
  */
 export const CoordinatorMessageSchema: GenMessage<CoordinatorMessage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 4);
+  messageDesc(file_consilium_v1_federation, 5);
 
 /**
  * @generated from message consilium.v1.Verdict
@@ -259,7 +311,7 @@ export type Verdict = Message<"consilium.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 5);
+  messageDesc(file_consilium_v1_federation, 6);
 
 /**
  * Why a call was refused before any signed answer could be given; travels as the detail of the RPC's error.
@@ -298,7 +350,7 @@ export type Refusal = Message<"consilium.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 6);
+  messageDesc(file_consilium_v1_federation, 7);
 
 /**
  * @generated from message consilium.v1.Poll
@@ -344,7 +396,7 @@ export type Poll = Message<"consilium.v1.Poll"> & {
  * Use `create(PollSchema)` to create a new message.
  */
 export const PollSchema: GenMessage<Poll> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 7);
+  messageDesc(file_consilium_v1_federation, 8);
 
 /**
  * Counts only. Case names never leave a site.
@@ -378,7 +430,7 @@ export type DataSummary = Message<"consilium.v1.DataSummary"> & {
  * Use `create(DataSummarySchema)` to create a new message.
  */
 export const DataSummarySchema: GenMessage<DataSummary> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 8);
+  messageDesc(file_consilium_v1_federation, 9);
 
 /**
  * @generated from message consilium.v1.Approval
@@ -412,7 +464,7 @@ export type Approval = Message<"consilium.v1.Approval"> & {
  * Use `create(ApprovalSchema)` to create a new message.
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 9);
+  messageDesc(file_consilium_v1_federation, 10);
 
 /**
  * @generated from message consilium.v1.RosterEntry
@@ -434,7 +486,7 @@ export type RosterEntry = Message<"consilium.v1.RosterEntry"> & {
  * Use `create(RosterEntrySchema)` to create a new message.
  */
 export const RosterEntrySchema: GenMessage<RosterEntry> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 10);
+  messageDesc(file_consilium_v1_federation, 11);
 
 /**
  * @generated from message consilium.v1.UpdateReady
@@ -478,9 +530,11 @@ export type UpdateReady = Message<"consilium.v1.UpdateReady"> & {
   clippedCoordinates: bigint;
 
   /**
-   * @generated from field: double mean_loss = 8;
+   * Absent with patient-level privacy: it is made from patients and has no noise.
+   *
+   * @generated from field: optional double mean_loss = 8;
    */
-  meanLoss: number;
+  meanLoss?: number | undefined;
 
   /**
    * Run record: engine, runtime, lowering table, threads, CPU features, as canonical JSON.
@@ -495,7 +549,7 @@ export type UpdateReady = Message<"consilium.v1.UpdateReady"> & {
  * Use `create(UpdateReadySchema)` to create a new message.
  */
 export const UpdateReadySchema: GenMessage<UpdateReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 11);
+  messageDesc(file_consilium_v1_federation, 12);
 
 /**
  * @generated from message consilium.v1.EvaluationReady
@@ -536,7 +590,7 @@ export type EvaluationReady = Message<"consilium.v1.EvaluationReady"> & {
  * Use `create(EvaluationReadySchema)` to create a new message.
  */
 export const EvaluationReadySchema: GenMessage<EvaluationReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 12);
+  messageDesc(file_consilium_v1_federation, 13);
 
 /**
  * Sums over the cases in which the figure is defined, so that means of any grouping follow.
@@ -580,7 +634,7 @@ export type RegionFigures = Message<"consilium.v1.RegionFigures"> & {
  * Use `create(RegionFiguresSchema)` to create a new message.
  */
 export const RegionFiguresSchema: GenMessage<RegionFigures> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 13);
+  messageDesc(file_consilium_v1_federation, 14);
 
 /**
  * What a site answers to a MaskingOrder.
@@ -611,7 +665,22 @@ export type MaskingReply = Message<"consilium.v1.MaskingReply"> & {
  * Use `create(MaskingReplySchema)` to create a new message.
  */
 export const MaskingReplySchema: GenMessage<MaskingReply> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 14);
+  messageDesc(file_consilium_v1_federation, 15);
+
+/**
+ * Asks for a new certificate for the key that signs this message. Also from a site whose certificate ran out.
+ *
+ * @generated from message consilium.v1.CertificateRenewal
+ */
+export type CertificateRenewal = Message<"consilium.v1.CertificateRenewal"> & {
+};
+
+/**
+ * Describes the message consilium.v1.CertificateRenewal.
+ * Use `create(CertificateRenewalSchema)` to create a new message.
+ */
+export const CertificateRenewalSchema: GenMessage<CertificateRenewal> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 16);
 
 /**
  * @generated from message consilium.v1.SiteFailure
@@ -658,7 +727,7 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
  * Use `create(SiteFailureSchema)` to create a new message.
  */
 export const SiteFailureSchema: GenMessage<SiteFailure> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 15);
+  messageDesc(file_consilium_v1_federation, 17);
 
 /**
  * @generated from message consilium.v1.Directive
@@ -717,7 +786,7 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  * Use `create(DirectiveSchema)` to create a new message.
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 16);
+  messageDesc(file_consilium_v1_federation, 18);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -739,7 +808,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 17);
+  messageDesc(file_consilium_v1_federation, 19);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -775,7 +844,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 18);
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -826,7 +895,7 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * A step of a masked round besides its input: keys, shares, signature or reveal.
@@ -867,7 +936,7 @@ export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
  * Use `create(MaskingOrderSchema)` to create a new message.
  */
 export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -909,7 +978,7 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -956,7 +1025,7 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 22);
+  messageDesc(file_consilium_v1_federation, 24);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -978,7 +1047,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 23);
+  messageDesc(file_consilium_v1_federation, 25);
 
 /**
  * @generated from service consilium.v1.Federation

@@ -1,0 +1,76 @@
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/sample-volumes.ts";
+import type { Volume } from "../volume.ts";
+import { chooseSeries, readSeriesOverrules } from "./choose-series.ts";
+import { scanDicomFolder } from "./scan-series.ts";
+import { type Tags, writeSeries } from "./testing/write-dicom.ts";
+
+const root = await temporaryFolder();
+const volume = (spacing: number): Volume => ({
+  dims: [4, 4, 12],
+  data: new Uint16Array(192),
+  affineVoxelToRas: [-1, 0, 0, 0, 0, -1, 0, 0, 0, 0, spacing, 0, 0, 0, 0, 1],
+});
+const named = (description: string, more: Tags = {}): Tags => ({ "0008103e": description, ...more });
+
+const STUDY: Record<string, { spacing: number; tags: Tags }> = {
+  "1.1": { spacing: 5, tags: named("T1 SE") },
+  "1.2": { spacing: 5, tags: named("T1 SE GD") },
+  "1.3": { spacing: 1, tags: named("T1 MPRAGE GD") },
+  "1.4": { spacing: 5, tags: named("T2 TSE") },
+  "1.5": { spacing: 5, tags: named("FLAIR") },
+  "1.6": { spacing: 5, tags: named("DWI") },
+};
+
+async function study(name: string, change: typeof STUDY = {}) {
+  const dir = join(root, name);
+  await mkdir(dir);
+  for (const [uid, { spacing, tags }] of Object.entries({ ...STUDY, ...change })) {
+    await writeSeries(join(dir, uid), volume(spacing), { uid, study: "1", tags });
+  }
+  return dir;
+}
+
+describe("chooseSeries", () => {
+  it("takes of two the finer, and says why of each", async () => {
+    const { studies } = await scanDicomFolder(await study("plain"));
+    const { stacks, verdicts } = chooseSeries(studies[0], new Map(), "case");
+    expect(stacks.t1ce.affineVoxelToRas[10]).toBe(1);
+    expect(verdicts.map(({ series, modality, used }) => [series.series, modality, used])).toEqual([
+      ["1.1", "t1", true],
+      ["1.2", "t1ce", false],
+      ["1.3", "t1ce", true],
+      ["1.4", "t2", true],
+      ["1.5", "flair", true],
+      ["1.6", undefined, false],
+    ]);
+  });
+
+  it("lets a table overrule, and says what is missing", async () => {
+    const { studies } = await scanDicomFolder(
+      await study("odd", { "1.5": { spacing: 5, tags: named("Series five") } }),
+    );
+    expect(() => chooseSeries(studies[0], new Map(), "case")).toThrow(/no flair; recognised: t1, t1ce, t1ce, t2/);
+    const table = join(root, "series.csv");
+    await writeFile(table, "series,use\n1.5,flair\n1.3,no\n");
+    const { stacks } = chooseSeries(studies[0], await readSeriesOverrules(table), "case");
+    expect(stacks.t1ce.affineVoxelToRas[10]).toBe(5);
+    await writeFile(table, "series,use\n1.5,t3\n");
+    await expect(readSeriesOverrules(table)).rejects.toMatchObject({ code: "dataset-invalid" });
+  });
+
+  it("fails with the error of a series that was meant", async () => {
+    const dir = await study("broken");
+    await rm(join(dir, "1.4", "IM5"));
+    const { studies } = await scanDicomFolder(dir);
+    expect(() => chooseSeries(studies[0], new Map(), "case")).toThrow(/1 missing after slice 4/);
+    const cut = await study("cut");
+    const file = join(cut, "1.4", "IM5");
+    await writeFile(file, (await readFile(file)).subarray(0, -2));
+    const [damaged] = (await scanDicomFolder(cut)).studies;
+    expect(() => chooseSeries(damaged, new Map(), "case")).toThrow(/dicom-corrupt.*IM5/);
+    expect(() => chooseSeries(damaged, new Map([["1.4", "no"]]), "case")).toThrow(/no t2/);
+  });
+});

@@ -1,0 +1,319 @@
+/**
+ * A model's card: what its folder says about it, for programs in `model.json` and in the same words for people in
+ * `card.md` (after Mitchell et al. 2019, "Model Cards for Model Reporting"). Of patients it holds counts alone.
+ *
+ * Invariant: nothing is claimed that was not measured or declared. Figures are null where nothing was measured, an
+ * interval is null where single cases are not known or come of fewer than two patients, and both are said in words.
+ */
+import { z } from "zod";
+import { describePostProcessing, type Study } from "../study/index.ts";
+import { bootstrapInterval, type Sample } from "./bootstrap.ts";
+import type { CaseRegionScores } from "./metrics-summary.ts";
+
+const figureSchema = z.strictObject({
+  /** Over the cases that define it; null without any. */
+  mean: z.number().nullable(),
+  /** 95 % by resampling patients. */
+  interval: z.tuple([z.number(), z.number()]).nullable(),
+  /** Cases that define it. */
+  cases: z.number().int(),
+});
+
+const figuresSchema = z.strictObject({
+  cases: z.number().int(),
+  /** By region. */
+  dice: z.record(z.string(), figureSchema),
+  /** By region, in mm. */
+  hd95: z.record(z.string(), figureSchema),
+  /** Mean of the regions' mean Dice. */
+  meanDice: z.number().nullable(),
+  /** By region, cases in which the region is there and was missed altogether (Dice 0); null where not known. */
+  missed: z.record(z.string(), z.number().int()).nullable(),
+});
+
+export const cardSchema = z.strictObject({
+  intendedUse: z.string(),
+  /** Counts only. */
+  sites: z.array(
+    z.strictObject({
+      id: z.string(),
+      training: z.number().int(),
+      validation: z.number().int(),
+      figures: figuresSchema.nullable(),
+    }),
+  ),
+  training: z.strictObject({
+    /** Rounds of the study, and the one whose model this is. */
+    rounds: z.number().int(),
+    round: z.number().int().nullable(),
+    gradientSteps: z.number().int().nullable(),
+  }),
+  algorithm: z.string(),
+  privacy: z.strictObject({
+    secureAggregation: z.boolean(),
+    /** Epsilon and delta spent on each patient; null where no noise was added, and nothing is bounded. */
+    differentialPrivacy: z.strictObject({ epsilon: z.number(), delta: z.number() }).nullable(),
+    statement: z.string(),
+  }),
+  evaluation: z.strictObject({ on: z.enum(["heldOut", "validation", "nothing"]), figures: figuresSchema.nullable() }),
+  worstSite: z.strictObject({ id: z.string(), meanDice: z.number() }).nullable(),
+  failureModes: z.array(z.string()),
+  lineage: z.strictObject({
+    kind: z.enum(["federation", "one institution"]),
+    studyHash: z.string().nullable(),
+    which: z.string(),
+    /** The model that training started from. */
+    parent: z.strictObject({ name: z.string(), modelSha256: z.string() }).nullable(),
+  }),
+  licence: z.string().nullable(),
+});
+
+export type ModelCard = z.infer<typeof cardSchema>;
+export type CardFigures = z.infer<typeof figuresSchema>;
+
+/** What is known of a model beside its study. */
+export interface CardFacts {
+  readonly sites: ModelCard["sites"];
+  readonly round: number | null;
+  readonly gradientSteps: number | null;
+  readonly evaluation: ModelCard["evaluation"];
+  readonly lineage: ModelCard["lineage"];
+}
+
+export interface ScoredCase {
+  readonly subject: string;
+  readonly regions: CaseRegionScores;
+}
+
+/** Figures with intervals from single cases; null without a case. */
+export function cardFigures(cases: readonly ScoredCase[], regions: readonly string[]): CardFigures | null {
+  if (cases.length === 0) return null;
+  const samples = (region: string, figure: "dice" | "hd95"): Sample[] =>
+    cases.flatMap(({ subject, regions: scores }) => {
+      const value = scores[region]?.[figure] ?? null;
+      return value === null ? [] : [{ subject, value }];
+    });
+  const summary = (figure: "dice" | "hd95"): CardFigures["dice"] =>
+    Object.fromEntries(regions.map((region) => [region, summarised(samples(region, figure))]));
+  const dice = summary("dice");
+  return {
+    cases: cases.length,
+    dice,
+    hd95: summary("hd95"),
+    meanDice: meanOfMeans(dice),
+    missed: Object.fromEntries(
+      regions.map((region) => [region, samples(region, "dice").filter(({ value }) => value === 0).length]),
+    ),
+  };
+}
+
+function summarised(samples: readonly Sample[]): CardFigures["dice"][string] {
+  if (samples.length === 0) return { mean: null, interval: null, cases: 0 };
+  const mean = samples.reduce((sum, { value }) => sum + value, 0) / samples.length;
+  const interval = bootstrapInterval(samples);
+  return { mean, interval: interval === undefined ? null : [interval[0], interval[1]], cases: samples.length };
+}
+
+/** Means without single cases, as sites send them. */
+export interface MeanFigures {
+  readonly cases: number;
+  readonly regions: Readonly<Record<string, { readonly dice: number | null; readonly hd95: number | null }>>;
+}
+
+/** Figures without intervals, from means alone; how many cases define each is not told, so all are counted. */
+export function cardFiguresOfMeans({ cases, regions }: MeanFigures): CardFigures {
+  const of = (figure: "dice" | "hd95"): CardFigures["dice"] =>
+    Object.fromEntries(
+      Object.entries(regions).map(([region, means]) => [
+        region,
+        { mean: means[figure], interval: null, cases: means[figure] === null ? 0 : cases },
+      ]),
+    );
+  const dice = of("dice");
+  return { cases, dice, hd95: of("hd95"), meanDice: meanOfMeans(dice), missed: null };
+}
+
+function meanOfMeans(figures: CardFigures["dice"]): number | null {
+  const means = Object.values(figures).flatMap(({ mean }) => (mean === null ? [] : [mean]));
+  return means.length === 0 ? null : means.reduce((a, b) => a + b, 0) / means.length;
+}
+
+const INTENDED_USE =
+  "For research. Not a medical device: not for diagnosis, treatment, or any decision about a patient.";
+
+export function makeCard(study: Study, facts: CardFacts): ModelCard {
+  const { sites, round, gradientSteps, evaluation, lineage } = facts;
+  return {
+    intendedUse: INTENDED_USE,
+    sites,
+    training: { rounds: study.rounds.count, round, gradientSteps },
+    algorithm: algorithmOf(study, lineage.kind),
+    privacy: privacyOf(study, lineage.kind),
+    evaluation,
+    worstSite: worstOf(sites),
+    failureModes: failureModesOf(study, facts),
+    lineage,
+    licence: study.licence ?? null,
+  };
+}
+
+function algorithmOf({ aggregation, training }: Study, kind: ModelCard["lineage"]["kind"]): string {
+  const { optimiser } = training;
+  const local = `${optimiser.kind}, learning rate ${optimiser.learningRate} (${training.schedule.kind}), batch ${training.batch}`;
+  if (kind === "one institution") return `${local}; one institution, nothing was exchanged`;
+  const weights = aggregation.weightBy === "cases" ? "weighted by training cases" : "every site alike";
+  return `${local}; ${aggregation.algorithm} ${weights}, updates as integers of ${aggregation.precisionBits} bits`;
+}
+
+function privacyOf({ privacy }: Study, kind: ModelCard["lineage"]["kind"]): ModelCard["privacy"] {
+  const secureAggregation = kind === "federation" && privacy.secureAggregation !== undefined;
+  const travelled =
+    kind === "one institution"
+      ? "Trained where the scans are; nothing travelled."
+      : secureAggregation
+        ? "Scans stayed at their sites; updates travelled masked, and the coordinator saw their sum alone."
+        : "Scans stayed at their sites; the coordinator saw each site's update.";
+  const statement = `${travelled} No noise was added: traces of single patients are not bounded.`;
+  return { secureAggregation, differentialPrivacy: null, statement };
+}
+
+function worstOf(sites: ModelCard["sites"]): ModelCard["worstSite"] {
+  const judged = sites.flatMap(({ id, figures }) =>
+    figures === null || figures.meanDice === null ? [] : [{ id, meanDice: figures.meanDice }],
+  );
+  return judged.length < 2 ? null : judged.reduce((worst, site) => (site.meanDice < worst.meanDice ? site : worst));
+}
+
+function failureModesOf({ task }: Study, { evaluation, sites }: CardFacts): string[] {
+  const { figures } = evaluation;
+  const missed = Object.entries(figures?.missed ?? {}).flatMap(([region, count]) =>
+    count === 0
+      ? []
+      : [
+          `${region} was missed altogether, or drawn where there is none, in ${count} of ${figures?.cases} measured case(s).`,
+        ],
+  );
+  const without = task.channels.filter((modality) => !task.mayMiss?.includes(modality));
+  const unjudged = sites.filter((site) => site.figures === null).length;
+  return [
+    ...missed,
+    ...(figures === null ? ["It was measured on no case: nothing is known of its quality."] : []),
+    ...(sites.length > 1 && unjudged > 0 ? [`${unjudged} site(s) have no figures of their own.`] : []),
+    `It needs ${without.join(", ")}: a case without one of them is refused.`,
+    "Scans that are not skull-stripped, or not registered to each other, are out of its reach.",
+    "A cavity after an operation is no class of it: what it draws there is not known.",
+  ];
+}
+
+/** The card as Markdown. */
+export function renderCard(
+  name: string,
+  modelSha256: string,
+  study: Study,
+  parameters: number,
+  card: ModelCard,
+): string {
+  const { task, network, training } = study;
+  const { evaluation, sites, worstSite, lineage, privacy } = card;
+  const regions = Object.keys(task.regions);
+  const facts: [string, string][] = [
+    ["identity (SHA-256 of weights.safetensors)", `\`${modelSha256}\``],
+    [
+      "input",
+      `${task.channels.join(", ")}, skull-stripped and registered, z-scored over non-zero voxels, ${task.spacingMm} mm`,
+    ],
+    ["may be missing", task.mayMiss?.join(", ") ?? "none of them"],
+    ["output", task.labels.map((label, k) => `${k} ${label}`).join(", ")],
+    [
+      "regions",
+      regions.map((region) => `${region} = ${task.regions[region].map((k) => task.labels[k]).join(" + ")}`).join("; "),
+    ],
+    ["rules for label maps", rulesOf(task)],
+    [
+      "network",
+      `${network.kind}, ${parameters.toLocaleString("en")} parameters, patches of ${training.patch.join(" x ")} voxels`,
+    ],
+    ["algorithm", card.algorithm],
+    [
+      "training",
+      `${card.training.rounds} rounds, ${card.training.gradientSteps ?? "unknown"} gradient steps, seed ${training.seed}, ${training.threads} thread(s)`,
+    ],
+    ["privacy", privacy.statement],
+    ["licence", card.licence ?? "none declared: ask whoever trained it"],
+  ];
+  return `# ${name}
+
+${card.intendedUse}
+
+${markdownTable(["", ""], facts)}
+
+## Figures
+
+${evaluation.figures === null ? "It was measured on no case." : figuresTable(regions, [[measuredOn(evaluation), evaluation.figures]])}
+
+## Data by site (counts only)
+
+${markdownTable(
+  ["site", "training cases", "validation cases"],
+  sites.map(({ id, training: own, validation }) => [id, String(own), String(validation)]),
+)}
+
+## Figures by site
+
+${siteFigures(regions, sites)}
+
+${worstSite === null ? "Fewer than two sites have figures of their own, so none is called the worst." : `Worst site: ${worstSite.id}, mean Dice ${worstSite.meanDice.toFixed(3)}.`}
+
+Figures are means; in brackets the 95 % interval by resampling patients, where single cases are known.
+
+## Known failure modes
+
+${card.failureModes.map((mode) => `- ${mode}`).join("\n")}
+
+## Lineage
+
+${lineageText(lineage)}
+`;
+}
+
+function rulesOf(task: Study["task"]): string {
+  const rules = describePostProcessing(task);
+  return rules.length === 0 ? "none" : rules.join("; ");
+}
+
+function measuredOn({ on, figures }: ModelCard["evaluation"]): string {
+  return `${figures?.cases ?? 0} ${on === "heldOut" ? "held-out" : "validation"} case(s)`;
+}
+
+function siteFigures(regions: readonly string[], sites: ModelCard["sites"]): string {
+  const judged = sites.flatMap(({ id, figures }) => (figures === null ? [] : [[id, figures] as const]));
+  return judged.length === 0 ? "No site has figures of its own." : figuresTable(regions, judged);
+}
+
+function figuresTable(regions: readonly string[], rows: readonly (readonly [string, CardFigures])[]): string {
+  const cell = ({ mean, interval }: CardFigures["dice"][string], digits: number): string =>
+    mean === null
+      ? "–"
+      : `${mean.toFixed(digits)}${interval === null ? "" : ` (${interval.map((end) => end.toFixed(digits)).join(" to ")})`}`;
+  return markdownTable(
+    ["", ...regions.map((region) => `Dice ${region}`), "mean Dice", ...regions.map((region) => `HD95 ${region}, mm`)],
+    rows.map(([name, { dice, hd95, meanDice }]) => [
+      name,
+      ...regions.map((region) => cell(dice[region], 3)),
+      meanDice?.toFixed(3) ?? "–",
+      ...regions.map((region) => cell(hd95[region], 1)),
+    ]),
+  );
+}
+
+function lineageText({ kind, studyHash, which, parent }: ModelCard["lineage"]): string {
+  const study = studyHash === null ? "" : `Study \`${studyHash}\`, `;
+  const from = parent === null ? "" : `\n\nFine-tuned from "${parent.name}", \`${parent.modelSha256}\`.`;
+  return `${kind === "federation" ? "A federation" : "One institution"}: ${study}${which}.${from}`;
+}
+
+function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}

@@ -1,0 +1,145 @@
+import { readFileSync, rmSync } from "node:fs";
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { networkOfStudy } from "../networks/index.ts";
+import { studySchema } from "../study/index.ts";
+import { networkParameters } from "../training/index.ts";
+import { type CardFacts, cardFigures, cardFiguresOfMeans, makeCard } from "./model-card.ts";
+import { readModelFolder, writeModelFolder } from "./model-folder.ts";
+import { type ModelSigner, signModel } from "./model-signature.ts";
+import { testSigner } from "./testing/signers.ts";
+
+const study = studySchema.parse({
+  schema: "consilium.study/1",
+  name: "Signed",
+  licence: "CC-BY-4.0",
+  network: { kind: "unet3d", levels: 2, baseFeatures: 2 },
+  training: { optimiser: { kind: "sgd", learningRate: 0.1 }, patch: [8, 8, 8], stepsPerRound: 1 },
+  rounds: { count: 3 },
+});
+const network = networkOfStudy(study);
+const parameters = networkParameters(network);
+const scores = (dice: number | null): { dice: number | null; hd95: null; sensitivity: null; specificity: null } => ({
+  dice,
+  hd95: null,
+  sensitivity: null,
+  specificity: null,
+});
+const cases = [0.5, 0.7, 0.9, 0].map((dice, i) => ({
+  subject: `s${i}`,
+  regions: { WT: scores(dice), TC: scores(null), ET: scores(dice / 2) },
+}));
+const south = { WT: { dice: 0.2, hd95: 4 }, TC: { dice: null, hd95: null }, ET: { dice: null, hd95: null } };
+const facts: CardFacts = {
+  sites: [
+    { id: "north", training: 12, validation: 4, figures: cardFigures(cases, ["WT", "TC", "ET"]) },
+    {
+      id: "south",
+      training: 3,
+      validation: 1,
+      figures: cardFiguresOfMeans({ cases: 1, regions: south }),
+    },
+  ],
+  round: 2,
+  gradientSteps: 30,
+  evaluation: { on: "heldOut", figures: cardFigures(cases, ["WT", "TC", "ET"]) },
+  lineage: { kind: "federation", studyHash: "ab".repeat(32), which: "model of round 2", parent: null },
+};
+
+let root: string;
+let signer: ModelSigner;
+let other: ModelSigner;
+let count = 0;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), "consilium-model-"));
+  [signer, other] = await Promise.all([testSigner("One"), testSigner("Other")]);
+  await writeModelFolder(join(root, "signed"), { study, network, parameters, facts, signer });
+  await writeModelFolder(join(root, "plain"), { study, network, parameters, facts });
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+async function copyOf(name: "signed" | "plain"): Promise<string> {
+  const copy = join(root, `copy-${count++}`);
+  await cp(join(root, name), copy, { recursive: true });
+  return copy;
+}
+
+async function edit(dir: string, name: string, from: string, to: string): Promise<void> {
+  const text = await readFile(join(dir, name), "latin1");
+  expect(text).toContain(from);
+  await writeFile(join(dir, name), text.replace(from, to), "latin1");
+}
+
+test("a folder is read as it was written, with who vouches for it", async () => {
+  const model = await readModelFolder(join(root, "signed"));
+  expect(model.signer).toEqual({ role: "coordinator", federationId: model.description.federationId });
+  expect(model.description.study).toEqual(study);
+  expect(model.parameters.data).toEqual(parameters.data);
+  const plain = await readModelFolder(join(root, "plain"));
+  expect([plain.signer, plain.description.federationId]).toEqual([null, null]);
+  await expect(writeModelFolder(join(root, "plain"), { study, network, parameters, facts })).rejects.toMatchObject({
+    code: "file-exists",
+  });
+});
+
+test.each([
+  ["model.onnx", "consilium.task", "consilium.tasc"],
+  ["weights.safetensors", "F32", "F33"],
+  ["card.md", "For research", "For everything"],
+  ["model.json", '"consilium.model/2"', '"consilium.model/9"'],
+])("%s altered is refused, signed or not", async (name, from, to) => {
+  for (const kind of ["signed", "plain"] as const) {
+    const dir = await copyOf(kind);
+    await readModelFolder(dir);
+    await edit(dir, name, from, to);
+    await expect(readModelFolder(dir)).rejects.toMatchObject({ code: "file-corrupt" });
+  }
+});
+
+test("a signed model.json cannot be edited, nor its signature taken away or made by another federation", async () => {
+  const edited = await copyOf("signed");
+  await edit(edited, "model.json", '"licence": "CC-BY-4.0"', '"licence": "CC0-1.0"');
+  await expect(readModelFolder(edited)).rejects.toMatchObject({ code: "signature-invalid" });
+
+  const bare = await copyOf("signed");
+  rmSync(join(bare, "signature.json"));
+  await expect(readModelFolder(bare)).rejects.toMatchObject({ code: "file-not-found" });
+
+  const foreign = await copyOf("signed");
+  await writeFile(join(foreign, "signature.json"), signModel(readFileSync(join(foreign, "model.json")), other));
+  await expect(readModelFolder(foreign)).rejects.toMatchObject({ code: "file-corrupt" });
+
+  const mixed = await copyOf("signed");
+  const stolen = { ...other, authorityPem: signer.authorityPem };
+  await writeFile(join(mixed, "signature.json"), signModel(readFileSync(join(mixed, "model.json")), stolen));
+  await expect(readModelFolder(mixed)).rejects.toMatchObject({ code: "signature-invalid" });
+});
+
+test("the card tells counts, figures with intervals, the worst site, what fails, lineage and licence", async () => {
+  const { description } = await readModelFolder(join(root, "signed"));
+  const { card } = description;
+  expect(card).toEqual(makeCard(study, facts));
+  expect(card.worstSite).toEqual({ id: "south", meanDice: 0.2 });
+  const dice = card.evaluation.figures?.dice ?? {};
+  expect(dice.WT.mean).toBeCloseTo(0.525, 12);
+  const [low, high] = dice.WT.interval ?? [Number.NaN, Number.NaN];
+  expect(low).toBeGreaterThan(0.1);
+  expect(low).toBeLessThan(0.525);
+  expect(high).toBeGreaterThan(0.525);
+  expect(high).toBeLessThanOrEqual(0.9);
+  expect(dice.TC).toEqual({ mean: null, interval: null, cases: 0 });
+  expect(card.failureModes[0]).toMatch(/^WT was missed .* in 1 of 4/);
+  const text = await readFile(join(root, "signed", "card.md"), "utf8");
+  for (const part of [
+    "| north | 12 | 4 |",
+    "Worst site: south, mean Dice 0.200",
+    "CC-BY-4.0",
+    "ab".repeat(32),
+    "30 gradient steps",
+  ]) {
+    expect(text).toContain(part);
+  }
+});
