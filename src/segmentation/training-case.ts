@@ -1,3 +1,4 @@
+/** A case as training patches are cut from it. */
 import type { Triple } from "../imaging/index.ts";
 
 /** A case at working resolution, as patches need it. */

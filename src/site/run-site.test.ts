@@ -65,8 +65,8 @@ function told<K extends string>(coordinator: ScriptedCoordinator, kind: K): Reco
   return values.map(({ value }) => value as unknown as Record<string, unknown>);
 }
 
-function runAll({ coordinator, sites }: TestFederation): ReturnType<typeof runTestSite>[] {
-  return sites.map((site) => runTestSite({ site, link: linkOf(site, coordinator.service) }));
+function runAll({ coordinator, sites }: TestFederation, openWork = tinyWork()): ReturnType<typeof runTestSite>[] {
+  return sites.map((site) => runTestSite({ site, link: linkOf(site, coordinator.service), openWork }));
 }
 
 /** Runs the first site until so many events of a kind came. */
@@ -428,7 +428,8 @@ describe("a coordinator that is away, full or strange", () => {
 describe("what leaves a site", () => {
   it("is all in its log, in order, with the digests of what the coordinator received", async () => {
     const made = await federation();
-    await Promise.all(runAll(made));
+    const openWork = tinyWork({ onStep: () => new Promise((resolve) => setTimeout(resolve, QUICK.heartbeatMs)) });
+    await Promise.all(runAll(made, openWork));
     const { coordinator, sites } = made;
     const entries = await readSiteLogOf(sites[0].store);
     const logged = new Set(entries.map((entry) => entry.sha256));

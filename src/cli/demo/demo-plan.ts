@@ -30,10 +30,10 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
     schema: "consilium.study/1",
     name: quick ? "Brain tumours, phantoms, quick" : "Brain tumours, phantoms",
     task: { spacingMm: 4 },
-    network: { kind: "unet3d", stem: 2, detail: true, mirror: true, levels: 3, baseFeatures: quick ? 8 : 16 },
+    network: { kind: "unet3d", stem: 2, detail: true, levels: 3, baseFeatures: quick ? 8 : 16 },
     training: {
       optimiser: { kind: "sgd", learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
-      patch: quick ? [40, 32, 32] : [40, 40, 32],
+      patch: quick ? [32, 32, 32] : [32, 40, 32],
       batch: 1,
       stepsPerRound: { patchesPerCase: quick ? 4 : 7 },
       // Phantoms are whole; variations for scans that are not would only cost steps.
@@ -41,7 +41,7 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
       threads,
       seed,
     },
-    rounds: { count: quick ? 4 : 16, deadlineS: 3600, evaluateEvery: quick ? 2 : 5 },
+    rounds: { count: quick ? 4 : 20, deadlineS: 3600, evaluateEvery: quick ? 2 : 5 },
   });
   const hospitals = HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 15 }));
   return { hospitals, heldOut: quick ? 2 : 9, spacingMm: 4, study };

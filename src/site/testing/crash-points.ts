@@ -8,11 +8,11 @@ import type { Site } from "../home.ts";
 
 export class Crash extends Error {}
 
-export interface CrashPlan {
-  /** Which step dies, counted from 0. */
-  readonly at: number;
-  readonly when: "before" | "after";
-}
+/** Which step dies, counted from 0: of all, or of those of one name. How many polls lie between differs from run to run. */
+export type CrashPlan = { readonly when: "before" | "after" } & (
+  | { readonly at: number }
+  | { readonly step: string; readonly nth: number }
+);
 
 export interface Fated {
   readonly site: Site;
@@ -25,7 +25,7 @@ export function fated(site: Site, link: CoordinatorLink, plan?: CrashPlan): Fate
   const steps: string[] = [];
   function step<A extends unknown[], R>(name: string, call: (...args: A) => Promise<R>): (...args: A) => Promise<R> {
     return async (...args) => {
-      const dies = plan?.at === steps.length;
+      const dies = plan !== undefined && isDue(plan, name, steps);
       steps.push(name);
       if (dies && plan.when === "before") throw new Crash(`before ${name}`);
       const result = await call(...args);
@@ -53,4 +53,9 @@ export function fated(site: Site, link: CoordinatorLink, plan?: CrashPlan): Fate
       fetchObject: step("fetch", link.fetchObject),
     },
   };
+}
+
+function isDue(plan: CrashPlan, name: string, taken: readonly string[]): boolean {
+  if ("at" in plan) return plan.at === taken.length;
+  return name === plan.step && plan.nth === taken.filter((step) => step === name).length;
 }

@@ -26,7 +26,7 @@ export async function crashedRun(
 ): Promise<RunRecord> {
   const folder = join(
     root,
-    `${plan === undefined ? "undisturbed" : `${plan.when}-${plan.at}`}${meddle ? "-meddled" : ""}`,
+    `${plan === undefined ? "undisturbed" : Object.values(plan).join("-")}${meddle ? "-meddled" : ""}`,
   );
   await mkdir(folder);
   const coordinator = await scriptedCoordinator(tinyStudy({ rounds: { count: 2 } }), ["a"]);
