@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
 import { type Graph, type Parameters, parametersFromSafetensors, sameLayout } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
-import { checkStudyConsistency, loadStudyFile, networkStride, type Study } from "../study/index.ts";
+import { checkStudyConsistency, loadStudyFile, networkStrides, type Study } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
 
 export interface OpenedStudy {
@@ -33,8 +33,9 @@ export function openStudy(study: Study, modelBytes: Uint8Array | undefined, subj
   const network = networkOfStudy(study, modelBytes);
   const [inputChannels, outputChannels] = [network.inputs[0]?.shape[1], network.outputs[0]?.shape[1]];
   if (typeof inputChannels === "number" && typeof outputChannels === "number") {
-    const stride = networkStride(study.network) ?? 1;
-    checkStudyConsistency(study, { network: { inputChannels, outputChannels, stride } }, subject);
+    const strides = networkStrides(study.network) ?? [1, 1, 1];
+    const outputs = network.outputs.length;
+    checkStudyConsistency(study, { network: { inputChannels, outputChannels, strides, outputs } }, subject);
   }
   return { study, network, initial: networkParameters(network) };
 }

@@ -105,7 +105,10 @@ describe("at the resolution of the files", () => {
       expect(sameBits(prepared.labels, reference.labels)).toBe(true);
       const labels = prepared.labels as Uint8Array;
       expectSameVolume(restoreLabelMap(labels, prepared.geometry), loaded.labelMap);
-      expectSameVolume(restoreProbabilities(oneHot(labels, 4), 4, prepared.geometry), loaded.labelMap);
+      expectSameVolume(
+        restoreProbabilities(oneHot(labels, 4), 4, prepared.geometry, { kind: "mostProbable" }),
+        loaded.labelMap,
+      );
     }
   });
 });
@@ -183,7 +186,7 @@ describe("at another resolution", () => {
           const original = loaded.labelMap as Volume<Uint8Array>;
           for (const back of [
             restoreLabelMap(labels, geometry),
-            restoreProbabilities(oneHot(labels, 4), 4, geometry),
+            restoreProbabilities(oneHot(labels, 4), 4, geometry, { kind: "mostProbable" }),
           ]) {
             expect(back.dims).toEqual(original.dims);
             expect(back.affineVoxelToRas).toEqual(original.affineVoxelToRas);
@@ -236,7 +239,7 @@ describe("refused", () => {
     expect(() => restoreLabelMap(new Uint8Array(5), geometry)).toThrowError(
       expect.objectContaining({ code: "geometry-mismatch" }),
     );
-    expect(() => restoreProbabilities(new Float32Array(5), 4, geometry)).toThrowError(
+    expect(() => restoreProbabilities(new Float32Array(5), 4, geometry, { kind: "mostProbable" })).toThrowError(
       expect.objectContaining({ code: "geometry-mismatch" }),
     );
   });

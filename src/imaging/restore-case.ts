@@ -3,6 +3,7 @@
  * the crop, where there is no brain, everything is background.
  */
 import { ConsiliumError } from "../base/index.ts";
+import { type Decision, decidePlane } from "./decide-classes.ts";
 import { classesToLabels, type LabelConvention } from "./label-convention.ts";
 import { writeNifti } from "./nifti-file.ts";
 import { reorientOnto } from "./orientation.ts";
@@ -58,36 +59,25 @@ export function restoreLabelMap(labels: Uint8Array, geometry: PreparedGeometry):
 }
 
 /**
- * Probabilities are interpolated, then the most probable class taken: borders come out finer than the working grid.
- * Of equal probabilities the lower class wins.
+ * Probabilities are interpolated, then classes decided: borders come out finer than the working grid.
  * @param probabilities [K, D, H, W] on the working grid; any scores that may be averaged do.
  * @throws ConsiliumError `geometry-mismatch` for probabilities of another size.
  */
 export function restoreProbabilities(
   probabilities: Float32Array,
-  classes: number,
+  channels: number,
   geometry: PreparedGeometry,
+  decision: Decision,
 ): Volume<Uint8Array> {
   const volume = voxelCount(geometry.dims);
-  checkLength(probabilities.length, classes * volume, "probabilities");
+  checkLength(probabilities.length, channels * volume, "probabilities");
   const resampler = createResampler(geometry.dims, axesToCrop(geometry));
   const area = geometry.cropDims[0] * geometry.cropDims[1];
-  const best = new Float32Array(area);
-  const winner = new Uint8Array(area);
-  return placed(geometry, (z) => {
-    best.fill(Number.NEGATIVE_INFINITY);
-    winner.fill(0);
-    for (let label = 0; label < classes; label++) {
-      const plane = resampler.plane(probabilities.subarray(label * volume, (label + 1) * volume), z);
-      for (let i = 0; i < area; i++) {
-        if (plane[i] > best[i]) {
-          best[i] = plane[i];
-          winner[i] = label;
-        }
-      }
-    }
-    return winner;
-  });
+  return placed(geometry, (z) =>
+    decidePlane(area, channels, decision, (k) =>
+      resampler.plane(probabilities.subarray(k * volume, (k + 1) * volume), z),
+    ),
+  );
 }
 
 /**

@@ -1,7 +1,11 @@
 /**
- * A 3D U-Net (Cicek et al. 2016) as nnU-Net builds its plain one (Isensee et al. 2021): two blocks of convolution,
- * instance normalisation and leaky ReLU at each level, strided convolutions down, transposed convolutions up, skips by
- * concatenation. Any input whose sides divide by stem * 2^(levels - 1) goes through it.
+ * A 3D U-Net (Cicek et al. 2016) in the manner of nnU-Net (Isensee et al. 2021): stages of blocks of convolution,
+ * instance normalisation and leaky ReLU, strided convolutions down, transposed convolutions up, skips by
+ * concatenation. Kernels and strides may differ along the axes, for scans with thick slices. Any input whose sides
+ * divide by the product of strides (and the stem) goes through it.
+ *
+ * The encoder is plain, or residual (Isensee et al. 2024): one convolution, then stages of residual blocks whose
+ * shortcut is averaged where the block strides and projected where features change (He et al. 2019, ResNet-D).
  *
  * With a stem above 1 the network works on blocks of stem^3 voxels: a strided convolution embeds each block before the
  * first level, as patch embedding does in vision transformers (Dosovitskiy et al. 2021; Hatamizadeh et al. 2022).
@@ -9,16 +13,8 @@
  * times less for each voxel, and a patch may hold a whole brain. With `detail` the blocks are spread over their voxels
  * as features, and one more convolution joins these to the image itself, so that outlines follow voxels, not blocks.
  */
-import { createRandom, type Random } from "../base/index.ts";
-import {
-  attr,
-  checkGraph,
-  float32Tensor,
-  type Graph,
-  type GraphNode,
-  int64Tensor,
-  type Tensor,
-} from "../graph/index.ts";
+import { attr, type Graph, int64Tensor } from "../graph/index.ts";
+import { createLayers, cube, type Layers, type Sides } from "./layers.ts";
 
 export interface UNet3DOptions {
   readonly inputChannels: number;
@@ -35,12 +31,23 @@ export interface UNet3DOptions {
   readonly baseFeatures: number;
   /** Features stop doubling here. */
   readonly maxFeatures: number;
+  /** Features of each level, instead of doubling ones. */
+  readonly features?: readonly number[];
+  /** Kernel of each level, of odd sides; 3 x 3 x 3 if not given. */
+  readonly kernels?: readonly Sides[];
+  /** Stride into each level but the first; 2 x 2 x 2 if not given. */
+  readonly strides?: readonly Sides[];
+  readonly encoder?: "plain" | "residual";
+  /** Blocks of each encoder stage; two if not given. */
+  readonly encoderBlocks?: readonly number[];
+  /** Blocks of each decoder stage; two, or one behind a residual encoder. */
+  readonly decoderBlocks?: number;
+  /** Logits of every decoder stage but the coarsest level, finest first. */
+  readonly deepSupervision?: boolean;
   readonly seed: number;
 }
 
-const OPSET = 17;
-const SLOPE = 0.01;
-const EPSILON = 1e-5;
+const KERNEL = cube(3);
 /** Channels in which blocks are spread over their voxels. */
 const DETAIL_FEATURES = 8;
 
@@ -48,137 +55,122 @@ const DETAIL_FEATURES = 8;
 export function unet3d(options: UNet3DOptions): Graph {
   const { levels, inputChannels, classes, stem, detail, mirror } = options;
   const layers = createLayers(options.seed);
-  const features = Array.from({ length: levels }, (_, l) =>
-    Math.min(options.baseFeatures * 2 ** l, options.maxFeatures),
-  );
+  const features =
+    options.features ??
+    Array.from({ length: levels }, (_, l) => Math.min(options.baseFeatures * 2 ** l, options.maxFeatures));
+  const kernelOf = (l: number): Sides => options.kernels?.[l] ?? KERNEL;
+  const strideInto = (l: number): Sides => (l === 0 ? cube(1) : (options.strides?.[l - 1] ?? cube(2)));
+  const residual = options.encoder === "residual";
+
+  let value = mirror ? besideMirrorImage(layers, "image") : "image";
+  let width = mirror ? 2 * inputChannels : inputChannels;
+  if (stem > 1) {
+    value = layers.conv("stem", value, width, features[0], { kernel: cube(stem), stride: cube(stem) });
+    width = features[0];
+  }
+  if (residual) {
+    value = block(layers, "encoder.stem", value, width, features[0], kernelOf(0), cube(1));
+    width = features[0];
+  }
+  const encode = residual ? residualBlock : block;
   const skips: string[] = [];
-  let value = mirror ? layers.besideMirrorImage("image") : "image";
-  const seen = mirror ? 2 * inputChannels : inputChannels;
-  if (stem > 1) value = layers.conv("stem", value, seen, features[0], stem, stem);
   for (let l = 0; l < levels; l++) {
-    const from = l > 0 ? features[l - 1] : stem > 1 ? features[0] : seen;
-    value = layers.block(`encoder.${l}.0`, value, from, features[l], l === 0 ? 1 : 2);
-    value = layers.block(`encoder.${l}.1`, value, features[l], features[l], 1);
+    for (let i = 0; i < (options.encoderBlocks?.[l] ?? 2); i++) {
+      const stride = i === 0 ? strideInto(l) : cube(1);
+      value = encode(layers, `encoder.${l}.${i}`, value, width, features[l], kernelOf(l), stride);
+      width = features[l];
+    }
     skips.push(value);
   }
+  const stages: string[] = [];
   for (let l = levels - 2; l >= 0; l--) {
-    const up = layers.up(`decoder.${l}.up`, value, features[l + 1], features[l], 2);
-    const joined = layers.emit("Concat", `decoder.${l}.join`, [up, skips[l]], { axis: attr.int(1) });
-    value = layers.block(`decoder.${l}.0`, joined, 2 * features[l], features[l], 1);
-    value = layers.block(`decoder.${l}.1`, value, features[l], features[l], 1);
+    const up = layers.up(`decoder.${l}.up`, value, features[l + 1], features[l], strideInto(l + 1));
+    value = layers.emit("Concat", `decoder.${l}.join`, [up, skips[l]], { axis: attr.int(1) }, `decoder.${l}.join`);
+    for (let i = 0; i < (options.decoderBlocks ?? (residual ? 1 : 2)); i++) {
+      const from = i === 0 ? 2 * features[l] : features[l];
+      value = block(layers, `decoder.${l}.${i}`, value, from, features[l], kernelOf(l), cube(1));
+    }
+    stages[l] = value;
   }
-  if (detail) layers.detail("head", value, inputChannels, features[0], classes, stem, "logits");
-  else if (stem > 1) layers.up("head", value, features[0], classes, stem, "logits");
-  else layers.conv("head", value, features[0], classes, 1, 1, "logits");
-  return checkGraph({
-    name: `unet3d ${levels} levels, ${options.baseFeatures} base features${stem > 1 ? `, stem ${stem}` : ""}${detail ? ", detail" : ""}${mirror ? ", mirror" : ""}`,
-    opset: OPSET,
-    inputs: [{ name: "image", dtype: "float32", shape: ["N", inputChannels, "D", "H", "W"] }],
-    outputs: [{ name: "logits", dtype: "float32", shape: ["N", classes, "D", "H", "W"] }],
-    initializers: layers.initializers,
-    nodes: layers.nodes,
-  });
+  const one = { kernel: cube(1), stride: cube(1) };
+  if (detail) detailHead(layers, value, inputChannels, features[0], classes, stem);
+  else if (stem > 1) layers.up("head", value, features[0], classes, cube(stem), "logits");
+  else layers.conv("head", value, features[0], classes, { ...one, output: "logits" });
+  const coarse = options.deepSupervision
+    ? stages.slice(1).map((stage, i) => {
+        const output = `logits.${i + 1}`;
+        return layers.conv(`head.${i + 1}`, stage, features[i + 1], classes, { ...one, output });
+      })
+    : [];
+  const name =
+    `unet3d ${levels} levels, ${features[0]} base features` +
+    `${residual ? ", residual encoder" : ""}${stem > 1 ? `, stem ${stem}` : ""}${detail ? ", detail" : ""}${mirror ? ", mirror" : ""}`;
+  return layers.graph(name, inputChannels, classes, ["logits", ...coarse]);
 }
 
-interface Layers {
-  readonly nodes: GraphNode[];
-  readonly initializers: Map<string, Tensor>;
-  emit(
-    opType: GraphNode["opType"],
-    name: string,
-    inputs: readonly string[],
-    attributes: GraphNode["attributes"],
-    output?: string,
-  ): string;
-  conv(name: string, input: string, from: number, to: number, kernel: number, stride: number, output?: string): string;
-  block(name: string, input: string, from: number, to: number, stride: number): string;
-  /** Transposed convolution whose kernel is its stride: each voxel becomes a block. */
-  up(name: string, input: string, from: number, to: number, stride: number, output?: string): string;
-  /** The image and, as further channels, the image reversed along its last axis (left to right). */
-  besideMirrorImage(input: string): string;
-  /** Blocks back to voxels, joined to the image. */
-  detail(
-    name: string,
-    input: string,
-    imageChannels: number,
-    from: number,
-    to: number,
-    stride: number,
-    output: string,
-  ): string;
+/** Convolution, instance normalisation, leaky ReLU. */
+function block(
+  layers: Layers,
+  name: string,
+  input: string,
+  from: number,
+  to: number,
+  kernel: Sides,
+  stride: Sides,
+): string {
+  const mixed = layers.conv(`${name}.conv`, input, from, to, { kernel, stride });
+  return layers.leakyRelu(name, layers.instanceNorm(`${name}.norm`, mixed, to));
 }
 
-function createLayers(seed: number): Layers {
-  const nodes: GraphNode[] = [];
-  const initializers = new Map<string, Tensor>();
-  const random = createRandom(seed, "initial weights");
-
-  const emit: Layers["emit"] = (opType, name, inputs, attributes, output = name) => {
-    nodes.push({ opType, name, inputs, outputs: [output], attributes });
-    return output;
-  };
-  /** He et al. 2015 with PyTorch's default slope of sqrt 5: uniform within 1 / sqrt(fan-in), for weight and bias. */
-  const parameters = (name: string, shape: readonly number[], outputs: number, fanIn: number): string[] => {
-    const bound = 1 / Math.sqrt(fanIn);
-    initializers.set(`${name}.weight`, uniformTensor(random, shape, bound));
-    initializers.set(`${name}.bias`, uniformTensor(random, [outputs], bound));
-    return [`${name}.weight`, `${name}.bias`];
-  };
-  const conv: Layers["conv"] = (name, input, from, to, kernel, stride, output) => {
-    const names = parameters(name, [to, from, kernel, kernel, kernel], to, from * kernel ** 3);
-    const cube = (value: number): number[] => [value, value, value];
-    // A kernel of its own stride tiles the input; any other is centred.
-    const pad = kernel === stride ? 0 : (kernel - 1) / 2;
-    const attributes = { strides: attr.ints(cube(stride)), pads: attr.ints([...cube(pad), ...cube(pad)]) };
-    return emit("Conv", name, [input, ...names], attributes, output ?? `${name}.out`);
-  };
-  const up: Layers["up"] = (name, input, from, to, stride, output = `${name}.out`) => {
-    const names = parameters(name, [from, to, stride, stride, stride], to, to * stride ** 3);
-    const strides = attr.ints([stride, stride, stride]);
-    return emit("ConvTranspose", name, [input, ...names], { strides }, output);
-  };
-  return {
-    nodes,
-    initializers,
-    emit,
-    conv,
-    block(name, input, from, to, stride) {
-      const mixed = conv(`${name}.conv`, input, from, to, 3, stride);
-      initializers.set(`${name}.norm.weight`, float32Tensor([to], new Float32Array(to).fill(1)));
-      initializers.set(`${name}.norm.bias`, float32Tensor([to], new Float32Array(to)));
-      const inputs = [mixed, `${name}.norm.weight`, `${name}.norm.bias`];
-      const normal = emit(
-        "InstanceNormalization",
-        `${name}.norm`,
-        inputs,
-        { epsilon: attr.float(EPSILON) },
-        `${name}.norm.out`,
-      );
-      return emit("LeakyRelu", `${name}.act`, [normal], { alpha: attr.float(SLOPE) }, `${name}.out`);
-    },
-    up,
-    besideMirrorImage(input) {
-      const bounds = { starts: -1, ends: -(2 ** 31), axes: 4, steps: -1 };
-      const names = Object.entries(bounds).map(([name, value]) => {
-        initializers.set(`mirror.${name}`, int64Tensor([1], [value]));
-        return `mirror.${name}`;
-      });
-      const mirrored = emit("Slice", "mirror", [input, ...names], {}, "mirror.out");
-      return emit("Concat", "mirror.join", [input, mirrored], { axis: attr.int(1) }, "mirror.join.out");
-    },
-    detail(name, input, imageChannels, from, to, stride, output) {
-      const spread = stride > 1 ? up(`${name}.up`, input, from, DETAIL_FEATURES, stride) : input;
-      const bent = emit("LeakyRelu", `${name}.act`, [spread], { alpha: attr.float(SLOPE) }, `${name}.act.out`);
-      const joined = emit("Concat", `${name}.join`, [bent, "image"], { axis: attr.int(1) });
-      return conv(name, joined, (stride > 1 ? DETAIL_FEATURES : from) + imageChannels, to, 3, 1, output);
-    },
-  };
+/** Two convolutions, added to their input, before the last leaky ReLU. */
+function residualBlock(
+  layers: Layers,
+  name: string,
+  input: string,
+  from: number,
+  to: number,
+  kernel: Sides,
+  stride: Sides,
+): string {
+  const first = block(layers, `${name}.first`, input, from, to, kernel, stride);
+  const second = layers.conv(`${name}.second.conv`, first, to, to, { kernel, stride: cube(1) });
+  const inner = layers.instanceNorm(`${name}.second.norm`, second, to);
+  let shortcut = input;
+  if (stride.some((side) => side > 1)) {
+    const sides = { kernel_shape: attr.ints(stride), strides: attr.ints(stride) };
+    shortcut = layers.emit("AveragePool", `${name}.pool`, [shortcut], sides);
+  }
+  if (from !== to) {
+    const projection = { kernel: cube(1), stride: cube(1), bias: false };
+    const projected = layers.conv(`${name}.skip.conv`, shortcut, from, to, projection);
+    shortcut = layers.instanceNorm(`${name}.skip.norm`, projected, to);
+  }
+  return layers.leakyRelu(name, layers.emit("Add", `${name}.sum`, [inner, shortcut]));
 }
 
-function uniformTensor(random: Random, shape: readonly number[], bound: number): Tensor {
-  const count = shape.reduce((product, size) => product * size, 1);
-  return float32Tensor(
-    shape,
-    Float32Array.from({ length: count }, () => random.between(-bound, bound)),
+/** The image and, as further channels, the image reversed along its last axis (left to right). */
+function besideMirrorImage(layers: Layers, input: string): string {
+  const bounds = { starts: -1, ends: -(2 ** 31), axes: 4, steps: -1 };
+  const names = Object.entries(bounds).map(([name, value]) =>
+    layers.fixed(`mirror.${name}`, int64Tensor([1], [value])),
   );
+  const mirrored = layers.emit("Slice", "mirror", [input, ...names]);
+  return layers.emit("Concat", "mirror.join", [input, mirrored], { axis: attr.int(1) });
+}
+
+/** Blocks back to voxels, joined to the image. */
+function detailHead(
+  layers: Layers,
+  input: string,
+  imageChannels: number,
+  from: number,
+  classes: number,
+  stem: number,
+): string {
+  const width = stem > 1 ? DETAIL_FEATURES : from;
+  const spread = stem > 1 ? layers.up("head.up", input, from, width, cube(stem)) : input;
+  const bent = layers.leakyRelu("head.act", spread);
+  const joined = layers.emit("Concat", "head.join", [bent, "image"], { axis: attr.int(1) }, "head.join");
+  const options = { kernel: KERNEL, stride: cube(1), output: "logits" };
+  return layers.conv("head", joined, width + imageChannels, classes, options);
 }

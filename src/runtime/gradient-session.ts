@@ -3,44 +3,53 @@
  * at the present parameters, as often as wanted, and the optimiser's step by a gradient that the caller made of them.
  */
 import type { Graph, ParameterLayout } from "../graph/index.ts";
-import { buildGradientStep, buildOptimiserStep, STEP } from "../training/index.ts";
-import { openGraphSession } from "./graph-session.ts";
-import { createMovedParameters } from "./moved-parameters.ts";
-import { type Batch, diverged, type TrainingSession, type TrainingSessionOptions } from "./training-session.ts";
+import { buildGradientStep, buildOptimiserStep, STEP, type TrainingStepOptions } from "../training/index.ts";
+import { openGraphSession, type SessionOptions } from "./graph-session.ts";
+import { createMovedParameters, type MovedParameters } from "./moved-parameters.ts";
+import { type Batch, checkLoss, describeBatch } from "./training-batch.ts";
 
-export interface GradientSession extends Omit<TrainingSession, "step"> {
+export interface GradientSession extends Pick<MovedParameters, "load" | "parameters" | "state" | "averaged"> {
   readonly layout: ParameterLayout;
-  /** Loss and its gradient [P] at the present parameters, which stay. @throws ConsiliumError `training-diverged` */
-  gradient(batch: Batch): Promise<{ readonly loss: number; readonly gradient: Float32Array }>;
+  /** Length of the optimiser's state. */
+  readonly stateLength: number;
+  /**
+   * Loss and its gradient [P] at the present parameters, which stay.
+   * @param number of the batch within its step, for messages; counted from 1.
+   * @throws ConsiliumError `training-diverged`, `out-of-memory`
+   */
+  gradient(batch: Batch, number?: number): Promise<{ readonly loss: number; readonly gradient: Float32Array }>;
   /** Moves parameters and state by a gradient [P]. */
   apply(gradient: Float32Array, learningRate: number): Promise<void>;
+  close(): Promise<void>;
 }
 
 export async function openGradientSession(
   network: Graph,
-  options: Omit<TrainingSessionOptions, "withGradient">,
+  options: Omit<TrainingStepOptions, "withGradient"> & SessionOptions,
 ): Promise<GradientSession> {
-  const { inputShape, optimiser } = options;
-  const { graph, layout, logitsShape } = buildGradientStep(network, { inputShape });
-  const mover = buildOptimiserStep(layout, optimiser);
+  const { inputShape } = options;
+  const { graph, layout, logitsShape } = buildGradientStep(network, options);
+  const mover = buildOptimiserStep(layout, options);
   const { stateLength } = mover;
   const gradients = await openGraphSession(graph, options);
   const moves = await openGraphSession(mover.graph, options);
   const labelsShape = [logitsShape[0], ...logitsShape.slice(2)];
-  const moving = createMovedParameters(layout.length, stateLength, optimiser);
-  const { load, parameters, state } = moving;
+  const moving = createMovedParameters(layout.length, stateLength, options);
+  const { load, parameters, state, averaged } = moving;
   return {
     layout,
     stateLength,
     load,
-    async gradient({ image, labels }) {
-      const results = await gradients.run({
-        [STEP.image]: { dtype: "float32", shape: inputShape, data: image },
-        [STEP.labels]: { dtype: "uint8", shape: labelsShape, data: labels },
+    async gradient(batch, number = 1) {
+      const where = describeBatch(moving.steps() + 1, number, batch);
+      const feeds = {
+        [STEP.image]: { dtype: "float32", shape: inputShape, data: batch.image },
+        [STEP.labels]: { dtype: "uint8", shape: labelsShape, data: batch.labels },
         [STEP.parameters]: moving.parametersFeed(),
-      });
+      } as const;
+      const results = await gradients.run(feeds, where);
       const loss = results[STEP.loss][0];
-      if (!Number.isFinite(loss)) throw diverged(loss, moving.steps() + 1);
+      checkLoss(loss, where);
       return { loss, gradient: results[STEP.gradient] };
     },
     async apply(gradient, learningRate) {
@@ -53,6 +62,7 @@ export async function openGradientSession(
     },
     parameters,
     state,
+    averaged,
     async close() {
       await gradients.close();
       await moves.close();

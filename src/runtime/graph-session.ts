@@ -22,8 +22,11 @@ export interface FeedTensor {
 }
 
 export interface GraphSession {
-  /** Float outputs by name; the arrays belong to the caller. */
-  run(feeds: Readonly<Record<string, FeedTensor>>): Promise<Record<string, Float32Array>>;
+  /**
+   * Float outputs by name; the arrays belong to the caller.
+   * @param where what messages call the run, instead of the graph's name.
+   */
+  run(feeds: Readonly<Record<string, FeedTensor>>, where?: string): Promise<Record<string, Float32Array>>;
   close(): Promise<void>;
 }
 
@@ -55,7 +58,7 @@ export async function openModelSession(
     throw runtimeError(cause, subject, "a graph that ONNX Runtime accepts");
   }
   return {
-    async run(feeds) {
+    async run(feeds, where = subject) {
       const tensors: Record<string, OrtTensor> = {};
       for (const [name, { dtype, shape, data }] of Object.entries(feeds)) {
         tensors[name] = new OrtTensor(dtype, data as Float32Array, shape as number[]);
@@ -64,7 +67,7 @@ export async function openModelSession(
         const results = await session.run(tensors);
         return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, tensor.data as Float32Array]));
       } catch (cause) {
-        throw runtimeError(cause, subject, "a run to its end");
+        throw runtimeError(cause, where, "a run to its end");
       }
     },
     close: () => session.release(),

@@ -9,9 +9,10 @@ export {
   type SessionOptions,
 } from "./graph-session.ts";
 export { inspectModel, type ModelInspection, type Obstacle } from "./inspect-model.ts";
+export type { StepHooks } from "./moved-parameters.ts";
 export { readOnnxFile } from "./read-onnx-file.ts";
+export type { Batch } from "./training-batch.ts";
 export {
-  type Batch,
   openTrainingSession,
   type StepResult,
   type TrainingSession,

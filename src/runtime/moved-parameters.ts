@@ -1,14 +1,20 @@
 /** What a training session moves: parameters, the optimiser's state and its age, and the feeds that are made of them. */
-
-import type { OptimiserSpec } from "../study/index.ts";
-import { STEP, stepScalars } from "../training/index.ts";
+import { type OptimiserStepOptions, STEP, stepScalars } from "../training/index.ts";
 import type { FeedTensor } from "./graph-session.ts";
+
+/** Vectors [P] that a step looks at; copied. */
+export interface StepHooks {
+  /** Where the proximal term pulls to, instead of the parameters that are loaded. */
+  readonly anchor?: Float32Array;
+  /** Added to every gradient; zeros if not given. */
+  readonly controlVariate?: Float32Array;
+}
 
 export interface MovedParameters {
   /** Steps taken over the life of the optimiser's state. */
   steps(): number;
-  /** Sets where to go on from; the arrays are copied. */
-  load(parameters: Float32Array, state: Float32Array | null, stepsTaken: number): void;
+  /** Sets where to go on from; the arrays are copied. The moving average starts anew, at the parameters. */
+  load(parameters: Float32Array, state: Float32Array | null, stepsTaken: number, hooks?: StepHooks): void;
   /** The step graph's inputs but for the batch. */
   feeds(learningRate: number): Record<string, FeedTensor>;
   parametersFeed(): FeedTensor;
@@ -16,35 +22,48 @@ export interface MovedParameters {
   moved(results: Readonly<Record<string, Float32Array>>): void;
   parameters(): Float32Array;
   state(): Float32Array;
+  /** The moving average of the parameters, or the parameters where there is none. */
+  averaged(): Float32Array;
 }
 
-export function createMovedParameters(length: number, stateLength: number, optimiser: OptimiserSpec): MovedParameters {
-  let parameters: Float32Array = new Float32Array(length);
+export function createMovedParameters(
+  length: number,
+  stateLength: number,
+  { optimiser, proximal = 0, controlVariate = false, averageDecay = 0 }: OptimiserStepOptions,
+): MovedParameters {
+  const fresh = (): Float32Array => new Float32Array(length);
+  let parameters = fresh();
   let state: Float32Array = new Float32Array(stateLength);
+  let [average, anchor, correction] = [parameters, parameters, parameters];
   let steps = 0;
-  const parametersFeed = (): FeedTensor => ({ dtype: "float32", shape: [length], data: parameters });
+  const vector = (data: Float32Array): FeedTensor => ({ dtype: "float32", shape: [data.length], data });
   return {
     steps: () => steps,
-    load(nextParameters, nextState, stepsTaken) {
+    load(nextParameters, nextState, stepsTaken, hooks = {}) {
       parameters = nextParameters.slice();
       state = nextState === null ? new Float32Array(stateLength) : nextState.slice();
       steps = stepsTaken;
+      average = parameters;
+      if (proximal > 0) anchor = hooks.anchor?.slice() ?? parameters;
+      if (controlVariate) correction = hooks.controlVariate?.slice() ?? fresh();
     },
-    feeds(learningRate) {
-      const scalars = stepScalars(optimiser, steps + 1, learningRate);
-      return {
-        [STEP.parameters]: parametersFeed(),
-        [STEP.state]: { dtype: "float32", shape: [stateLength], data: state },
-        [STEP.scalars]: { dtype: "float32", shape: [scalars.length], data: scalars },
-      };
-    },
-    parametersFeed,
+    feeds: (learningRate) => ({
+      [STEP.parameters]: vector(parameters),
+      [STEP.state]: vector(state),
+      [STEP.scalars]: vector(stepScalars(optimiser, steps + 1, learningRate)),
+      ...(proximal > 0 && { [STEP.anchor]: vector(anchor) }),
+      ...(controlVariate && { [STEP.controlVariate]: vector(correction) }),
+      ...(averageDecay > 0 && { [STEP.average]: vector(average) }),
+    }),
+    parametersFeed: () => vector(parameters),
     moved(results) {
       parameters = results[STEP.nextParameters];
       state = results[STEP.nextState];
+      average = results[STEP.nextAverage] ?? parameters;
       steps++;
     },
     parameters: () => parameters,
     state: () => state,
+    averaged: () => average,
   };
 }

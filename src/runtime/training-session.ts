@@ -2,66 +2,61 @@
  * A training step that is ready to run, with the parameters and optimiser state that it moves. One session is one
  * network at one patch and batch; its memory is the runtime's arena plus three copies of the parameters.
  */
-import { ConsiliumError } from "../base/index.ts";
+import { invariant } from "../base/index.ts";
 import type { Graph, ParameterLayout } from "../graph/index.ts";
-import type { OptimiserSpec } from "../study/index.ts";
-import { buildTrainingStep, STEP } from "../training/index.ts";
-import { openGraphSession } from "./graph-session.ts";
-import { createMovedParameters } from "./moved-parameters.ts";
-
-export interface Batch {
-  /** [N, C, ...]; read during the step only. */
-  readonly image: Float32Array;
-  /** Classes, [N, ...]. */
-  readonly labels: Uint8Array;
-}
+import { buildTrainingStep, STEP, type TrainingStepOptions } from "../training/index.ts";
+import { openGradientSession } from "./gradient-session.ts";
+import { openGraphSession, type SessionOptions } from "./graph-session.ts";
+import { createMovedParameters, type MovedParameters } from "./moved-parameters.ts";
+import { type Batch, checkLoss, describeBatch } from "./training-batch.ts";
 
 export interface StepResult {
+  /** Mean over the step's batches. */
   readonly loss: number;
   /** [P], where the session was opened with its gradient. */
   readonly gradient?: Float32Array;
   readonly logits?: Float32Array;
 }
 
-export interface TrainingSession {
+export interface TrainingSession extends Pick<MovedParameters, "load" | "parameters" | "state" | "averaged"> {
   readonly layout: ParameterLayout;
   /** Length of the optimiser's state. */
   readonly stateLength: number;
-  /** Sets where to go on from; the arrays are copied. `stepsTaken` is the age of the optimiser's state. */
-  load(parameters: Float32Array, state: Float32Array | null, stepsTaken: number): void;
-  /** @throws ConsiliumError `training-diverged` for a loss that is no number. */
-  step(batch: Batch, learningRate: number): Promise<StepResult>;
-  /** Views of the current values, valid until the next step. */
-  parameters(): Float32Array;
-  state(): Float32Array;
+  /**
+   * @param batches as many as the session accumulates; one by itself, or in a list.
+   * @throws ConsiliumError `training-diverged` for a loss that is no number, `out-of-memory`; with step, batch and cases.
+   */
+  step(batches: Batch | readonly Batch[], learningRate: number): Promise<StepResult>;
   close(): Promise<void>;
 }
 
-export interface TrainingSessionOptions {
-  readonly inputShape: readonly number[];
-  readonly optimiser: OptimiserSpec;
-  readonly threads: number;
-  readonly withGradient?: boolean;
+export interface TrainingSessionOptions extends TrainingStepOptions, SessionOptions {
+  /** Batches whose mean gradient makes one step; gradients and logits are handed out of a single one only. */
+  readonly accumulate?: number;
 }
 
 export async function openTrainingSession(network: Graph, options: TrainingSessionOptions): Promise<TrainingSession> {
+  if ((options.accumulate ?? 1) > 1) return openAccumulatingSession(network, options, options.accumulate ?? 1);
   const { graph, layout, stateLength, logitsShape } = buildTrainingStep(network, options);
   const session = await openGraphSession(graph, options);
   const labelsShape = [logitsShape[0], ...logitsShape.slice(2)];
-  const moving = createMovedParameters(layout.length, stateLength, options.optimiser);
-  const { load, parameters, state } = moving;
+  const moving = createMovedParameters(layout.length, stateLength, options);
+  const { load, parameters, state, averaged } = moving;
   return {
     layout,
     stateLength,
     load,
-    async step(batch, learningRate) {
-      const results = await session.run({
+    async step(batches, learningRate) {
+      const [batch] = listOf(batches, 1);
+      const where = describeBatch(moving.steps() + 1, 1, batch);
+      const feeds = {
         [STEP.image]: { dtype: "float32", shape: options.inputShape, data: batch.image },
         [STEP.labels]: { dtype: "uint8", shape: labelsShape, data: batch.labels },
         ...moving.feeds(learningRate),
-      });
+      } as const;
+      const results = await session.run(feeds, where);
       const loss = results[STEP.loss][0];
-      if (!Number.isFinite(loss)) throw diverged(loss, moving.steps() + 1);
+      checkLoss(loss, where);
       moving.moved(results);
       const gradient = results[STEP.gradient];
       const logits = results[STEP.logits];
@@ -69,15 +64,35 @@ export async function openTrainingSession(network: Graph, options: TrainingSessi
     },
     parameters,
     state,
+    averaged,
     close: () => session.close(),
   };
 }
 
-export function diverged(loss: number, step: number): ConsiliumError {
-  return new ConsiliumError("training-diverged", {
-    subject: `step ${step}`,
-    expected: "a finite loss",
-    actual: String(loss),
-    hint: "Lower the learning rate, and look for intensities out of range in the batch's cases.",
-  });
+async function openAccumulatingSession(
+  network: Graph,
+  options: TrainingSessionOptions,
+  accumulate: number,
+): Promise<TrainingSession> {
+  const { gradient: gradientOf, apply, ...session } = await openGradientSession(network, options);
+  return {
+    ...session,
+    async step(batches, learningRate) {
+      const sum = new Float32Array(session.layout.length);
+      let losses = 0;
+      for (const [i, batch] of listOf(batches, accumulate).entries()) {
+        const { loss, gradient } = await gradientOf(batch, i + 1);
+        for (let j = 0; j < sum.length; j++) sum[j] += gradient[j] / accumulate;
+        losses += loss;
+      }
+      await apply(sum, learningRate);
+      return { loss: losses / accumulate };
+    },
+  };
+}
+
+function listOf(batches: Batch | readonly Batch[], count: number): readonly Batch[] {
+  const list = Array.isArray(batches) ? (batches as readonly Batch[]) : [batches as Batch];
+  invariant(list.length === count, `${count} batches for a step`);
+  return list;
 }

@@ -33,7 +33,7 @@ function sample(): LoadedCase {
   return { id: "X", modalities: ["t1"], channels: [channel] };
 }
 
-const window = { patch: DIMS, classes: 4, overlap: 0.5, centred: false };
+const window = { patch: DIMS, channels: 4, outputs: "classes" as const, overlap: 0.5, centred: false };
 /** Class 2 where the image is bright, voxel by voxel: the same in every mirror. */
 const byVoxel: Predict = async (image) => {
   const logits = new Float32Array(4 * image.length);

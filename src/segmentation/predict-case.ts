@@ -19,7 +19,7 @@ import {
 import type { Study } from "../study/index.ts";
 import { addMirrored, type Mirror, mirrored, UPRIGHT } from "./mirror.ts";
 import { postProcess } from "./post-process.ts";
-import { type Predict, predictVolume, type SlidingWindow } from "./sliding-window.ts";
+import { decisionOf, type Predict, predictVolume, type SlidingWindow } from "./sliding-window.ts";
 
 /** Windows as a model asks for them: centred on the mid-sagittal plane where it compares the brain's sides. */
 export interface CaseWindow extends Omit<SlidingWindow, "midlineX"> {
@@ -52,10 +52,13 @@ export async function predictCase(
   { task, members, mirrors = [UPRIGHT], onWindow }: PredictOptions,
 ): Promise<Prediction> {
   const { image, brain, dims, geometry } = prepareCase(loaded, task);
-  const { classes } = members[0].window;
+  const { channels } = members[0].window;
   const opinions = members.flatMap((member) => mirrors.map((mirror) => ({ member, mirror })));
   const finished = (sum: Float32Array): Volume<Uint8Array> =>
-    postProcess(withinScans(restoreProbabilities(sum, classes, geometry), loaded), task.postProcessing);
+    postProcess(
+      withinScans(restoreProbabilities(sum, channels, geometry, decisionOf(task)), loaded),
+      task.postProcessing,
+    );
   const opinionsMl: Record<string, number>[] = [];
   let sum: Float32Array | undefined;
   for (const [i, { member, mirror }] of opinions.entries()) {

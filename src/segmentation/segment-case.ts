@@ -104,7 +104,12 @@ async function openMember(
   const { task, training } = description.study;
   const [width, height, depth] = training.patch;
   const session = await openForwardSession(network, [1, task.channels.length, depth, height, width], { threads });
-  const window = { patch: training.patch as Triple, classes: session.classes, overlap: OVERLAP };
+  const window = {
+    patch: training.patch as Triple,
+    channels: session.classes,
+    outputs: task.outputs,
+    overlap: OVERLAP,
+  };
   const centred = comparesSides(description.study.network);
   return {
     member: { window: { ...window, centred }, predict: (image) => session.run(image, parameters.data) },

@@ -5,7 +5,7 @@
  */
 import { createRandom, type Json } from "../base/index.ts";
 import type { Graph } from "../graph/index.ts";
-import type { Triple } from "../imaging/index.ts";
+import { decideClasses, type Triple } from "../imaging/index.ts";
 import { comparesSides } from "../networks/index.ts";
 import {
   type ForwardSession,
@@ -17,12 +17,13 @@ import {
   type TrainingSession,
 } from "../runtime/index.ts";
 import type { Study } from "../study/index.ts";
+import { learningRateAt, stepOptionsOfStudy } from "../training/index.ts";
 import { createCaseStore } from "./case-store.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
 import { evaluateLabelMaps } from "./metrics.ts";
 import { drawPatch, patchSettings } from "./patches.ts";
-import { mostProbable, predictVolume } from "./sliding-window.ts";
+import { decisionOf, predictVolume } from "./sliding-window.ts";
 import { trainPrivately } from "./train-privately.ts";
 
 export interface SiteEngineOptions {
@@ -45,6 +46,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   const { task, training } = study;
   const [pw, ph, pd] = training.patch;
   const channels = task.channels.length;
+  const patchVoxels = pw * ph * pd;
   const shape = (batch: number): number[] => [batch, channels, pd, ph, pw];
   const store = createCaseStore({
     spacingMm: task.spacingMm,
@@ -53,16 +55,20 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     classes: task.labels.length,
     ...(cacheDir !== undefined && { cacheDir }),
   });
-  const { threads, optimiser } = training;
+  const { threads } = training;
   let trainer: Promise<TrainingSession> | undefined;
   let privateTrainer: Promise<GradientSession> | undefined;
   let predictor: Promise<ForwardSession> | undefined;
   const openTrainer = (): Promise<TrainingSession> => {
-    trainer ??= openTrainingSession(network, { inputShape: shape(training.batch), optimiser, threads });
+    trainer ??= openTrainingSession(network, {
+      ...stepOptionsOfStudy(study, shape(training.batch)),
+      accumulate: training.accumulate,
+      threads,
+    });
     return trainer;
   };
   const openPrivateTrainer = (): Promise<GradientSession> => {
-    privateTrainer ??= openGradientSession(network, { inputShape: shape(1), optimiser, threads });
+    privateTrainer ??= openGradientSession(network, { ...stepOptionsOfStudy(study, shape(1)), threads });
     return privateTrainer;
   };
   async function trainWithNoise(site: SiteData, request: TrainRequest, onProgress: OnProgress): Promise<TrainResult> {
@@ -81,11 +87,11 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     return resultOf(session, request, meanLoss);
   }
   const resultOf = (
-    session: Pick<TrainingSession, "parameters" | "state">,
+    session: Pick<TrainingSession, "averaged" | "state">,
     { stepsTaken, steps }: TrainRequest,
     meanLoss: number | null,
   ): TrainResult => ({
-    parameters: session.parameters().slice(),
+    parameters: session.averaged().slice(),
     optimiserState: session.state().slice(),
     stepsTaken: stepsTaken + steps,
     meanLoss,
@@ -96,32 +102,41 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     predictor ??= openForwardSession(network, shape(1), { threads });
     return predictor;
   };
+  /** Draws the patches of one batch; each from a seed of its own, so that any of them can be drawn again. */
+  const fillBatch = async (
+    site: SiteData,
+    request: TrainRequest,
+    step: number,
+    part: number,
+    batch: PatchBatch,
+  ): Promise<void> => {
+    for (let place = 0; place < training.batch; place++) {
+      const item = part * training.batch + place;
+      const files = caseOfItem(site, study, request, step * itemsPerStep(study) + item);
+      const source = await store.training(files, site.convention);
+      drawPatch(
+        source,
+        patchSettings(study),
+        [training.seed, "patch", request.siteId, request.round, step, item],
+        batch.image.subarray(place * channels * patchVoxels, (place + 1) * channels * patchVoxels),
+        batch.labels.subarray(place * patchVoxels, (place + 1) * patchVoxels),
+      );
+      batch.cases[place] = files.id;
+    }
+  };
   return {
     async train(site, request, onProgress) {
       if (study.privacy.patientLevel !== undefined) return trainWithNoise(site, request, onProgress);
       const session = await openTrainer();
       session.load(request.parameters, request.optimiserState, request.stepsTaken);
       let lossSum = 0;
-      const patchVoxels = pw * ph * pd;
-      const image = new Float32Array(training.batch * channels * patchVoxels);
-      const labels = new Uint8Array(training.batch * patchVoxels);
+      const batches = Array.from({ length: training.accumulate }, () => emptyBatch(study));
       for (let step = 0; step < request.steps; step++) {
-        for (let item = 0; item < training.batch; item++) {
-          const files = caseOfItem(site, study, request, step * training.batch + item);
-          const source = await store.training(files, site.convention);
-          drawPatch(
-            source,
-            patchSettings(study),
-            [training.seed, "patch", request.siteId, request.round, step, item],
-            image.subarray(item * channels * patchVoxels, (item + 1) * channels * patchVoxels),
-            labels.subarray(item * patchVoxels, (item + 1) * patchVoxels),
-          );
+        for (const [part, batch] of batches.entries()) {
+          await fillBatch(site, request, step, part, batch);
         }
         signal?.throwIfAborted();
-        const { loss } = await session.step(
-          { image, labels },
-          learningRateAt(study, request.round, step / request.steps),
-        );
+        const { loss } = await session.step(batches, learningRateAt(study, request.round, step / request.steps));
         lossSum += loss;
         onProgress({ done: step + 1, total: request.steps, loss });
       }
@@ -129,7 +144,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     },
     async evaluate(site, { parameters, grid, overlap }, onProgress) {
       const session = await openPredictor();
-      const window = { patch: training.patch as Triple, classes: session.classes, overlap };
+      const window = { patch: training.patch as Triple, channels: session.classes, outputs: task.outputs, overlap };
       const centred = comparesSides(study.network);
       const predict = async (image: Float32Array): Promise<Float32Array> => {
         signal?.throwIfAborted();
@@ -149,7 +164,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
             { ...window, ...(centred && { midlineX }) },
             predict,
           );
-          const predicted = mostProbable(probabilities, session.classes);
+          const predicted = decideClasses(probabilities, session.classes, decisionOf(task));
           const spacing: Triple = [task.spacingMm, task.spacingMm, task.spacingMm];
           scores.push({ caseId: files.id, regions: evaluateLabelMaps(predicted, labels, dims, spacing, task.regions) });
         }
@@ -165,6 +180,22 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   };
 }
 
+interface PatchBatch {
+  readonly image: Float32Array;
+  readonly labels: Uint8Array;
+  readonly cases: string[];
+}
+
+function emptyBatch({ task, training }: Study): PatchBatch {
+  const voxels = training.batch * training.patch.reduce((product, side) => product * side, 1);
+  return { image: new Float32Array(task.channels.length * voxels), labels: new Uint8Array(voxels), cases: [] };
+}
+
+/** Patches of one gradient step. */
+function itemsPerStep({ training }: Study): number {
+  return training.batch * training.accumulate;
+}
+
 /** Items run through all cases in a new order each time, across rounds. */
 function caseOfItem(
   { trainingCases }: SiteData,
@@ -173,22 +204,15 @@ function caseOfItem(
   item: number,
 ): SiteData["trainingCases"][number] {
   const count = trainingCases.length;
-  const before = (request.round - 1) * request.steps * study.training.batch;
+  const before = (request.round - 1) * request.steps * itemsPerStep(study);
   const epoch = Math.floor((before + item) / count);
   const order = createRandom(study.training.seed, "order", request.siteId, epoch).shuffled(trainingCases);
   return order[(before + item) % count];
 }
 
-/** Progress runs over the whole study: through its rounds, and through a round's steps. */
-export function learningRateAt({ training, rounds }: Study, round: number, shareOfRound: number): number {
-  const { learningRate } = training.optimiser;
-  if (training.schedule.kind === "constant") return learningRate;
-  const progress = (round - 1 + shareOfRound) / rounds.count;
-  return learningRate * Math.max(0, 1 - progress) ** training.schedule.power;
-}
-
 /** Gradient steps of a site with so many training cases in a round. */
-export function stepsOfRound({ training }: Study, trainingCases: number): number {
-  if (typeof training.stepsPerRound === "number") return training.stepsPerRound;
-  return Math.max(1, Math.ceil((training.stepsPerRound.patchesPerCase * trainingCases) / training.batch));
+export function stepsOfRound(study: Study, trainingCases: number): number {
+  const { stepsPerRound } = study.training;
+  if (typeof stepsPerRound === "number") return stepsPerRound;
+  return Math.max(1, Math.ceil((stepsPerRound.patchesPerCase * trainingCases) / itemsPerStep(study)));
 }

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Triple } from "../imaging/index.ts";
-import { mostProbable, predictVolume } from "./sliding-window.ts";
+import { decideClasses } from "../imaging/index.ts";
+import { predictVolume } from "./sliding-window.ts";
 
 /** Two classes: logits are the image and its negative, so windows that agree must give the volume's own answer. */
 const pointwise = (window: Float32Array): Promise<Float32Array> => {
@@ -21,7 +22,13 @@ describe("predictVolume", () => {
       fc.asyncProperty(side, side, side, fc.constantFrom(0, 0.25, 0.5, 0.75), async (x, y, z, overlap) => {
         const dims: Triple = [x, y, z];
         const image = Float32Array.from({ length: x * y * z }, (_, i) => Math.sin(i * 1.7));
-        const probabilities = await predictVolume(image, dims, 1, { patch: [4, 6, 5], classes: 2, overlap }, pointwise);
+        const probabilities = await predictVolume(
+          image,
+          dims,
+          1,
+          { patch: [4, 6, 5], channels: 2, outputs: "classes", overlap },
+          pointwise,
+        );
         image.forEach((v, i) => expect(probabilities[i]).toBeCloseTo(1 / (1 + Math.exp(-2 * v)), 5));
       }),
       { numRuns: 40 },
@@ -34,7 +41,7 @@ describe("predictVolume", () => {
       new Float32Array(8 * 4 * 4),
       [8, 4, 4],
       1,
-      { patch: [4, 4, 4], classes: 2, overlap: 0.5 },
+      { patch: [4, 4, 4], channels: 2, outputs: "classes", overlap: 0.5 },
       pointwise,
       (done, total) => seen.push(`${done}/${total}`),
     );
@@ -47,11 +54,11 @@ describe("predictVolume", () => {
       image,
       [2, 2, 2],
       1,
-      { patch: [4, 4, 4], classes: 2, overlap: 0.5 },
+      { patch: [4, 4, 4], channels: 2, outputs: "classes", overlap: 0.5 },
       pointwise,
     );
     image.forEach((_, i) => expect(probabilities[i] + probabilities[8 + i]).toBeCloseTo(1, 6));
-    expect([...mostProbable(probabilities, 2)]).toEqual([1, 0, 0, 1, 0, 1, 0, 0]);
+    expect([...decideClasses(probabilities, 2, { kind: "mostProbable" })]).toEqual([1, 0, 0, 1, 0, 1, 0, 0]);
   });
 
   it("centres windows on the mid-sagittal plane where asked, and refuses a patch that leaves a side out", async () => {
@@ -62,7 +69,13 @@ describe("predictVolume", () => {
     };
     const image = Float32Array.from({ length: 6 * 2 * 2 }, (_, i) => 1 + (i % 6));
     const predict = (midlineX: number): Promise<Float32Array> =>
-      predictVolume(image, [6, 2, 2], 1, { patch: [8, 2, 2], classes: 2, overlap: 0.5, midlineX }, firstOfRow);
+      predictVolume(
+        image,
+        [6, 2, 2],
+        1,
+        { patch: [8, 2, 2], channels: 2, outputs: "classes", overlap: 0.5, midlineX },
+        firstOfRow,
+      );
     const probabilities = await predict(3.5);
     expect(seen).toEqual([1, 0]);
     image.forEach((v, i) => expect(probabilities[i]).toBeCloseTo(1 / (1 + Math.exp(-2 * v)), 5));

@@ -1,14 +1,18 @@
 /**
- * Prediction of a whole volume from overlapping patches: the classes' probabilities of each window are added with a
+ * Prediction of a whole volume from overlapping patches: the probabilities of each window, of classes or of regions, are added with a
  * Gaussian weight that trusts its middle (Isensee et al. 2021), and divided by the weights' sum.
  */
 import { ConsiliumError } from "../base/index.ts";
-import type { Triple } from "../imaging/index.ts";
+import type { Decision, Triple } from "../imaging/index.ts";
+import { regionClasses, type Study } from "../study/index.ts";
 
 export interface SlidingWindow {
   /** x, y, z. */
   readonly patch: Triple;
-  readonly classes: number;
+  /** Output channels of the network, K. */
+  readonly channels: number;
+  /** Classes share a softmax, regions have a sigmoid each. */
+  readonly outputs: "classes" | "regions";
   /** Share of a window that the next one covers again, in [0, 1). */
   readonly overlap: number;
   /** x of the mid-sagittal plane, in voxels: windows are centred on it, for a network that compares the sides. */
@@ -27,55 +31,45 @@ const SIGMA_SHARE = 1 / 8;
 export async function predictVolume(
   image: Float32Array,
   dims: Triple,
-  channels: number,
-  { patch, classes, overlap, midlineX }: SlidingWindow,
+  inputChannels: number,
+  { patch, channels, outputs, overlap, midlineX }: SlidingWindow,
   predict: Predict,
   onWindow?: (done: number, total: number) => void,
 ): Promise<Float32Array> {
   const volume = dims[0] * dims[1] * dims[2];
   const patchVolume = patch[0] * patch[1] * patch[2];
-  const sums = new Float32Array(classes * volume);
+  const sums = new Float32Array(channels * volume);
   const weights = new Float32Array(volume);
   const gaussian = gaussianWindow(patch);
   const starts = [0, 1, 2].map((axis) => windowStarts(dims[axis], patch[axis], overlap));
   if (midlineX !== undefined) starts[0] = [startThatCovers(dims[0], patch[0], midlineX)];
   const total = starts[0].length * starts[1].length * starts[2].length;
-  const window = new Float32Array(channels * patchVolume);
+  const window = new Float32Array(inputChannels * patchVolume);
   let done = 0;
   for (const z of starts[2]) {
     for (const y of starts[1]) {
       for (const x of starts[0]) {
         const origin: Triple = [x, y, z];
-        copyWindow(image, dims, origin, patch, channels, window);
+        copyWindow(image, dims, origin, patch, inputChannels, window);
         const logits = await predict(window);
-        softmaxInPlace(logits, classes, patchVolume);
-        addWindow(logits, gaussian, dims, origin, patch, classes, sums, weights);
+        if (outputs === "classes") softmaxInPlace(logits, channels, patchVolume);
+        else sigmoidInPlace(logits);
+        addWindow(logits, gaussian, dims, origin, patch, channels, sums, weights);
         onWindow?.(++done, total);
       }
     }
   }
-  for (let k = 0; k < classes; k++) {
+  for (let k = 0; k < channels; k++) {
     const channel = sums.subarray(k * volume, (k + 1) * volume);
     for (let i = 0; i < volume; i++) channel[i] /= weights[i];
   }
   return sums;
 }
 
-/** The most probable class of each voxel, [D, H, W]. */
-export function mostProbable(probabilities: Float32Array, classes: number): Uint8Array {
-  const volume = probabilities.length / classes;
-  const labels = new Uint8Array(volume);
-  for (let i = 0; i < volume; i++) {
-    let best = probabilities[i];
-    for (let k = 1; k < classes; k++) {
-      const p = probabilities[k * volume + i];
-      if (p > best) {
-        best = p;
-        labels[i] = k;
-      }
-    }
-  }
-  return labels;
+/** How probabilities become classes. */
+export function decisionOf(task: Study["task"]): Decision {
+  if (task.outputs !== "regions") return { kind: "mostProbable" };
+  return { kind: "smallestRegion", classes: regionClasses(task) ?? [] };
 }
 
 /** Evenly spread starts that cover the side; a side shorter than the window is centred in it. */
@@ -169,6 +163,10 @@ function addWindow(
         sums[k * volume + source + i] += weight * probabilities[k * patchVolume + target + i];
     }
   });
+}
+
+function sigmoidInPlace(logits: Float32Array): void {
+  for (let i = 0; i < logits.length; i++) logits[i] = 1 / (1 + Math.exp(-logits[i]));
 }
 
 function softmaxInPlace(logits: Float32Array, classes: number, volume: number): void {

@@ -66,6 +66,40 @@ describe("describeStudy", () => {
   });
 });
 
+describe("describeStudy, of training", () => {
+  it("says what a study does beside the usual", () => {
+    const text = describeStudy(
+      parseStudy({
+        ...study,
+        task: { ...study.task, outputs: "regions" },
+        training: {
+          ...study.training,
+          loss: { kind: "regionMirroredDice" },
+          parameterGroups: [{ names: ["encoder.*"], frozen: true }],
+          clipNorm: 12,
+          proximal: 0.01,
+          averageDecay: 0.9,
+          accumulate: 4,
+          schedule: { kind: "step", everyRounds: 10 },
+          warmUpRounds: 2,
+        },
+      }),
+    );
+    for (const said of [
+      "mirrored Dice of each region",
+      "stay as they are: encoder.*",
+      "norm of at most 12",
+      "near the round's global model, with weight 0.01",
+      "moving average of the weights, with decay 0.9",
+      "4 times for each step",
+      "rising over 2 round(s) first, times 0.1 after every 10 round(s)",
+    ]) {
+      expect(text).toContain(said);
+    }
+    expect(describeStudy(study)).not.toMatch(/moving average|global model, with|stay as they are/);
+  });
+});
+
 describe("studyDifference", () => {
   it("names the keys that changed", () => {
     const next = { ...study, minCasesPerMetric: 3, initial: { file: "w.safetensors" } };

@@ -29,32 +29,24 @@ export function describeStudy(study: Study, account: StudyAccount = {}): string 
 
 function whatRuns(study: Study): string[] {
   const { network, training } = study;
-  const { optimiser, schedule, patch, batch } = training;
+  const { optimiser, patch, batch } = training;
   const weight =
     study.aggregation.weightBy === "cases"
       ? "The model is the mean of the sites' updates weighted by training cases."
       : "The model is the plain mean of the sites' updates.";
-  const blocks =
-    network.kind !== "unet3d"
-      ? ""
-      : [
-          network.stem > 1 ? `; it embeds blocks of ${network.stem}^3 voxels` : "",
-          network.detail ? "; it joins the image to its last level" : "",
-          network.mirror ? "; it sees the image beside its mirror image, left for right" : "",
-        ].join("");
-  const model =
-    network.kind === "unet3d"
-      ? `A 3D U-Net of ${network.levels} levels, ${network.baseFeatures} features at the first (at most ${network.maxFeatures})${blocks}.`
-      : `A network given as the ONNX model "${network.file}" (SHA-256 ${network.sha256 ?? "not yet fixed"}).`;
+  const model = networkInWords(network);
   const steps =
     typeof training.stepsPerRound === "number"
       ? `${training.stepsPerRound} gradient steps a round`
       : `${training.stepsPerRound.patchesPerCase} patches for each training case a round`;
   return [
     model,
-    `Training by ${optimiser.kind === "sgd" ? "gradient descent with momentum" : "AdamW"}, learning rate ` +
-      `${optimiser.learningRate}${schedule.kind === "constant" ? "" : ", falling over the study"}; ${steps}.`,
-    `Patches of ${patch.join(" x ")} voxels, ${batch} at a time, on ${training.threads} processor thread(s).`,
+    `Training by ${OPTIMISER_NAMES[optimiser.kind]}, learning rate ` +
+      `${optimiser.learningRate}${scheduleInWords(training)}; ${steps}.`,
+    ...trainingDetails(study),
+    `Patches of ${patch.join(" x ")} voxels, ${batch} at a time${
+      training.accumulate > 1 ? `, ${training.accumulate} times for each step` : ""
+    }, on ${training.threads} processor thread(s).`,
     study.initial === undefined
       ? "It starts from random weights, the same at every site."
       : `It starts from the weights "${study.initial.file}" (SHA-256 ${study.initial.sha256 ?? "not yet fixed"}).`,
@@ -62,6 +54,68 @@ function whatRuns(study: Study): string[] {
     weight,
     "Everything is declared as data. No code from outside runs at this site.",
   ];
+}
+
+function networkInWords(network: Study["network"]): string {
+  switch (network.kind) {
+    case "onnx":
+      return `A network given as the ONNX model "${network.file}" (SHA-256 ${network.sha256 ?? "not yet fixed"}).`;
+    case "segresnet3d":
+      return `A SegResNet of ${network.encoderBlocks.length} levels, ${network.baseFeatures} features at the first.`;
+    case "unet3d": {
+      const blocks = [
+        network.stem > 1 ? `; it embeds blocks of ${network.stem}^3 voxels` : "",
+        network.detail ? "; it joins the image to its last level" : "",
+        network.mirror ? "; it sees the image beside its mirror image, left for right" : "",
+      ].join("");
+      const features =
+        network.features === undefined
+          ? `${network.baseFeatures} features at the first (at most ${network.maxFeatures})`
+          : `${network.features.join(", ")} features`;
+      const encoder = network.encoder === "residual" ? " with a residual encoder" : "";
+      return `A 3D U-Net of ${network.levels} levels${encoder}, ${features}${blocks}.`;
+    }
+    default:
+      return network satisfies never;
+  }
+}
+
+const OPTIMISER_NAMES = { sgd: "gradient descent with momentum", adam: "Adam", adamw: "AdamW" } as const;
+
+const LOSS_NAMES = {
+  crossEntropy: "cross-entropy",
+  dice: "soft Dice",
+  crossEntropyAndDice: "cross-entropy and soft Dice",
+  focal: "focal loss",
+  focalAndDice: "focal loss and soft Dice",
+  regionCrossEntropy: "binary cross-entropy of each region",
+  regionCrossEntropyAndDice: "binary cross-entropy and soft Dice of each region",
+  regionMirroredDice: "mirrored Dice of each region",
+} as const satisfies Record<Study["training"]["loss"]["kind"], string>;
+
+function scheduleInWords({ schedule, warmUpRounds }: Study["training"]): string {
+  const warmUp = warmUpRounds > 0 ? `, rising over ${warmUpRounds} round(s) first` : "";
+  if (schedule.kind === "constant") return warmUp;
+  if (schedule.kind === "step") {
+    return `${warmUp}, times ${schedule.factor} after every ${schedule.everyRounds} round(s)`;
+  }
+  return `${warmUp}, falling over the study`;
+}
+
+/** What a study does beside the usual, a line each. */
+function trainingDetails({ training }: Study): string[] {
+  const { loss, deepSupervision, parameterGroups, clipNorm, proximal, averageDecay } = training;
+  const lines = [`It learns to lower ${LOSS_NAMES[loss.kind]}.`];
+  if (loss.ignoreLabel !== undefined) lines.push(`Voxels of class ${loss.ignoreLabel} are left out.`);
+  if (deepSupervision !== undefined) {
+    lines.push(`Coarser outputs of the network are trained too, with weights ${deepSupervision.join(", ")}.`);
+  }
+  const frozen = parameterGroups.filter((group) => group.frozen).flatMap(({ names }) => names);
+  if (frozen.length > 0) lines.push(`These weights stay as they are: ${frozen.join(", ")}.`);
+  if (clipNorm !== undefined) lines.push(`Each step's gradient is scaled down to a norm of at most ${clipNorm}.`);
+  if (proximal > 0) lines.push(`Training is held near the round's global model, with weight ${proximal}.`);
+  if (averageDecay > 0) lines.push(`What leaves is the moving average of the weights, with decay ${averageDecay}.`);
+  return lines;
 }
 
 function noiseOf({ privacy: { patientLevel } }: Study): string[] {

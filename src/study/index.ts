@@ -1,16 +1,23 @@
 export { describePostProcessing, describeStudy } from "./describe-study.ts";
 export { isEvaluated } from "./evaluated-rounds.ts";
 export { type LoadedStudy, loadStudyFile } from "./load-study.ts";
+export { networkOutputs, networkStrides } from "./network-shape.ts";
 export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";
+export { outputChannels, regionClasses } from "./region-outputs.ts";
 export {
-  type AugmentationSpec,
   MODALITIES,
   type Modality,
   type NetworkSpec,
-  type OptimiserSpec,
   ofAxis,
   type Study,
   studySchema,
 } from "./schema.ts";
-export { checkPatchFits, checkStudyConsistency, type NetworkFacts, networkStride } from "./study-consistency.ts";
+export { checkPatchFits, checkStudyConsistency, type NetworkFacts } from "./study-consistency.ts";
 export { type StudyChange, studyDifference } from "./study-difference.ts";
+export type {
+  AugmentationSpec,
+  LossSpec,
+  OptimiserSpec,
+  ParameterGroupSpec,
+  TrainingSpec,
+} from "./training-schema.ts";

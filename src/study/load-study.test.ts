@@ -87,7 +87,13 @@ describe("a study file", () => {
 
   it.each([
     ["a missing section", GOOD.replace(/rounds:.*\n/, ""), "rounds", "a section with the keys count", "nothing"],
-    ["another kind of network", GOOD.replace("unet3d", "vnet"), "network.kind", 'one of "unet3d", "onnx"', '"vnet"'],
+    [
+      "another kind of network",
+      GOOD.replace("unet3d", "vnet"),
+      "network.kind",
+      'one of "unet3d", "segresnet3d", "onnx"',
+      '"vnet"',
+    ],
     ["an unknown modality", `${GOOD}task: {channels: [t1, pet]}\n`, "task.channels[1]", 'one of "t1"', '"pet"'],
     ["two sides of a patch", GOOD.replace("[32, 32, 32]", "[32, 32]"), "training.patch", "a list of 3", "[32,32]"],
     ["a fraction of a round", GOOD.replace("count: 5", "count: 1.5"), "rounds.count", "a whole number", "1.5"],
@@ -118,6 +124,55 @@ describe("a study file", () => {
       "task.labels",
       "4 different",
       "background, tumour",
+    ],
+    [
+      "a loss of regions for outputs of classes",
+      GOOD.replace("  patch", "  loss: {kind: regionMirroredDice}\n  patch"),
+      "training.loss.kind",
+      "a loss over classes",
+      "regionMirroredDice",
+    ],
+    [
+      "regions that are not nested as outputs",
+      `${GOOD.replace("  patch", "  loss: {kind: regionCrossEntropy}\n  patch")}task: {outputs: regions, regions: {ET: [3], WT: [1, 2, 3]}}\n`,
+      "task.regions",
+      "nested regions, largest first",
+      "ET [3], WT [1, 2, 3]",
+    ],
+    [
+      "strides of another number",
+      GOOD.replace("baseFeatures: 8", "strides: [[1, 2, 2]]"),
+      "network.strides",
+      "2 entries, one for each level but the first",
+      "1",
+    ],
+    [
+      "a side that an anisotropic network does not divide",
+      GOOD.replace("baseFeatures: 8", "strides: [[2, 2, 1], [2, 2, 2]]").replace("[32, 32, 32]", "[32, 30, 6]"),
+      "training.patch",
+      "sides divisible by 4, 4, 2",
+      "32 x 30 x 6",
+    ],
+    [
+      "weights of outputs that a network has not",
+      GOOD.replace("  patch", "  deepSupervision: [1, 0.5]\n  patch"),
+      "training.deepSupervision",
+      "1 weights",
+      "1, 0.5",
+    ],
+    [
+      "groups that do not divide",
+      GOOD.replace("kind: unet3d, levels: 3, baseFeatures: 8", "kind: segresnet3d, baseFeatures: 12"),
+      "network.groups",
+      "a divisor of network.baseFeatures (12)",
+      "8",
+    ],
+    [
+      "class weights of another number",
+      GOOD.replace("  patch", "  loss: {kind: focal, classWeights: [1, 2]}\n  patch"),
+      "training.loss.classWeights",
+      "4 weights",
+      "1, 2",
     ],
     [
       "a batch whose Dice joins patients that noise is to protect",
@@ -210,10 +265,10 @@ describe("a study's hash", () => {
 describe("checks against what lies outside the file", () => {
   it("refuses a network that does not fit the channels, and a stride that does not divide", async () => {
     const { study } = await load(GOOD);
-    const facts = { network: { inputChannels: 3, outputChannels: 2, stride: 64 } };
+    const facts = { network: { inputChannels: 3, outputChannels: 2, strides: [64, 64, 64] } as const };
     expect(() => checkStudyConsistency(study, facts)).toThrow(/3 channels.*2 classes.*divisible by 64/);
     expect(() =>
-      checkStudyConsistency(study, { network: { inputChannels: 4, outputChannels: 4, stride: 8 } }),
+      checkStudyConsistency(study, { network: { inputChannels: 4, outputChannels: 4, strides: [8, 8, 8] } }),
     ).not.toThrow();
   });
 

@@ -4,13 +4,11 @@
  * be the one that mattered.
  */
 import { z } from "zod";
+import { trainingSchema } from "./training-schema.ts";
 
 const positive = z.number().positive();
 const count = z.number().int().min(1);
-const probability = z.number().min(0).max(1);
-/** One amount for every axis, or one for x (left and right), y and z each. */
-const byAxis = <T extends z.ZodType<number, number>>(amount: T) => z.union([amount, z.tuple([amount, amount, amount])]);
-const triple = z.tuple([count, count, count]);
+const sides = z.tuple([count.max(7), count.max(7), count.max(7)]);
 
 export const MODALITIES = ["t1", "t1ce", "t2", "flair"] as const;
 export type Modality = (typeof MODALITIES)[number];
@@ -18,6 +16,8 @@ export type Modality = (typeof MODALITIES)[number];
 const task = z.strictObject({
   /** Regions as unions of classes, in the order that reports show them. */
   regions: z.record(z.string(), z.array(count).min(1)).default({ WT: [1, 2, 3], TC: [1, 3], ET: [3] }),
+  /** What the network's output channels are: classes that exclude each other, or regions, in their order above. */
+  outputs: z.enum(["classes", "regions"]).default("classes"),
   /** Class names in the order of the network's output channels; class 0 is background. */
   labels: z.array(z.string()).min(2).default(["background", "necroticCore", "oedema", "enhancingTumour"]),
   channels: z
@@ -53,6 +53,30 @@ const network = z.discriminatedUnion("kind", [
     /** Features at the first level; they double with each further one. */
     baseFeatures: count.default(16),
     maxFeatures: count.default(320),
+    /** Features of each level, instead of doubling ones. */
+    features: z.array(count).optional(),
+    /** Kernel of each level along x, y, z: odd sides. */
+    kernels: z.array(sides).optional(),
+    /** Stride along x, y, z into each level but the first. */
+    strides: z.array(sides).optional(),
+    encoder: z.enum(["plain", "residual"]).default("plain"),
+    /** Blocks of each encoder level; two each if not said. */
+    encoderBlocks: z.array(count.max(16)).optional(),
+    /** Blocks of each decoder level; two, or one behind a residual encoder. */
+    decoderBlocks: count.max(16).optional(),
+    /** Train the decoder's coarser levels too. */
+    deepSupervision: z.boolean().default(false),
+  }),
+  z.strictObject({
+    kind: z.literal("segresnet3d"),
+    /** Features at the first level; they double with each further one. */
+    baseFeatures: count.default(16),
+    /** Residual blocks of each encoder level. */
+    encoderBlocks: z.array(count.max(16)).min(2).max(7).default([1, 2, 2, 4]),
+    /** Residual blocks of each decoder level, coarsest first. */
+    decoderBlocks: z.array(count.max(16)).min(1).max(6).default([1, 1, 1]),
+    /** Groups of channels that are normalised together. */
+    groups: count.default(8),
   }),
   z.strictObject({
     kind: z.literal("onnx"),
@@ -64,76 +88,6 @@ const network = z.discriminatedUnion("kind", [
       .optional(),
   }),
 ]);
-
-const optimiser = z.discriminatedUnion("kind", [
-  z.strictObject({
-    kind: z.literal("sgd"),
-    learningRate: positive,
-    momentum: z.number().min(0).lt(1).default(0.9),
-    nesterov: z.boolean().default(true),
-    weightDecay: z.number().min(0).default(0),
-  }),
-  z.strictObject({
-    kind: z.literal("adamw"),
-    learningRate: positive,
-    beta1: z.number().min(0).lt(1).default(0.9),
-    beta2: z.number().min(0).lt(1).default(0.999),
-    epsilon: positive.default(1e-8),
-    weightDecay: z.number().min(0).default(0.01),
-  }),
-]);
-
-const augmentation = z.strictObject({
-  /** Probability of mirroring, for each axis. */
-  flip: byAxis(probability).default(0.5),
-  /** Probability of a turn by a multiple of 90 degrees in a plane whose patch sides are equal. */
-  rotate90: probability.default(0.25),
-  /** Turned about each axis by an angle from [-x, x] degrees. */
-  rotation: byAxis(z.number().min(0).max(180)).default(0),
-  /** Stretched along each axis by a factor from [1 / (1 + x), 1 + x]. */
-  stretch: z.number().min(0).max(1).default(0),
-  /** Each channel is multiplied by a factor from [1 - x, 1 + x]. */
-  intensityScale: z.number().min(0).lt(1).default(0.1),
-  /** Each channel is shifted by a summand from [-x, x], in standard deviations. */
-  intensityShift: z.number().min(0).default(0.1),
-  /** Exponent from [1 - x, 1 + x] on the channel brought to [0, 1]. */
-  gamma: z.number().min(0).lt(1).default(0.15),
-  /** Standard deviation up to x of added Gaussian noise. */
-  noise: z.number().min(0).default(0.05),
-  /** Amplitude up to x, in standard deviations, of a smooth brightening along each axis of the patch, as coils make. */
-  biasField: byAxis(z.number().min(0)).default(0.5),
-  /** Probability, for each channel, of thick slices: averaged over 2 to 5 voxels along one axis. */
-  lowResolution: probability.default(0.1),
-  /** Probability, for each channel, that one end of the patch is blank, as if the scan had not reached so far. */
-  limitedCoverage: probability.default(0.1),
-  /** Probability, for each channel, of being blank, as if that scan were missing; one channel is always left. */
-  channelDropout: probability.default(0.1),
-});
-
-const training = z.strictObject({
-  loss: z.strictObject({ kind: z.literal("crossEntropyAndDice") }).default({ kind: "crossEntropyAndDice" }),
-  optimiser,
-  /** Learning rate over the whole study: constant, or (1 - progress)^power. */
-  schedule: z
-    .discriminatedUnion("kind", [
-      z.strictObject({ kind: z.literal("constant") }),
-      z.strictObject({ kind: z.literal("polynomial"), power: positive.default(0.9) }),
-    ])
-    .default({ kind: "polynomial", power: 0.9 }),
-  /** Optimiser moments between rounds: kept at the site, or started anew. They never travel. */
-  optimiserState: z.enum(["keep", "reset"]).default("keep"),
-  /** Voxels along x, y, z at the working resolution; each divisible by the network's total stride. */
-  patch: triple,
-  batch: count.default(1),
-  /** Probability that a patch is centred on tumour. */
-  tumourPatches: probability.default(0.5),
-  /** Gradient steps of a site in a round: a number, or patches for each training case (steps rounded up). */
-  stepsPerRound: z.union([count, z.strictObject({ patchesPerCase: positive })]),
-  augmentation: augmentation.default(augmentation.parse({})),
-  /** Threads of one site's engine; explicit, because the bits depend on it. */
-  threads: z.number().int().min(1).max(256).default(1),
-  seed: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
-});
 
 /** Differential privacy of each patient of a site (DP-SGD, Abadi et al. 2016); unit: a patient with all scans. */
 const patientLevel = z.strictObject({
@@ -166,7 +120,7 @@ export const studySchema = z.strictObject({
   licence: z.string().min(1).max(500).optional(),
   task: task.default(task.parse({})),
   network,
-  training,
+  training: trainingSchema,
   rounds,
   aggregation: z
     .strictObject({
@@ -208,8 +162,6 @@ export const studySchema = z.strictObject({
 
 export type Study = z.infer<typeof studySchema>;
 export type NetworkSpec = Study["network"];
-export type OptimiserSpec = Study["training"]["optimiser"];
-export type AugmentationSpec = Study["training"]["augmentation"];
 
 /** What an amount by axis says of one axis. */
 export function ofAxis(amount: number | readonly [number, number, number], axis: number): number {

@@ -3,7 +3,9 @@
  * with the roster, or with a site's volumes. Everything is refused before anything runs.
  */
 import { ConsiliumError } from "../base/index.ts";
-import type { NetworkSpec, Study } from "./schema.ts";
+import { networkOutputs, networkShapeProblems, networkStrides } from "./network-shape.ts";
+import { outputChannels as declaredOutputs, regionClasses } from "./region-outputs.ts";
+import type { Study } from "./schema.ts";
 import { type StudyProblem, studyError } from "./study-problems.ts";
 
 /** Classes of the product's label maps: 0 background, 1 necrotic core, 2 oedema, 3 enhancing tumour. */
@@ -11,15 +13,17 @@ const LABEL_MAP_CLASSES = 4;
 
 /** What is known beside the study file itself; what is absent is not checked. */
 export interface NetworkFacts {
-  /** Of an ONNX model: channels of its input and of its output, and the factor by which sides must divide. */
-  readonly network?: { readonly inputChannels: number; readonly outputChannels: number; readonly stride: number };
+  /** Of an ONNX model: channels of its input and of its output, and the factors by which sides must divide. */
+  readonly network?: {
+    readonly inputChannels: number;
+    readonly outputChannels: number;
+    /** Along x, y, z. */
+    readonly strides?: readonly [number, number, number];
+    /** Outputs of the network, where several are trained. */
+    readonly outputs?: number;
+  };
   /** Sites of the federation. */
   readonly sites?: number;
-}
-
-/** The factor by which each side of a patch must divide, where the study alone tells it. */
-export function networkStride(network: NetworkSpec): number | undefined {
-  return network.kind === "unet3d" ? network.stem * 2 ** (network.levels - 1) : undefined;
 }
 
 /** @throws ConsiliumError `study-invalid` naming every disagreement. */
@@ -28,6 +32,7 @@ export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, su
     ...taskProblems(study),
     ...networkProblems(study, facts),
     ...patchProblems(study, facts),
+    ...lossProblems(study, facts),
     ...roundProblems(study, facts),
     ...maskingProblems(study, facts),
     ...patientLevelProblems(study),
@@ -136,15 +141,7 @@ function missingProblems({ task: { mayMiss = [], channels }, training }: Study):
 
 function networkProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
   const { network, task } = study;
-  const problems: StudyProblem[] = [];
-  if (network.kind === "unet3d" && network.baseFeatures > network.maxFeatures) {
-    problems.push({
-      path: "network.baseFeatures",
-      expected: `at most network.maxFeatures (${network.maxFeatures})`,
-      actual: String(network.baseFeatures),
-      hint: "Raise maxFeatures or lower baseFeatures.",
-    });
-  }
+  const problems = networkShapeProblems(network);
   if (facts.network === undefined) return problems;
   const { inputChannels, outputChannels } = facts.network;
   if (inputChannels !== task.channels.length) {
@@ -155,12 +152,14 @@ function networkProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
       hint: "Declare the modalities that the network was made for, or use another network.",
     });
   }
-  if (outputChannels !== task.labels.length) {
+  const declared = declaredOutputs(task);
+  if (outputChannels !== declared) {
+    const regions = task.outputs === "regions";
     problems.push({
-      path: "task.labels",
-      expected: `${outputChannels} classes, as the network's output has`,
-      actual: `${task.labels.length} (${task.labels.join(", ")})`,
-      hint: "Declare a class for each output channel, or use another network.",
+      path: regions ? "task.regions" : "task.labels",
+      expected: `${outputChannels} ${task.outputs}, as the network's output has`,
+      actual: `${declared} (${(regions ? Object.keys(task.regions) : task.labels).join(", ")})`,
+      hint: `Declare a ${regions ? "region" : "class"} for each output channel, or use another network.`,
     });
   }
   return problems;
@@ -168,19 +167,21 @@ function networkProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
 
 function patchProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
   const { patch } = study.training;
-  const stride = facts.network?.stride ?? networkStride(study.network);
-  if (stride === undefined) return [];
-  if (patch.some((side) => side % stride !== 0)) {
+  const strides = facts.network?.strides ?? networkStrides(study.network);
+  if (strides === undefined) return [];
+  if (patch.some((side, axis) => side % strides[axis] !== 0)) {
+    const [first] = strides;
+    const nearest = patch.map((side, axis) => Math.max(1, Math.round(side / strides[axis])) * strides[axis]);
     return [
       {
         path: "training.patch",
-        expected: `sides divisible by ${stride}, the network's total stride`,
+        expected: `sides divisible by ${strides.every((each) => each === first) ? first : strides.join(", ")}, the network's total stride`,
         actual: patch.join(" x "),
-        hint: `Choose ${patch.map((side) => Math.max(1, Math.round(side / stride)) * stride).join(" x ")}.`,
+        hint: `Choose ${nearest.join(" x ")}.`,
       },
     ];
   }
-  if (patch.every((side) => side === stride)) {
+  if (patch.every((side, axis) => side === strides[axis])) {
     return [
       {
         path: "training.patch",
@@ -191,6 +192,58 @@ function patchProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
     ];
   }
   return [];
+}
+
+/** The loss fits what the outputs are; weights have one number for each thing that they weigh. */
+function lossProblems({ task, training, network }: Study, facts: NetworkFacts): StudyProblem[] {
+  const { loss, deepSupervision } = training;
+  const problems: StudyProblem[] = [];
+  const ofRegions = loss.kind.startsWith("region");
+  if (ofRegions !== (task.outputs === "regions")) {
+    problems.push({
+      path: "training.loss.kind",
+      expected: `a loss over ${task.outputs}, as task.outputs says`,
+      actual: loss.kind,
+      hint: 'Losses that begin with "region" go with task.outputs: regions, all others with classes.',
+    });
+  }
+  if (task.outputs === "regions" && regionClasses(task) === undefined) {
+    problems.push({
+      path: "task.regions",
+      expected: "nested regions, largest first, each one class larger than the next",
+      actual: Object.entries(task.regions)
+        .map(([region, classes]) => `${region} [${classes.join(", ")}]`)
+        .join(", "),
+      hint: "Order them as WT [1, 2, 3], TC [1, 3], ET [3]: a voxel's class is told by the smallest region around it.",
+    });
+  }
+  const weights = "classWeights" in loss ? loss.classWeights : undefined;
+  if (weights !== undefined && (weights.length !== task.labels.length || weights.every((weight) => weight === 0))) {
+    problems.push({
+      path: "training.loss.classWeights",
+      expected: `${task.labels.length} weights, not all zero`,
+      actual: weights.join(", "),
+      hint: "Give one weight for each class of task.labels.",
+    });
+  }
+  const outputs = facts.network?.outputs ?? networkOutputs(network);
+  if (outputs !== undefined && deepSupervision !== undefined && deepSupervision.length !== outputs) {
+    problems.push({
+      path: "training.deepSupervision",
+      expected: `${outputs} weights, one for each output of the network`,
+      actual: deepSupervision.join(", "),
+      hint: "Weights stand in the order of the network's outputs, finest first.",
+    });
+  }
+  if (deepSupervision?.every((weight) => weight === 0)) {
+    problems.push({
+      path: "training.deepSupervision",
+      expected: "a weight above zero",
+      actual: "zeros",
+      hint: "Give the finest output a weight.",
+    });
+  }
+  return problems;
 }
 
 function roundProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
@@ -240,6 +293,14 @@ function patientLevelProblems({ privacy, training }: Study): StudyProblem[] {
       expected: "1 with privacy.patientLevel",
       actual: String(training.batch),
       hint: "The Dice of a batch joins its patients, and nobody could clip what one of them adds: take patientLevel.samplingRate and patchesPerScan instead.",
+    });
+  }
+  if (training.accumulate !== 1) {
+    problems.push({
+      path: "training.accumulate",
+      expected: "1 with privacy.patientLevel",
+      actual: String(training.accumulate),
+      hint: "A step sums the gradients of all who take part already: take a higher patientLevel.samplingRate.",
     });
   }
   if (typeof training.stepsPerRound !== "number") {

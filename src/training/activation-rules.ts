@@ -2,7 +2,7 @@
  * Gradients of activations (ONNX Gelu 20, Selu 6, Celu 12, HardSigmoid 6, HardSwish 14, Mish 18, Softsign 1).
  * At a kink the value is PyTorch's: zero for HardSwish's and HardSigmoid's flat parts, the left slope for Selu and Celu.
  */
-import { floatAttribute, type GraphBuilder, stringAttribute } from "../graph/index.ts";
+import { attr, floatAttribute, type GraphBuilder, stringAttribute } from "../graph/index.ts";
 import { type GradientContext, type GradientRule, onlyGradient, withScalar } from "./gradient-context.ts";
 
 /** A rule that needs x, dy and y only. */
@@ -13,6 +13,26 @@ export function unary(rule: (b: GraphBuilder, x: string, dy: string, y: string) 
 /** dy where x > 0, and dy times a slope elsewhere. */
 function wherePositive(b: GraphBuilder, x: string, ifPositive: string, otherwise: string): string {
   return b.emit("Where", [withScalar(b, "Greater", x, 0), ifPositive, otherwise]);
+}
+
+/** What turns any value that is not next to zero into one beyond 1, so that clipping it tells its sign. */
+const STEEP = 1e37;
+
+/** y > 0 as 0 or 1, in one pass: comparing and choosing would be two, and ONNX Runtime chooses in one thread. */
+export const relu = unary((b, _, dy, y) =>
+  b.emit("Mul", [dy, b.emit("HardSigmoid", [y], { alpha: attr.float(STEEP), beta: attr.float(0) })]),
+);
+
+/** 1 above zero and alpha elsewhere: for alpha between 0 and 1 the result has the sign of x, and x is needed no more. */
+export function leakyRelu(c: GradientContext): readonly string[] {
+  const b = c.builder;
+  const [x, y, dy] = [c.node.inputs[0], c.node.outputs[0], onlyGradient(c)];
+  const alpha = floatAttribute(c.node, "alpha", 0.01);
+  if (alpha > 0 && alpha < 1) {
+    const slope = b.emit("Clip", [withScalar(b, "Mul", y, STEEP), b.scalar(alpha), b.scalar(1)]);
+    return [b.emit("Mul", [dy, slope])];
+  }
+  return [b.emit("Mul", [dy, wherePositive(b, x, b.scalar(1), b.scalar(alpha))])];
 }
 
 export function elu(c: GradientContext): readonly string[] {

@@ -4,23 +4,15 @@
  * With y[o, v] = sum over i, t of w[o, i, t] x[i, s v + d t - p] (stride s, dilation d, pad p):
  *   by x, stride 1:  a convolution of dy with the kernel flipped and its channel axes swapped, which runs at forward speed;
  *   by x, stride s:  one convolution for all s^3 phases of the input grid, then the phases interleaved;
- *   by w, stride 1:  dy shifted along depth as rows, x shifted in the plane as columns, one product for each plane, summed;
- *   by w, stride s:  a product of dy with strided windows of x as columns;
- *   otherwise:       ConvTranspose (by x), a convolution with batch and channel swapped (by w).
+ *   by w, stride 1:  shifted copies of x and of dy, rows of voxels at a time, and one product (row-weight-gradient.ts);
+ *   by w, otherwise: a product of dy with the windows of x as columns (column-weight-gradient.ts);
+ *   by x, otherwise: ConvTranspose.
  */
-import { attr, elementCount, type GraphBuilder, type Window } from "../graph/index.ts";
-import { concat, padZeros, reduce, reshape, slice, spatialAxes, transpose } from "./gradient-context.ts";
-
-export interface ConvolutionShape {
-  /** [N, C, ...] of the convolution's input. */
-  readonly input: readonly number[];
-  /** [O, C / group, ...]. */
-  readonly weight: readonly number[];
-  /** [N, O, ...] of the convolution's output. */
-  readonly output: readonly number[];
-  readonly window: Window;
-  readonly group: number;
-}
+import { attr, elementCount, type GraphBuilder } from "../graph/index.ts";
+import { columnWeightGradient } from "./column-weight-gradient.ts";
+import type { ConvolutionShape } from "./convolution-shape.ts";
+import { concat, padZeros, reshape, slice, spatialAxes, transpose } from "./gradient-context.ts";
+import { rowWeightGradient } from "./row-weight-gradient.ts";
 
 const all = (values: readonly number[], value: number): boolean => values.every((v) => v === value);
 
@@ -163,108 +155,7 @@ export function convWeightGradient(b: GraphBuilder, x: string, dy: string, shape
     });
     return concat(b, parts, 0);
   }
-  if (
-    all(window.dilations, 1) &&
-    window.kernel.length === 3 &&
-    all(window.strides, 1) &&
-    elementCount(window.kernel) > 1
-  ) {
-    return planeWeightGradient(b, x, dy, shape);
-  }
-  if (all(window.dilations, 1)) return columnWeightGradient(b, x, dy, shape);
-  return swappedWeightGradient(b, x, dy, shape);
-}
-
-/**
- * Three dimensions, stride 1. For every plane z of the padded input, dy of the kd planes that it meets are rows and
- * the kh kw shifts of x in the plane are columns: one [kd O, H W] x [H W, kh kw C] product for each plane, summed.
- */
-function planeWeightGradient(
-  b: GraphBuilder,
-  x: string,
-  dy: string,
-  { input, weight, output, window }: ConvolutionShape,
-): string {
-  const [batch, channels, depth] = input;
-  const outputs = weight[0];
-  const [kd, kh, kw] = window.kernel;
-  const [, , od, oh, ow] = output;
-  // planes of x that any output plane meets: all od + kd - 1 of the padded input; those outside the volume are zero
-  const planes = depth;
-  const byPlane = transpose(b, x, [0, 2, 1, 3, 4]);
-  const [, ph, pw] = window.padsBegin;
-  const [, qh, qw] = window.padsEnd;
-  const framed = padZeros(b, byPlane, [0, 0, 0, ph, pw], [0, 0, 0, qh, qw]);
-  const shifts = Array.from({ length: kh * kw }, (_, t) => {
-    const [top, left] = [Math.floor(t / kw), t % kw];
-    return slice(b, framed, [3, 4], [top, left], [top + oh, left + ow]);
-  });
-  const columns = reshape(b, concat(b, shifts, 2), [batch * planes, kh * kw * channels, oh * ow]);
-  // output plane v meets input plane z = v + a - pd, so the row block of tap a at z is dy at z - a + pd
-  const rowsByPlane = reshape(b, transpose(b, dy, [0, 2, 1, 3, 4]), [batch, od, outputs, oh * ow]);
-  const pd = window.padsBegin[0];
-  const before = Math.max(0, kd - 1 - pd);
-  const after = Math.max(0, planes + pd - od);
-  const framedRows = padZeros(b, rowsByPlane, [0, before, 0, 0], [0, after, 0, 0]);
-  const rowBlocks = Array.from({ length: kd }, (_, a) => {
-    const start = before - a + pd;
-    return slice(b, framedRows, [1], [start], [start + planes]);
-  });
-  const rows = reshape(b, concat(b, rowBlocks, 2), [batch * planes, kd * outputs, oh * ow]);
-  const products = b.emit("MatMul", [rows, transpose(b, columns, [0, 2, 1])]);
-  const summed = reduce(b, "ReduceSum", products, [0]);
-  const split = reshape(b, summed, [kd, outputs, kh * kw, channels]);
-  return reshape(b, transpose(b, split, [1, 3, 0, 2]), weight);
-}
-
-/** Any stride without dilation: the windows of x as columns, one product with dy for each case of the batch. */
-function columnWeightGradient(
-  b: GraphBuilder,
-  x: string,
-  dy: string,
-  { input, weight, output, window }: ConvolutionShape,
-): string {
-  const [batch, channels] = input;
-  const [outputs] = weight;
-  const rank = window.kernel.length;
-  const axes = spatialAxes(rank + 2);
-  const framed = padZeros(b, x, [0, 0, ...window.padsBegin], [0, 0, ...window.padsEnd]);
-  const taps = elementCount(window.kernel);
-  const counts = output.slice(2);
-  const columns = Array.from({ length: taps }, (_, t) => {
-    const start = window.kernel.map((k, i) => Math.floor(t / elementCount(window.kernel.slice(i + 1))) % k);
-    const end = start.map((s, i) => s + (counts[i] - 1) * window.strides[i] + 1);
-    const whole =
-      taps === 1 && all(window.strides, 1) && start.every((s, i) => s === 0 && end[i] === b.shape(framed)[i + 2]);
-    return whole ? framed : slice(b, framed, axes, start, end, all(window.strides, 1) ? undefined : window.strides);
-  });
-  const volume = elementCount(counts);
-  const stacked = reshape(b, concat(b, columns, 1), [batch, taps * channels, volume]);
-  const products = b.emit("MatMul", [reshape(b, dy, [batch, outputs, volume]), transpose(b, stacked, [0, 2, 1])]);
-  const summed = batch === 1 ? products : reduce(b, "ReduceSum", products, [0]);
-  const split = reshape(b, summed, [outputs, taps, channels]);
-  return reshape(b, transpose(b, split, [0, 2, 1]), weight);
-}
-
-/** Any stride and dilation: x and dy with batch and channel swapped, dy as a kernel dilated by the stride. */
-function swappedWeightGradient(b: GraphBuilder, x: string, dy: string, { weight, window }: ConvolutionShape): string {
-  const rank = window.kernel.length;
-  const swap = [1, 0, ...spatialAxes(rank + 2)];
-  const result = b.emit("Conv", [transpose(b, x, swap), transpose(b, dy, swap)], {
-    strides: attr.ints(window.dilations),
-    dilations: attr.ints(window.strides),
-    pads: attr.ints([...window.padsBegin, ...window.padsEnd]),
-  });
-  const axes = spatialAxes(rank + 2);
-  const exact = axes.every((axis) => b.shape(result)[axis] === weight[axis]);
-  const cut = exact
-    ? result
-    : slice(
-        b,
-        result,
-        axes,
-        axes.map(() => 0),
-        weight.slice(2),
-      );
-  return transpose(b, cut, swap);
+  const isRows = window.kernel.length === 3 && all(window.strides, 1) && all(window.dilations, 1);
+  if (isRows && elementCount(window.kernel) > 1) return rowWeightGradient(b, x, dy, shape);
+  return columnWeightGradient(b, x, dy, shape);
 }

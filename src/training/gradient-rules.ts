@@ -2,8 +2,21 @@
  * The gradient of each operator, one row an operator; a missing row does not compile. Rules that take more than a few
  * lines live in files of their own, by family.
  */
-import { attr, floatAttribute, type OpType, permutationOf } from "../graph/index.ts";
-import { celu, elu, gelu, hardSigmoid, hardSwish, mish, selu, softsign, tanh, unary } from "./activation-rules.ts";
+import { attr, type OpType, permutationOf } from "../graph/index.ts";
+import {
+  celu,
+  elu,
+  gelu,
+  hardSigmoid,
+  hardSwish,
+  leakyRelu,
+  mish,
+  relu,
+  selu,
+  softsign,
+  tanh,
+  unary,
+} from "./activation-rules.ts";
 import { einsum } from "./einsum-rule.ts";
 import {
   type GradientContext,
@@ -100,16 +113,7 @@ export const GRADIENT_RULES: GradientRules = {
   Identity: (c) => [onlyGradient(c)],
   InstanceNormalization: instanceNormalization,
   LayerNormalization: layerNormalization,
-  LeakyRelu: (c) => {
-    const b = c.builder;
-    const dy = onlyGradient(c);
-    const slope = b.emit("Where", [
-      withScalar(b, "Greater", c.node.inputs[0], 0),
-      b.scalar(1),
-      b.scalar(floatAttribute(c.node, "alpha", 0.01)),
-    ]);
-    return [b.emit("Mul", [dy, slope])];
-  },
+  LeakyRelu: leakyRelu,
   Less: none,
   LessOrEqual: none,
   Log: unary((b, x, dy) => b.emit("Div", [dy, x])),
@@ -156,7 +160,7 @@ export const GRADIENT_RULES: GradientRules = {
   ReduceProd: reduceProd,
   ReduceSum: reduceSum,
   ReduceSumSquare: reduceSumSquare,
-  Relu: unary((b, _, dy, y) => b.emit("Where", [withScalar(b, "Greater", y, 0), dy, b.scalar(0)])),
+  Relu: relu,
   Reshape: toInputShape,
   Resize: resize,
   Round: none,

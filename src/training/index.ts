@@ -3,16 +3,20 @@ export type { GradientContext, GradientRule } from "./gradient-context.ts";
 export { GRADIENT_LIMITS } from "./gradient-limits.ts";
 export { GRADIENT_RULES, type GradientRules, hasGradient } from "./gradient-rules.ts";
 export { inspectNetwork, type NetworkInspection, type StepCost } from "./inspect-network.ts";
-export { crossEntropyAndDice } from "./losses.ts";
-export { stepScalars } from "./optimisers.ts";
+export { CROSS_ENTROPY_AND_DICE, type Objective, objectiveLoss } from "./losses.ts";
+export { networkParameters, withParameters } from "./network-parameters.ts";
+export { applyUpdate, statePerParameter, stepScalars, type UpdateSettings, type UpdateValues } from "./optimisers.ts";
+export { type ParameterTreatment, parameterTreatments } from "./parameter-groups.ts";
+export { learningRateAt } from "./schedules.ts";
+export { STEP } from "./step-names.ts";
+export { objectiveOfStudy, stepOptionsOfStudy } from "./study-step.ts";
 export {
   buildForwardStep,
   buildGradientStep,
   buildOptimiserStep,
   buildTrainingStep,
-  networkParameters,
-  STEP,
+  type GradientStepOptions,
+  type OptimiserStepOptions,
   type TrainingStep,
   type TrainingStepOptions,
-  withParameters,
 } from "./training-step.ts";

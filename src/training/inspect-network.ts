@@ -7,7 +7,8 @@ import { type Graph, graphCost, OP_TYPES, type OpType, separateMergedInitializer
 import type { OptimiserSpec } from "../study/index.ts";
 import { zeros } from "./gradient-context.ts";
 import { GRADIENT_RULES, type GradientRules } from "./gradient-rules.ts";
-import { buildForwardStep, buildTrainingStep, networkParameters } from "./training-step.ts";
+import { networkParameters } from "./network-parameters.ts";
+import { buildForwardStep, buildTrainingStep } from "./training-step.ts";
 
 export interface NetworkInspection {
   readonly operators: Readonly<Record<string, number>>;

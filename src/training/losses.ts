@@ -1,56 +1,84 @@
-/** Losses as graph builders: from logits and labels to a scalar, ready to be differentiated. */
-import { attr, float32Tensor, type GraphBuilder, tensorOf } from "../graph/index.ts";
-import { reduce, reshape, spatialAxes, withScalar } from "./gradient-context.ts";
+/** The loss that a study declares, as a graph builder: from a network's outputs and labels to a scalar. */
+import { ConsiliumError, invariant } from "../base/index.ts";
+import type { GraphBuilder } from "../graph/index.ts";
+import type { LossSpec } from "../study/index.ts";
+import { type ClassLoss, classLoss } from "./class-losses.ts";
+import { slice, spatialAxes, withScalar } from "./gradient-context.ts";
+import { type RegionLoss, regionLoss } from "./region-losses.ts";
 
-const SMOOTH = 1e-5;
-
-/**
- * Mean over voxels of softmax cross-entropy, plus one minus the mean over classes 1..K-1 of soft Dice
- * (Milletari et al. 2016), with sums over batch and voxels:
- * (2 sum(p y) + 1e-5) / (sum(p) + sum(y) + 1e-5).
- *
- * @param logits name of a float32 value [N, K, ...].
- * @param labels name of a uint8 value [N, ...] of classes in 0..K-1.
- * @returns the name of a scalar [].
- */
-export function crossEntropyAndDice(b: GraphBuilder, logits: string, labels: string): string {
-  const shape = b.shape(logits);
-  const classes = shape[1];
-  const axes = [0, ...spatialAxes(shape.length)];
-  const ones = spatialAxes(shape.length).map(() => 1);
-  const oneHot = oneHotLabels(b, labels, classes);
-  const logProbabilities = b.emit("LogSoftmax", [logits], { axis: attr.int(1) });
-  const voxels = shape[0] * shape.slice(2).reduce((product, size) => product * size, 1);
-  const hits = b.emit("Mul", [logProbabilities, oneHot]);
-  const crossEntropy = withScalar(
-    b,
-    "Mul",
-    reduce(b, "ReduceSum", hits, [0, 1, ...spatialAxes(shape.length)]),
-    -1 / voxels,
-  );
-
-  const probabilities = b.emit("Exp", [logProbabilities]);
-  const overlap = reduce(b, "ReduceSum", b.emit("Mul", [probabilities, oneHot]), axes);
-  const mass = b.emit("Add", [reduce(b, "ReduceSum", probabilities, axes), reduce(b, "ReduceSum", oneHot, axes)]);
-  const dice = b.emit("Div", [
-    withScalar(b, "Add", withScalar(b, "Mul", overlap, 2), SMOOTH),
-    withScalar(b, "Add", mass, SMOOTH),
-  ]);
-  const share = Float32Array.from({ length: classes }, (_, k) => (k === 0 ? 0 : 1 / (classes - 1)));
-  const weighted = b.emit("Mul", [dice, b.constant(float32Tensor([1, classes, ...ones], share))]);
-  const meanDice = reduce(b, "ReduceSum", weighted, [1]);
-  const loss = b.emit("Sub", [withScalar(b, "Add", reshape(b, crossEntropy, []), 1), reshape(b, meanDice, [])]);
-  return loss;
+/** What a network learns to say, and by which loss. */
+export interface Objective {
+  readonly loss: LossSpec;
+  /** Classes of each region, in the order of the output's channels; for losses over regions. */
+  readonly regions?: readonly (readonly number[])[];
+  /** Weights of the outputs, finest first; without them only the first output counts. */
+  readonly deepSupervision?: readonly number[];
 }
 
-/** uint8 [N, ...] to float32 [N, K, ...]. */
-function oneHotLabels(b: GraphBuilder, labels: string, classes: number): string {
-  const [batch, ...spatial] = b.shape(labels);
-  const column = b.emit("Cast", [reshape(b, labels, [batch, 1, ...spatial])], { to: attr.int(6) });
-  const numbers = tensorOf(
-    "int32",
-    [1, classes, ...spatial.map(() => 1)],
-    Array.from({ length: classes }, (_, k) => k),
-  );
-  return b.emit("Cast", [b.emit("Equal", [column, b.constant(numbers)])], { to: attr.int(1) });
+/** Softmax cross-entropy and soft Dice over all classes but background, with sums over batch and voxels. */
+export const CROSS_ENTROPY_AND_DICE: Objective = {
+  loss: { kind: "crossEntropyAndDice", dice: { sumOver: "batch", perClass: true, background: false } },
+};
+
+/**
+ * @param outputs names of float32 values [N, K, ...], the first as fine as the labels. The others are held against
+ *   labels taken from the middle of each block of voxels (Lee et al. 2015, deep supervision).
+ * @param labels name of a uint8 value [N, ...].
+ * @returns the name of a scalar [].
+ * @throws ConsiliumError `shape-mismatch` where the objective asks for other outputs.
+ */
+export function objectiveLoss(
+  b: GraphBuilder,
+  objective: Objective,
+  outputs: readonly string[],
+  labels: string,
+): string {
+  const weights = objective.deepSupervision ?? [1];
+  if (objective.deepSupervision !== undefined && weights.length !== outputs.length) {
+    throw mismatch("outputs of the network", `${weights.length}, one for each weight`, String(outputs.length));
+  }
+  const terms = weights.flatMap((weight, i) => {
+    if (weight === 0) return [];
+    const loss = lossAt(b, objective, outputs[i], labelsAt(b, labels, b.shape(outputs[i]).slice(2)));
+    return [weight === 1 ? loss : withScalar(b, "Mul", loss, weight)];
+  });
+  return terms.reduce((left, right) => b.emit("Add", [left, right]));
+}
+
+function lossAt(b: GraphBuilder, { loss, regions }: Objective, logits: string, labels: string): string {
+  if (!isOfRegions(loss)) {
+    const weights = "classWeights" in loss ? loss.classWeights : undefined;
+    const channels = b.shape(logits)[1];
+    if (weights !== undefined && weights.length !== channels) {
+      throw mismatch("class weights of the loss", `${channels}, one for each class`, String(weights.length));
+    }
+    return classLoss(b, loss, logits, labels);
+  }
+  invariant(regions !== undefined, "the classes of each region, for a loss over regions");
+  if (regions.length !== b.shape(logits)[1]) {
+    throw mismatch("regions of the loss", `${b.shape(logits)[1]}, one for each channel`, String(regions.length));
+  }
+  return regionLoss(b, loss, regions, logits, labels);
+}
+
+function isOfRegions(loss: ClassLoss | RegionLoss): loss is RegionLoss {
+  return loss.kind.startsWith("region");
+}
+
+/** Nearest neighbours on a coarser grid of whole blocks. */
+function labelsAt(b: GraphBuilder, labels: string, sides: readonly number[]): string {
+  const fine = b.shape(labels).slice(1);
+  if (fine.join() === sides.join()) return labels;
+  const steps = fine.map((size, i) => size / sides[i]);
+  if (steps.length !== sides.length || !steps.every(Number.isInteger)) {
+    throw mismatch("output of the network", `sides that divide ${fine.join(" x ")}`, sides.join(" x "));
+  }
+  const axes = spatialAxes(sides.length + 2).map((axis) => axis - 1);
+  const starts = steps.map((step) => Math.floor(step / 2));
+  return slice(b, labels, axes, starts, fine, steps);
+}
+
+function mismatch(subject: string, expected: string, actual: string): ConsiliumError {
+  const hint = "Let the study's loss and the network's outputs agree.";
+  return new ConsiliumError("shape-mismatch", { subject, expected, actual, hint });
 }

@@ -11,7 +11,8 @@ import {
   type Window,
   windowOf,
 } from "../graph/index.ts";
-import { type ConvolutionShape, convInputGradient, convWeightGradient } from "./convolution-gradients.ts";
+import { convInputGradient, convWeightGradient } from "./convolution-gradients.ts";
+import type { ConvolutionShape } from "./convolution-shape.ts";
 import {
   type GradientContext,
   onlyGradient,

@@ -1,0 +1,18 @@
+import { expect, it } from "vitest";
+import { decideClasses } from "./decide-classes.ts";
+
+it("takes the most probable class, of equal ones the lower", () => {
+  const scores = Float32Array.of(0.2, 0.5, 0.4, 0.5, 0.5, 0.4, 0.3, 0, 0.2);
+  expect([...decideClasses(scores, 3, { kind: "mostProbable" })]).toEqual([1, 0, 0]);
+});
+
+it("takes the class of the smallest region that a voxel lies in, background outside all", () => {
+  // voxels: nowhere, WT, WT and TC, all, ET alone, on the border of WT
+  const [wt, tc, et] = [
+    [0.1, 0.9, 0.9, 0.9, 0.3, 0.5],
+    [0.1, 0.2, 0.8, 0.7, 0.1, 0],
+    [0.4, 0.2, 0.1, 0.6, 0.9, 0],
+  ];
+  const decision = { kind: "smallestRegion", classes: [2, 1, 3] } as const;
+  expect([...decideClasses(Float32Array.of(...wt, ...tc, ...et), 3, decision)]).toEqual([0, 2, 1, 3, 3, 0]);
+});
