@@ -29,7 +29,8 @@ export interface JournalDatabase {
 }
 
 /**
- * @param use `write` makes what is missing and upgrades; `read` changes nothing, and may run beside a writer
+ * @param use `write` makes what is missing and upgrades; `read` changes no table and no row, and may run beside a
+ * writer (SQLite may still move its log into the file when the last connection closes)
  * @throws ConsiliumError `journal-corrupt` for a file that is no journal, `journal-version` for a later format,
  * `folder-not-writable`, `disk-full`; `file-not-found` where there is nothing to read
  */
