@@ -87,3 +87,23 @@ test("progress runs once through all opinions", async () => {
     [3, 3],
   ]);
 });
+
+test("a network that compares the sides sees its plane in the middle of every mirror's window", async () => {
+  const whole = sample();
+  // What is left of the brain lies off the middle; a window of its width covers it only when it is centred on it.
+  const cut = (data: Float32Array): Float32Array => data.map((value, i) => (i % DIMS[0] < 3 ? 0 : value));
+  const loaded = { ...whole, channels: whole.channels.map((volume) => ({ ...volume, data: cut(volume.data) })) };
+  const middles: number[] = [];
+  const watching: Predict = async (image) => {
+    const columns = Array.from({ length: image.length }, (_, i) => i % WIDTH).filter((_, i) => image[i] !== 0);
+    middles.push((Math.min(...columns) + Math.max(...columns)) / 2);
+    return byVoxel(image);
+  };
+  const WIDTH = 2 * DIMS[0];
+  const centred = { ...window, patch: [WIDTH, DIMS[1], DIMS[2]] as const, centred: true };
+  const members = [{ window: centred, predict: watching }];
+  const upright = await predictCase(loaded, { task, members });
+  const both = await predictCase(loaded, { task, members, mirrors: ALL_MIRRORS.slice(0, 2) });
+  expect(both.labelMap.data).toEqual(upright.labelMap.data);
+  for (const middle of middles) expect(Math.abs(middle - (WIDTH - 1) / 2)).toBeLessThanOrEqual(0.5);
+});
