@@ -91,7 +91,7 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
     const measure = (label: string, measured: Float32Array): Promise<readonly CaseScores[]> =>
       pool
         .forSite(data)
-        .evaluate({ parameters: measured, grid: "original", overlap: FINAL_OVERLAP }, ({ done, total }) =>
+        .evaluate({ parameters: measured, overlap: FINAL_OVERLAP }, ({ done, total }) =>
           progress.update({ label, done, total, unit: "cases" }),
         );
     const scores = await measure("Evaluating", parameters);

@@ -1,5 +1,11 @@
 import { expect, it } from "vitest";
-import { decideClasses } from "./decide-classes.ts";
+import { type Decision, decidePlane } from "./decide-classes.ts";
+
+/** `scores`: [K, voxels]. */
+function decideClasses(scores: Float32Array, channels: number, decision: Decision): Uint8Array {
+  const voxels = scores.length / channels;
+  return decidePlane(voxels, channels, decision, (k) => scores.subarray(k * voxels, (k + 1) * voxels));
+}
 
 it("takes the most probable class, of equal ones the lower", () => {
   const scores = Float32Array.of(0.2, 0.5, 0.4, 0.5, 0.5, 0.4, 0.3, 0, 0.2);

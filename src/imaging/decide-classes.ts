@@ -12,15 +12,9 @@ export type Decision =
 const INSIDE = 0.5;
 
 /**
- * @param probabilities [K, ...].
+ * @param channel the probabilities of one channel, asked for in their order and read before the next is asked for.
  * @returns one class for each voxel, owned by the caller.
  */
-export function decideClasses(probabilities: Float32Array, channels: number, decision: Decision): Uint8Array {
-  const voxels = probabilities.length / channels;
-  return decidePlane(voxels, channels, decision, (k) => probabilities.subarray(k * voxels, (k + 1) * voxels));
-}
-
-/** @param channel the probabilities of one channel, asked for in their order and read before the next is asked for. */
 export function decidePlane(
   voxels: number,
   channels: number,

@@ -5,7 +5,7 @@ export { type CaseFileName, type CaseFileRole, caseFileName, parseCaseFileName, 
 export { readTable, type TableRow } from "./csv.ts";
 export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts";
 export { MANIFEST_NAME, type ManifestRow, manifestText } from "./dataset-manifest.ts";
-export { type Decision, decideClasses } from "./decide-classes.ts";
+export type { Decision } from "./decide-classes.ts";
 export {
   type ChosenSeries,
   chooseSeries,

@@ -33,14 +33,12 @@ export interface TrainResult {
 
 export interface EvaluateRequest {
   readonly parameters: Float32Array;
-  /** The working grid is quicker; the case's own grid is what a reader of figures expects. */
-  readonly grid: "working" | "original";
   /** Share of a window that the next one covers again. */
   readonly overlap: number;
 }
 
 /** How a round's model is evaluated: on the grid that the case came in, with windows that overlap by a quarter. */
-export const EVALUATION = { grid: "original", overlap: 0.25 } as const;
+export const EVALUATION = { overlap: 0.25 } as const;
 
 export interface CaseScores {
   readonly caseId: string;

@@ -5,7 +5,7 @@
  */
 import { createRandom, type Json } from "../base/index.ts";
 import type { Graph } from "../graph/index.ts";
-import { decideClasses, type Triple } from "../imaging/index.ts";
+import type { Triple } from "../imaging/index.ts";
 import { comparesSides } from "../networks/index.ts";
 import {
   type ForwardSession,
@@ -21,9 +21,7 @@ import { learningRateAt, stepOptionsOfStudy } from "../training/index.ts";
 import { createCaseStore } from "./case-store.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
-import { evaluateLabelMaps } from "./metrics.ts";
 import { drawPatch, patchSettings } from "./patches.ts";
-import { decisionOf, predictVolume } from "./sliding-window.ts";
 import { trainPrivately } from "./train-privately.ts";
 
 export interface SiteEngineOptions {
@@ -142,32 +140,19 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
       }
       return resultOf(session, request, lossSum / request.steps);
     },
-    async evaluate(site, { parameters, grid, overlap }, onProgress) {
+    async evaluate(site, { parameters, overlap }, onProgress) {
       const session = await openPredictor();
-      const window = { patch: training.patch as Triple, channels: session.classes, outputs: task.outputs, overlap };
+      const patch = training.patch as Triple;
       const centred = comparesSides(study.network);
+      const window = { patch, channels: session.classes, outputs: task.outputs, overlap, centred };
       const predict = async (image: Float32Array): Promise<Float32Array> => {
         signal?.throwIfAborted();
         return session.run(image, parameters);
       };
       const scores: CaseScores[] = [];
       for (const files of site.validationCases) {
-        if (grid === "original") {
-          const regions = await evaluateOnOwnGrid(files, site.convention, study.task, { ...window, centred }, predict);
-          scores.push({ caseId: files.id, regions });
-        } else {
-          const { dims, image, labels, midlineX } = await store.training(files, site.convention);
-          const probabilities = await predictVolume(
-            image,
-            dims,
-            channels,
-            { ...window, ...(centred && { midlineX }) },
-            predict,
-          );
-          const predicted = decideClasses(probabilities, session.classes, decisionOf(task));
-          const spacing: Triple = [task.spacingMm, task.spacingMm, task.spacingMm];
-          scores.push({ caseId: files.id, regions: evaluateLabelMaps(predicted, labels, dims, spacing, task.regions) });
-        }
+        const regions = await evaluateOnOwnGrid(files, site.convention, task, window, predict);
+        scores.push({ caseId: files.id, regions });
         onProgress({ done: scores.length, total: site.validationCases.length });
       }
       return scores;

@@ -183,7 +183,7 @@ function createJudge(
       Array.from({ length: Math.min(workers, cases.length) }, async (_, w) => {
         const own = cases.filter((_case, i) => i % workers === w);
         const work = pool.forSite({ siteId: "assessment", trainingCases: [], validationCases: own, convention });
-        return work.evaluate({ parameters, grid: "original", overlap: FINAL_OVERLAP }, () =>
+        return work.evaluate({ parameters, overlap: FINAL_OVERLAP }, () =>
           onProgress({ phase, done: ++done, total: cases.length }),
         );
       }),
