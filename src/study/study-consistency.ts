@@ -3,6 +3,7 @@
  * with the roster, or with a site's volumes. Everything is refused before anything runs.
  */
 import { ConsiliumError } from "../base/index.ts";
+import { combinationProblems } from "./combinations.ts";
 import { networkOutputs, networkShapeProblems, networkStrides } from "./network-shape.ts";
 import { outputChannels as declaredOutputs, regionClasses } from "./region-outputs.ts";
 import type { Study } from "./schema.ts";
@@ -35,7 +36,7 @@ export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, su
     ...lossProblems(study, facts),
     ...roundProblems(study, facts),
     ...maskingProblems(study, facts),
-    ...patientLevelProblems(study),
+    ...combinationProblems(study),
   ];
   if (problems.length > 0) throw studyError(subject, problems);
 }
@@ -279,36 +280,6 @@ function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
       expected: `more than half of the ${facts.sites} sites, and not more than all`,
       actual: String(threshold),
       hint: `Take ${Math.floor(facts.sites / 2) + 1} or more.`,
-    });
-  }
-  return problems;
-}
-
-function patientLevelProblems({ privacy, training }: Study): StudyProblem[] {
-  if (privacy.patientLevel === undefined) return [];
-  const problems: StudyProblem[] = [];
-  if (training.batch !== 1) {
-    problems.push({
-      path: "training.batch",
-      expected: "1 with privacy.patientLevel",
-      actual: String(training.batch),
-      hint: "The Dice of a batch joins its patients, and nobody could clip what one of them adds: take patientLevel.samplingRate and patchesPerScan instead.",
-    });
-  }
-  if (training.accumulate !== 1) {
-    problems.push({
-      path: "training.accumulate",
-      expected: "1 with privacy.patientLevel",
-      actual: String(training.accumulate),
-      hint: "A step sums the gradients of all who take part already: take a higher patientLevel.samplingRate.",
-    });
-  }
-  if (typeof training.stepsPerRound !== "number") {
-    problems.push({
-      path: "training.stepsPerRound",
-      expected: "a number of steps with privacy.patientLevel",
-      actual: "patchesPerCase, by which the steps depend on the patients",
-      hint: "Write the number of steps: the noise is accounted for step by step.",
     });
   }
   return problems;
