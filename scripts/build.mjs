@@ -8,8 +8,19 @@
  * A build is named by the content that it was built from and comes into place by one rename, so any number of
  * processes may build at once, and one that runs is never pulled from under its feet.
  */
+import { spawnSync } from "node:child_process";
 import { createHash, randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -44,6 +55,9 @@ const NATIVE_PACKAGES = [
   "@cornerstonejs/codec-openjpeg",
 ];
 
+/** What `import "consilium/..."` finds: the `exports` of package.json name the same files. */
+const PUBLIC_FACES = ["src/graph/public.ts", "src/training/public.ts", "src/runtime/public.ts"];
+
 /**
  * Bundles into `outdir`, which must not exist yet.
  * @param packages "inside" bundles what the product depends on as well: hundreds of small files become few, and a
@@ -53,7 +67,11 @@ export async function buildInto(outdir, packages, files = sourceFiles()) {
   const { build } = await import("esbuild");
   const { metafile } = await build({
     absWorkingDir: ROOT,
-    entryPoints: ["src/cli/main.ts", ...files.filter((file) => file.endsWith(".worker.ts"))],
+    entryPoints: [
+      "src/cli/main.ts",
+      ...files.filter((file) => file.endsWith(".worker.ts")),
+      ...(packages === "outside" ? PUBLIC_FACES : []),
+    ],
     outdir,
     outbase: "src",
     bundle: true,
@@ -111,11 +129,27 @@ function removeUnusedBuilds(current) {
   }
 }
 
+/** Type declarations of the public faces and of what they name, beside the bundles. */
+function declareTypes(outdir) {
+  const compiler = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+  const project = join(ROOT, "scripts", "tsconfig.types.json");
+  const { status } = spawnSync(process.execPath, [compiler, "-p", project, "--outDir", outdir], {
+    stdio: ["ignore", 2, 2],
+  });
+  if (status !== 0) throw new Error("the public faces have no type declarations");
+  for (const entry of readdirSync(outdir, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith(".d.ts")) continue;
+    const file = join(entry.parentPath, entry.name);
+    writeFileSync(file, readFileSync(file, "utf8").replace(/(["'][.]{1,2}[/][^"']*)[.]ts(["'])/g, "$1.js$2"));
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (process.argv[2] === "--package") {
     const folder = join(ROOT, "dist", "package");
     rmSync(folder, { recursive: true, force: true });
     await buildInto(folder, "outside");
+    declareTypes(folder);
     console.error(`built ${folder}`);
   } else {
     console.error(`built ${await currentBuild()}`);
