@@ -59,7 +59,6 @@ export const ERROR_CODES = {
   "study-not-approved": EXIT.refused,
   "study-refused": EXIT.refused,
   "patch-too-large": EXIT.badInput,
-  "patch-too-narrow": EXIT.badInput,
 
   // aggregation
   "update-shape": EXIT.badInput,

@@ -22,7 +22,7 @@ describe("predictCase", () => {
       return { dims, data, affineVoxelToRas };
     });
     const loaded = { id: "case", modalities: task.channels, channels };
-    const window = { patch: [8, 8, 8], channels: 4, outputs: "classes", overlap: 0.5, centred: false } as const;
+    const window = { patch: [8, 8, 8], channels: 4, outputs: "classes", overlap: 0.5 } as const;
     const everywhere = (): Promise<Float32Array> =>
       Promise.resolve(Float32Array.from({ length: 4 * 512 }, (_, i) => (i < 512 || i >= 1024 ? 0 : 9)));
     const { labelMap } = await predictCase(loaded, { task, members: [{ window, predict: everywhere }] });

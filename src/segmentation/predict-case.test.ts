@@ -33,7 +33,7 @@ function sample(): LoadedCase {
   return { id: "X", modalities: ["t1"], channels: [channel] };
 }
 
-const window = { patch: DIMS, channels: 4, outputs: "classes" as const, overlap: 0.5, centred: false };
+const window = { patch: DIMS, channels: 4, outputs: "classes" as const, overlap: 0.5 };
 /** Class 2 where the image is bright, voxel by voxel: the same in every mirror. */
 const byVoxel: Predict = async (image) => {
   const logits = new Float32Array(4 * image.length);
@@ -88,22 +88,25 @@ test("progress runs once through all opinions", async () => {
   ]);
 });
 
-test("a network that compares the sides sees its plane in the middle of every mirror's window", async () => {
+test("a network that compares the sides sees both, its plane in the middle of every mirror's window", async () => {
   const whole = sample();
   // What is left of the brain lies off the middle; a window of its width covers it only when it is centred on it.
   const cut = (data: Float32Array): Float32Array => data.map((value, i) => (i % DIMS[0] < 3 ? 0 : value));
   const loaded = { ...whole, channels: whole.channels.map((volume) => ({ ...volume, data: cut(volume.data) })) };
+  const broadest = DIMS[0] - 3;
   const middles: number[] = [];
-  const watching: Predict = async (image) => {
-    const columns = Array.from({ length: image.length }, (_, i) => i % WIDTH).filter((_, i) => image[i] !== 0);
-    middles.push((Math.min(...columns) + Math.max(...columns)) / 2);
-    return byVoxel(image);
+  const watching: Predict = async (image, [width]) => {
+    expect([width % 4, width >= broadest]).toEqual([0, true]);
+    const columns = Array.from({ length: image.length }, (_, i) => i % width).filter((_, i) => image[i] !== 0);
+    middles.push((Math.min(...columns) + Math.max(...columns)) / 2 - (width - 1) / 2);
+    return byVoxel(image, [width, DIMS[1], DIMS[2]]);
   };
-  const WIDTH = 2 * DIMS[0];
-  const centred = { ...window, patch: [WIDTH, DIMS[1], DIMS[2]] as const, centred: true };
+  // Narrower than the head: the window grows until it holds both sides.
+  const centred = { ...window, patch: [4, DIMS[1], DIMS[2]] as const, centredBy: 4 };
   const members = [{ window: centred, predict: watching }];
   const upright = await predictCase(loaded, { task, members });
   const both = await predictCase(loaded, { task, members, mirrors: ALL_MIRRORS.slice(0, 2) });
   expect(both.labelMap.data).toEqual(upright.labelMap.data);
-  for (const middle of middles) expect(Math.abs(middle - (WIDTH - 1) / 2)).toBeLessThanOrEqual(0.5);
+  expect(middles).toHaveLength(3);
+  for (const off of middles) expect(Math.abs(off)).toBeLessThanOrEqual(0.5);
 });

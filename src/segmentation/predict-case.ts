@@ -19,11 +19,15 @@ import {
 import type { Study } from "../study/index.ts";
 import { addMirrored, type Mirror, mirrored, UPRIGHT } from "./mirror.ts";
 import { postProcess } from "./post-process.ts";
-import { decisionOf, type Predict, predictVolume, type SlidingWindow } from "./sliding-window.ts";
+import { decisionOf, type Predict, predictVolume, type SlidingWindow, widthAround } from "./sliding-window.ts";
 
-/** Windows as a model asks for them: centred on the mid-sagittal plane where it compares the brain's sides. */
+/** Windows as a model asks for them. */
 export interface CaseWindow extends Omit<SlidingWindow, "midlineX"> {
-  readonly centred: boolean;
+  /**
+   * For a model that compares the brain's sides: windows are centred on the mid-sagittal plane, and grow along x by
+   * steps of so many voxels until they hold both sides.
+   */
+  readonly centredBy?: number;
 }
 
 /** A model ready to predict windows. */
@@ -79,10 +83,17 @@ export async function predictCase(
 }
 
 /** The same plane in the mirrored volume, where x is mirrored. */
-function placedWindow({ centred, ...window }: CaseWindow, brain: Uint8Array, dims: Triple, [x]: Mirror): SlidingWindow {
-  if (!centred) return window;
-  const midlineX = midSagittalX(brain, dims);
-  return { ...window, midlineX: x ? dims[0] - 1 - midlineX : midlineX };
+function placedWindow(
+  { centredBy, ...window }: CaseWindow,
+  brain: Uint8Array,
+  dims: Triple,
+  [x]: Mirror,
+): SlidingWindow {
+  if (centredBy === undefined) return window;
+  const upright = midSagittalX(brain, dims);
+  const midlineX = x ? dims[0] - 1 - upright : upright;
+  const [width, height, depth] = window.patch;
+  return { ...window, patch: [widthAround(midlineX, dims[0], width, centredBy), height, depth], midlineX };
 }
 
 /** Background wherever every scan is zero, outside the brain. Changes the map that it is given. */

@@ -6,15 +6,13 @@ import {
   type LoadedCase,
   loadCase,
   type Modality,
-  type Triple,
   type Volume,
 } from "../imaging/index.ts";
-import { comparesSides } from "../networks/index.ts";
-import { openForwardSession } from "../runtime/index.ts";
 import { ofAxis } from "../study/index.ts";
 import { ALL_MIRRORS, type Mirror, UPRIGHT } from "./mirror.ts";
 import type { Model } from "./model-folder.ts";
 import { type Member, predictCase, regionVolumesMl } from "./predict-case.ts";
+import { openWindowPredictor } from "./window-predictor.ts";
 
 /** How far opinions on one volume lie apart. */
 export interface VolumeSpread {
@@ -101,19 +99,13 @@ async function openMember(
   { description, network, parameters }: Model,
   threads: number,
 ): Promise<{ member: Member; close: () => Promise<void> }> {
-  const { task, training } = description.study;
-  const [width, height, depth] = training.patch;
-  const session = await openForwardSession(network, [1, task.channels.length, depth, height, width], { threads });
-  const window = {
-    patch: training.patch as Triple,
-    channels: session.classes,
-    outputs: task.outputs,
-    overlap: OVERLAP,
-  };
-  const centred = comparesSides(description.study.network);
+  const predictor = await openWindowPredictor(network, description.study, { threads });
   return {
-    member: { window: { ...window, centred }, predict: (image) => session.run(image, parameters.data) },
-    close: () => session.close(),
+    member: {
+      window: predictor.window(OVERLAP),
+      predict: (image, sides) => predictor.predict(image, sides, parameters.data),
+    },
+    close: () => predictor.close(),
   };
 }
 

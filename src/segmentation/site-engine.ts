@@ -5,12 +5,8 @@
  */
 import { createRandom, type Json } from "../base/index.ts";
 import type { Graph } from "../graph/index.ts";
-import type { Triple } from "../imaging/index.ts";
-import { comparesSides } from "../networks/index.ts";
 import {
-  type ForwardSession,
   type GradientSession,
-  openForwardSession,
   openGradientSession,
   openTrainingSession,
   runRecord,
@@ -22,7 +18,9 @@ import { createCaseStore } from "./case-store.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
 import { drawPatch, patchSettings } from "./patches.ts";
+import type { Predict } from "./sliding-window.ts";
 import { trainPrivately } from "./train-privately.ts";
+import { openWindowPredictor, type WindowPredictor } from "./window-predictor.ts";
 
 export interface SiteEngineOptions {
   readonly study: Study;
@@ -56,7 +54,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   const { threads } = training;
   let trainer: Promise<TrainingSession> | undefined;
   let privateTrainer: Promise<GradientSession> | undefined;
-  let predictor: Promise<ForwardSession> | undefined;
+  let predictor: Promise<WindowPredictor> | undefined;
   const openTrainer = (): Promise<TrainingSession> => {
     trainer ??= openTrainingSession(network, {
       ...stepOptionsOfStudy(study, shape(training.batch)),
@@ -96,8 +94,8 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     steps,
     runRecord: runRecord(threads) as Json,
   });
-  const openPredictor = (): Promise<ForwardSession> => {
-    predictor ??= openForwardSession(network, shape(1), { threads });
+  const openPredictor = (): Promise<WindowPredictor> => {
+    predictor ??= openWindowPredictor(network, study, { threads });
     return predictor;
   };
   /** Draws the patches of one batch; each from a seed of its own, so that any of them can be drawn again. */
@@ -141,13 +139,11 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
       return resultOf(session, request, lossSum / request.steps);
     },
     async evaluate(site, { parameters, overlap }, onProgress) {
-      const session = await openPredictor();
-      const patch = training.patch as Triple;
-      const centred = comparesSides(study.network);
-      const window = { patch, channels: session.classes, outputs: task.outputs, overlap, centred };
-      const predict = async (image: Float32Array): Promise<Float32Array> => {
+      const predictor = await openPredictor();
+      const window = predictor.window(overlap);
+      const predict: Predict = (image, sides) => {
         signal?.throwIfAborted();
-        return session.run(image, parameters);
+        return predictor.predict(image, sides, parameters);
       };
       const scores: CaseScores[] = [];
       for (const files of site.validationCases) {

