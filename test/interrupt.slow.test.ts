@@ -18,10 +18,16 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test.each([
-  ["train", []],
-  ["simulate", ["--sites", "2"]],
-] as const)("%s", async (command, more) => {
-  const out = join(folder, command);
+  ["train", "train", [], /^Training.* of /m],
+  ["simulate", "simulate", ["--sites", "2"], /^Training.* of /m],
+  [
+    "simulate while a site fails, which is told at once",
+    "simulate",
+    ["--sites", "2", "--learning-rate", "100", "--patches-per-case", "50"],
+    /^Round \d+: site-\d+ failed: \[training-diverged\] .*loss/m,
+  ],
+] as const)("%s", async (name, command, more, sign) => {
+  const out = join(folder, name.replaceAll(/\W/g, "-"));
   const run = ["--data", join(folder, "data"), "--out", out, "--study", study, "--rounds", "2000", "--spacing", "8"];
   const child = spawn(process.execPath, [launcher, command, ...run, ...more, "--json"], {
     stdio: ["ignore", "pipe", "pipe"],
@@ -33,8 +39,7 @@ test.each([
   const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
   child.stderr.on("data", (data: Buffer) => {
     stderr += data.toString();
-    // The first sign of training; what comes before may be told as well.
-    if (child.exitCode === null && /^Training.* of /m.test(stderr)) child.kill("SIGINT");
+    if (child.exitCode === null && sign.test(stderr)) child.kill("SIGINT");
   });
   expect(await ended, stderr).toBe(130);
   expect(JSON.parse(stdout).error).toMatchObject({ code: "interrupted", actual: "SIGINT" });

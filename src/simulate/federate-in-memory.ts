@@ -27,11 +27,12 @@ import {
   type Pause,
   registerDataset,
   runSite,
+  type SiteEvent,
   setPrivacyBudget,
 } from "../site/index.ts";
 import type { Study } from "../study/index.ts";
 import type { FederatedRun } from "./federated-run.ts";
-import type { OnRunProgress } from "./progress.ts";
+import type { OnRunNews } from "./progress.ts";
 import { describeRun } from "./run-record.ts";
 import type { SiteFolder } from "./site-folders.ts";
 
@@ -48,7 +49,7 @@ export interface InMemoryOptions {
   readonly out: string;
   readonly workers: number;
   readonly cacheDir: string;
-  readonly onProgress: OnRunProgress;
+  readonly onProgress: OnRunNews;
   readonly signal?: AbortSignal;
 }
 
@@ -131,6 +132,7 @@ async function runToEnd(
       signal,
       openWork: ({ data }) => Promise.resolve(pool.forSite(data)),
       onEvent: async (event) => {
+        if (event.kind === "failure") options.onProgress({ line: tellFailure(site.siteId, event) });
         if (event.kind !== "review") return;
         await approveStudy({ home: site.home, study: event.studyHash, decision: "approve", productVersion: PRODUCT });
       },
@@ -197,6 +199,11 @@ function tellProgress(coordinator: Coordinator, { study, sites, onProgress }: In
       });
     }
   });
+}
+
+/** In a simulation the operator of every site is whoever runs it, so the whole reason is told. */
+function tellFailure(siteId: string, { round, times, error }: SiteEvent & { readonly kind: "failure" }): string {
+  return `Round ${round}: ${siteId} failed${times > 1 ? ` ${times} times` : ""}: ${error.message}`;
 }
 
 function studyFailed(study: Study, { end }: StudyResult): ConsiliumError {

@@ -3,7 +3,7 @@ export { type Conclusion, concludeRun } from "./conclude-run.ts";
 export { defaultStudy, type StudyOverrides, withOverrides } from "./default-study.ts";
 export type { FederatedRun } from "./federated-run.ts";
 export type { SiteSizes } from "./partition.ts";
-export type { OnRunProgress, RunProgress } from "./progress.ts";
+export type { OnRunNews, OnRunProgress, RunNote, RunProgress } from "./progress.ts";
 export type { FederationResult } from "./result.ts";
 export { describeRun } from "./run-record.ts";
 export { runSimulation, type SimulatedData, type SimulationOptions } from "./run-simulation.ts";

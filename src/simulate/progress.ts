@@ -8,4 +8,10 @@ export interface RunProgress {
   readonly note?: string;
 }
 
+/** Something that whoever waits must not miss, such as a site's failure: a line that stays. */
+export interface RunNote {
+  readonly line: string;
+}
+
 export type OnRunProgress = (progress: RunProgress) => void;
+export type OnRunNews = (news: RunProgress | RunNote) => void;

@@ -15,7 +15,7 @@ import { federateInMemory } from "./federate-in-memory.ts";
 import type { FederatedRun } from "./federated-run.ts";
 import { chooseRate } from "./learning-rates.ts";
 import type { SiteSizes } from "./partition.ts";
-import type { OnRunProgress } from "./progress.ts";
+import type { OnRunNews } from "./progress.ts";
 import { dealCases, linkSiteFolders, type SiteFolder } from "./site-folders.ts";
 
 export type SimulatedData =
@@ -56,7 +56,7 @@ export interface SimulationOptions {
 }
 
 /** @throws ConsiliumError `file-exists` for an output folder that holds files, and what data, study and engine refuse. */
-export async function runSimulation(options: SimulationOptions, onProgress: OnRunProgress): Promise<Conclusion> {
+export async function runSimulation(options: SimulationOptions, onProgress: OnRunNews): Promise<Conclusion> {
   const startedMs = performance.now();
   const { study, network, initial, workers } = options;
   const out = resolve(options.out);

@@ -59,7 +59,9 @@ export const simulate = defineCommand({
         command: `consilium ${process.argv.slice(2).join(" ")}`,
         signal,
       },
-      ({ phase, done, total, note }) => {
+      (news) => {
+        if ("line" in news) return progress.note(news.line);
+        const { phase, done, total, note } = news;
         // One label for all rounds, so that the time left is that of all.
         const [label, round] = phase.split(", ");
         const detail = [round, note].filter((part) => part !== undefined).join(", ");
