@@ -21,7 +21,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join, sep } from "node:path";
+import { basename, join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -29,8 +29,11 @@ const KEEP_UNUSED_BUILDS_MS = 24 * 3600 * 1000;
 
 /** Paths of the sources relative to the root, tests aside, sorted. */
 function sourceFiles() {
-  return readdirSync(join(ROOT, "src"), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /[.](ts|json)$/.test(entry.name) && !/[.]test[.]ts$/.test(entry.name))
+  return ["src", "dashboard"]
+    .flatMap((folder) => readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true }))
+    .filter(
+      (entry) => entry.isFile() && /[.](tsx?|json|css|html)$/.test(entry.name) && !/[.]test[.]ts$/.test(entry.name),
+    )
     .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length).split(sep).join("/"))
     .sort();
 }
@@ -94,6 +97,41 @@ export async function buildInto(outdir, packages, files = sourceFiles()) {
     const depth = output.slice(output.lastIndexOf(outdir.split(sep).pop())).split("/").length;
     if (depth !== 3) throw new Error(`${output} is not one folder below the build: move its entry up in src/`);
   }
+  await buildDashboard(join(outdir, "dashboard"));
+}
+
+/**
+ * Bundles the dashboard into a folder, everything inside: one page, one script with what is loaded on demand beside it,
+ * one style sheet; script and style are named by their content.
+ * @returns esbuild's metafile, for whoever measures
+ */
+export async function buildDashboard(outdir) {
+  const { build } = await import("esbuild");
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: ["dashboard/src/main.tsx"],
+    outdir,
+    bundle: true,
+    splitting: true,
+    format: "esm",
+    platform: "browser",
+    target: "es2022",
+    minify: true,
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    entryNames: "[name]-[hash]",
+    chunkNames: "[name]-[hash]",
+    logLevel: "error",
+    metafile: true,
+  });
+  const outputs = Object.entries(metafile.outputs);
+  const script = outputs.find(([, { entryPoint }]) => entryPoint === "dashboard/src/main.tsx")?.[0];
+  const style = outputs.find(([name]) => name.endsWith(".css"))?.[0];
+  const page = readFileSync(join(ROOT, "dashboard", "index.html"), "utf8")
+    .replace("SCRIPT", basename(script))
+    .replace("STYLE", basename(style));
+  writeFileSync(join(outdir, "index.html"), page);
+  return metafile;
 }
 
 /** The folder of the build that fits the sources as they are, made where it is missing. */

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 const CHECKS: readonly (readonly [string, readonly string[]])[] = [
   ["format and lint", ["biome", "check", "--error-on-warnings", "."]],
   ["types", ["tsc", "-p", "."]],
+  ["types of the dashboard", ["tsx", "scripts/check-dashboard-types.ts"]],
   ["lint with types", ["eslint", "--max-warnings", "0", "."]],
   ["layers", ["tsx", "scripts/check-layers.ts"]],
   ["dead code", ["knip", "--no-progress"]],

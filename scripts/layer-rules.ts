@@ -20,6 +20,7 @@ export const LAYERS = [
   "coordinator",
   "site",
   "simulate",
+  "console",
   "cli",
 ];
 

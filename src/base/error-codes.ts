@@ -102,6 +102,12 @@ export const ERROR_CODES = {
   "object-corrupt": EXIT.badInput,
   "object-refused": EXIT.refused,
   "limit-exceeded": EXIT.refused,
+
+  // dashboard and console
+  "sign-in-required": EXIT.refused,
+  "role-refused": EXIT.refused,
+
+  // federations
   "quorum-not-reached": EXIT.failed,
   "home-invalid": EXIT.badInput,
   "home-locked": EXIT.failed,

@@ -51,6 +51,9 @@ export const LIMITS = {
   /** Between two tries to reach the coordinator, doubling from the first to the last. Tries go on until stopped. */
   siteBackoffMinMs: 500,
   siteBackoffMaxMs: 60_000,
+  /** Between two writings of what a site's process is doing, and the lines of it that are kept. */
+  siteActivityMs: 500,
+  siteActivityLines: 200,
   /** Failures at one piece of work after which a site stops trying, and the coordinator leaves it out. */
   siteAttempts: 10,
   /** How long a site that failed is told to wait, doubling from the first to the last. */
@@ -65,4 +68,22 @@ export const LIMITS = {
   /** Words of a site: the reason of a refusal, the hint of a failure. */
   reasonChars: 2_000,
   runRecordChars: 65_536,
+  /** The dashboard: how long a sign-in link works, a session lasts, and a session lasts without a call. */
+  consoleLinkMs: 10 * 60_000,
+  consoleSessionMs: 12 * 3_600_000,
+  consoleIdleMs: 60 * 60_000,
+  /** Sessions, and open links, of one console. */
+  consoleSessions: 100,
+  /** Streams that one console keeps open at a time. */
+  consoleStreams: 64,
+  /** Calls of one session at once, and a second; tries to sign in likewise. */
+  consoleCallsBurst: 200,
+  consoleCallsPerSecond: 50,
+  consoleSignInsBurst: 10,
+  consoleSignInsPerSecond: 0.2,
+  /** Between two looks for a change, and two signs of life, of a stream. */
+  consoleLookMs: 1_000,
+  consoleSignOfLifeMs: 5_000,
+  /** Records of the journal in one answer. */
+  journalPageRecords: 500,
 } as const;

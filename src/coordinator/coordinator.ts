@@ -83,7 +83,8 @@ export interface Coordinator {
   readonly service: FederationService;
   federation(): Federation;
   state(): CoordinatorState;
-  status(): CoordinatorStatus;
+  /** @param roundsAfter leaves out rounds up to this one */
+  status(roundsAfter?: number): CoordinatorStatus;
   /** @throws ConsiliumError `message-invalid` for the site's name, `limit-exceeded`, `disk-full` */
   invite(request: InviteRequest): Promise<MadeInvitation>;
   /** @throws ConsiliumError `study-refused`, `study-invalid`, `quorum-not-reached`, `site-unknown`, `disk-full` */
@@ -100,6 +101,8 @@ export interface Coordinator {
   waitForStudyEnd(signal?: AbortSignal): Promise<StudyResult>;
   /** Where an object lies on disk. */
   objectPath(sha256: Sha256): string;
+  /** The journal as it lies there: for auditors. */
+  readonly journal: Pick<Journal, "head" | "page" | "countersigned">;
   /** Looks at the clock now: for clocks that move by hand. */
   tick(): Promise<void>;
   /** Ends what runs, closes the journal, lets go of the home. */
@@ -215,7 +218,8 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
     }),
     federation: () => home,
     state: () => machineOf().state(),
-    status: () => statusOf({ federation: home, state: machineOf().state(), contacts, serving, trouble }),
+    status: (roundsAfter = 0) =>
+      statusOf({ federation: home, state: machineOf().state(), contacts, serving, trouble, roundsAfter }),
     async invite({ siteId, validHours = LIMITS.invitationValidHours }) {
       checkSiteId(siteId);
       const nowMs = clock.nowMs();
@@ -252,6 +256,7 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
         check();
       }),
     objectPath: (sha256) => store.pathOf(sha256),
+    journal,
     tick: () => duties.tick(),
     async close() {
       await duties.stop();

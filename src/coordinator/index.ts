@@ -11,19 +11,20 @@ export {
 } from "./coordinator.ts";
 export type { CoordinatorEvent } from "./events.ts";
 export { type Federation, type InitOptions, initCoordinator, modelSigner } from "./home.ts";
-export type { JournalHead } from "./journal.ts";
+export type { JournalHead, JournalLine } from "./journal.ts";
 export type { JournalAudit } from "./journal-audit.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
 export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
 export { type CoordinatorServer, startServer } from "./server.ts";
 export type { CoordinatorState, Phase } from "./state.ts";
-export type {
-  CoordinatorStatus,
-  FigureStatus,
-  RoundSiteStatus,
-  RoundStatus,
-  SiteStatus,
-  StudyStatus,
+export {
+  type CoordinatorStatus,
+  type FigureStatus,
+  type RoundSiteStatus,
+  type RoundStatus,
+  roundStatusOf,
+  type SiteStatus,
+  type StudyStatus,
 } from "./status.ts";
 export type { StudyToSubmit } from "./study-objects.ts";
 export { verifyHome } from "./verify.ts";

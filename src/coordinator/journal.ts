@@ -56,6 +56,14 @@ export interface Snapshot {
   readonly body: string;
 }
 
+/** A record as it is stored. */
+export interface JournalLine {
+  readonly number: number;
+  /** Canonical JSON of the event. */
+  readonly body: string;
+  readonly sha256: Sha256;
+}
+
 export interface Journal {
   readonly head: () => JournalHead;
   /** @throws ConsiliumError `disk-full`, after which the journal is as it was. */
@@ -63,6 +71,8 @@ export interface Journal {
   hear(heard: Heard): Promise<void>;
   /** What was last heard of each key. */
   lastHeard(): Promise<Map<Sha256, Heard>>;
+  /** At most so many records behind a number, as they are stored: for whoever verifies the chain by themselves. */
+  page(after: number, limit: number): Promise<readonly JournalLine[]>;
   /** Whether a record of this number and hash is in the chain. */
   holds(head: JournalHead): Promise<boolean>;
   /** The last head that each key countersigned. */
@@ -152,6 +162,14 @@ export async function openJournal(file: string, use: "write" | "read" = "write")
     replay,
     holds,
     snapshots,
+    async page(after, limit) {
+      const found = await rows(
+        "SELECT number, body, sha256 FROM journal WHERE number > ? ORDER BY number LIMIT ?",
+        after,
+        limit,
+      );
+      return found.map((row) => ({ number: Number(row.number), body: textOf(row.body), sha256: textOf(row.sha256) }));
+    },
     async hear({ keySha256, sequence, atMs, countersigned }) {
       const heard = {
         sql:

@@ -76,6 +76,10 @@ export interface StudyStatus {
 export interface RoundStatus {
   readonly round: number;
   readonly seconds: number;
+  readonly startedMs: number;
+  readonly aggregatedMs: number;
+  /** When the last site's figures were there; null where the round was not evaluated. */
+  readonly evaluatedMs: number | null;
   readonly modelSha256: Sha256;
   readonly sites: readonly RoundSiteStatus[];
   readonly leftOut: readonly LeftOut[];
@@ -90,6 +94,9 @@ export interface RoundSiteStatus {
   /** Null with patient-level privacy, where no loss leaves a site. */
   readonly meanLoss: number | null;
   readonly clippedCoordinates: number;
+  /** When its update was there. */
+  readonly cameMs: number;
+  readonly updateBytes: number;
   readonly dice: FigureStatus | null;
 }
 
@@ -113,9 +120,12 @@ export interface StatusOptions {
   readonly contacts: Contacts;
   readonly serving: boolean;
   readonly trouble: CoordinatorStatus["trouble"];
+  /** Rounds up to this one are left out. */
+  readonly roundsAfter?: number;
 }
 
-export function statusOf({ federation, state, contacts, serving, trouble }: StatusOptions): CoordinatorStatus {
+export function statusOf(options: StatusOptions): CoordinatorStatus {
+  const { federation, state, contacts, serving, trouble, roundsAfter = 0 } = options;
   const { name, id, address } = federation;
   return {
     federation: { name, id, address },
@@ -128,7 +138,7 @@ export function statusOf({ federation, state, contacts, serving, trouble }: Stat
       expiresMs,
       used: usedByKeySha256 !== undefined,
     })),
-    study: state.study && studyStatus(state, state.study),
+    study: state.study && studyStatus(state, state.study, roundsAfter),
     past: state.past.map(pastStatus),
     trouble,
   };
@@ -153,7 +163,7 @@ function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts)
   };
 }
 
-function studyStatus({ phase }: CoordinatorState, study: StudyRecord): StudyStatus {
+function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfter: number): StudyStatus {
   const working = phase.kind === "collecting" || phase.kind === "evaluating";
   const best = bestStatus(study.rounds);
   return {
@@ -167,7 +177,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord): StudyStat
     decisions: study.approvals,
     came: cameOf(phase),
     failures: working ? phase.failures : {},
-    rounds: study.rounds.map(roundStatus),
+    rounds: study.rounds.filter(({ round }) => round > roundsAfter).map(roundStatusOf),
     best,
     end: phase.kind === "done" || phase.kind === "failed" ? phase : null,
   };
@@ -193,17 +203,21 @@ function bestStatus(rounds: readonly RoundRecord[]): StudyStatus["best"] {
   return round && meanDice !== null ? { round: round.round, meanDice, sha256: round.model.sha256 } : null;
 }
 
-function roundStatus(record: RoundRecord): RoundStatus {
+export function roundStatusOf(record: RoundRecord): RoundStatus {
   const { round, startedMs, aggregatedMs, model, updates, shares, leftOut, evaluation } = record;
   return {
     round,
     seconds: (aggregatedMs - startedMs) / 1000,
+    startedMs,
+    aggregatedMs,
+    evaluatedMs: evaluation ? Math.max(aggregatedMs, ...Object.values(evaluation.sites).map(({ atMs }) => atMs)) : null,
     modelSha256: model.sha256,
     sites: shares.map(({ siteId, share }) => {
-      const { trainingCases, gradientSteps, meanLoss, clippedCoordinates } = updates[siteId];
+      const { trainingCases, gradientSteps, meanLoss, clippedCoordinates, atMs, bytes } = updates[siteId];
       const told = evaluation?.sites[siteId];
       const dice = told ? siteFigures(told) : null;
-      return { id: siteId, share, trainingCases, gradientSteps, meanLoss, clippedCoordinates, dice };
+      const work = { trainingCases, gradientSteps, meanLoss, clippedCoordinates };
+      return { id: siteId, share, ...work, cameMs: atMs, updateBytes: bytes, dice };
     }),
     leftOut,
     dice: evaluation ? allFigures(evaluation) : null,

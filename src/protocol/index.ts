@@ -35,6 +35,7 @@ export {
 export { type FederationServer, type FederationServerOptions, startFederationServer } from "./federation-server.ts";
 export { systemCode, writeError } from "./file-errors.ts";
 export { type FolderLock, lockFolder } from "./folder-lock.ts";
+export * from "./gen/consilium/v1/console_pb.ts";
 export * from "./gen/consilium/v1/federation_pb.ts";
 export { formatInvitation, type Invitation, parseInvitation } from "./invitation.ts";
 export type { CoordinatorLink, FetchObject, SendObject } from "./link.ts";
@@ -51,6 +52,6 @@ export {
 } from "./messages.ts";
 export { checkSiteId, isSiteId, PROTOCOL_VERSION } from "./names.ts";
 export { syncFolder, writeAll } from "./object-transfer.ts";
-export { type ErrorRecord, errorFromRecord, errorRecord } from "./refusal.ts";
+export { type ErrorRecord, errorFromRecord, errorRecord, toConnectError } from "./refusal.ts";
 export type { FederationService, ObjectChunk, ObjectRange, Peer } from "./service.ts";
 export { splitAddress } from "./tls.ts";

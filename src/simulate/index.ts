@@ -4,6 +4,7 @@ export { defaultStudy, type StudyOverrides, withOverrides } from "./default-stud
 export type { FederatedRun } from "./federated-run.ts";
 export type { SiteSizes } from "./partition.ts";
 export type { OnRunNews, OnRunProgress, RunNote, RunProgress } from "./progress.ts";
+export { renderReport, type SiteTraffic } from "./report.ts";
 export type { FederationResult } from "./result.ts";
 export { describeRun } from "./run-record.ts";
 export { runSimulation, type SimulatedData, type SimulationOptions } from "./run-simulation.ts";

@@ -1,3 +1,4 @@
+export { type ActivityRecorder, readActivity, recordActivity, type SiteActivity } from "./activity.ts";
 export {
   correctedPath,
   type DraftOptions,
@@ -26,7 +27,7 @@ export {
   reviewStudies,
   type StudiesToReview,
 } from "./review-studies.ts";
-export type { Decision, RosterMember, StudyReview } from "./reviews.ts";
+export { type Decision, type RosterMember, rosterDigest, type StudyReview } from "./reviews.ts";
 export { type RunOutcome, type RunSiteOptions, runSite } from "./run-site.ts";
 export type { Pause, Timing } from "./shift.ts";
 export { type RegisteredData, readRegisteredData } from "./site-data.ts";

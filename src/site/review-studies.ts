@@ -3,12 +3,12 @@
  * reviewer's own documents, and the running site sends the decision at its next question. Where none runs they take
  * the lock, speak to the coordinator themselves, and let go.
  */
-import { type Clock, ConsiliumError, systemClock } from "../base/index.ts";
+import { type Clock, ConsiliumError, type Sha256, systemClock } from "../base/index.ts";
 import { type CoordinatorLink, connectLink } from "../protocol/index.ts";
 import { answerOffer } from "./answer-offer.ts";
 import { openSite, readSite, type Site } from "./home.ts";
 import { checkStudyFitsBudget } from "./privacy-account.ts";
-import { type Decision, findReview, readReviews, type StudyReview, writeDecision } from "./reviews.ts";
+import { type Decision, findReview, readReviews, rosterDigest, type StudyReview, writeDecision } from "./reviews.ts";
 import { ask, startShift } from "./shift.ts";
 import { checkPatchFitsData, readRegisteredData } from "./site-data.ts";
 
@@ -48,6 +48,8 @@ export interface ApproveOptions extends ReviewOptions {
   readonly study: string;
   readonly decision: "approve" | "refuse";
   readonly reason?: string;
+  /** Digest of the roster that the reviewer saw; the decision is about no other. */
+  readonly rosterSha256?: Sha256;
 }
 
 export interface ApproveResult {
@@ -68,6 +70,7 @@ export async function approveStudy(options: ApproveOptions): Promise<ApproveResu
   const { home, study, decision, reason = "", clock = systemClock } = options;
   const site = await readSite(home);
   const review = findReview(await readReviews(site.store), study);
+  if (options.rosterSha256 !== undefined) checkSameRoster(review, options.rosterSha256);
   const data = await readRegisteredData(site.store);
   if (decision === "approve" && data !== undefined) checkPatchFitsData(review.study, data.smallestExtentMm);
   if (decision === "approve") await checkStudyFitsBudget(site.store, review.study, review.studyHash);
@@ -81,6 +84,17 @@ export async function approveStudy(options: ApproveOptions): Promise<ApproveResu
     throw error;
   });
   return { review, decision: kept, sent };
+}
+
+/** @throws ConsiliumError `roster-mismatch` */
+function checkSameRoster({ roster, study }: StudyReview, seen: Sha256): void {
+  if (rosterDigest(roster) === seen) return;
+  throw new ConsiliumError("roster-mismatch", {
+    subject: `study "${study.name}"`,
+    expected: "the list of sites that the reviewer saw",
+    actual: "another, offered since",
+    hint: "Read the study again, and decide about the list as it is now.",
+  });
 }
 
 /** One conversation: what is offered is kept, what is decided is sent. Work is left to the site that runs. */

@@ -1,7 +1,7 @@
 export { CHOICES, type Choice, type ChoiceName, EXCLUSIONS, exclusionBetween } from "./combinations.ts";
 export { describePostProcessing, describeStudy } from "./describe-study.ts";
 export { isEvaluated } from "./evaluated-rounds.ts";
-export { type LoadedStudy, loadStudyFile } from "./load-study.ts";
+export { type LoadedStudy, loadStudyFile, studyFromText } from "./load-study.ts";
 export { networkOutputs, networkStrides } from "./network-shape.ts";
 export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";
 export { outputChannels, regionClasses } from "./region-outputs.ts";

@@ -48,6 +48,33 @@ export async function loadStudyFile(path: string, facts: NetworkFacts = {}): Pro
   };
 }
 
+/**
+ * A study file's text, for whoever has no file: it names no files of its own.
+ * @throws ConsiliumError `limit-exceeded` or `study-invalid`, with every problem of the text named.
+ */
+export function studyFromText(text: string, subject: string): Study {
+  if (text.length > LIMITS.studyFileBytes) {
+    throw new ConsiliumError("limit-exceeded", {
+      subject,
+      expected: `at most ${LIMITS.studyFileBytes} characters`,
+      actual: `${text.length}`,
+      hint: "A study file has some dozens of lines: check what was pasted.",
+    });
+  }
+  const study = parseStudy(parseYaml(text, subject), subject);
+  const names =
+    study.network.kind === "onnx" ? "network.file" : study.initial === undefined ? undefined : "initial.file";
+  if (names === undefined) return study;
+  throw studyError(subject, [
+    {
+      path: names,
+      expected: "a study that names no files",
+      actual: "a file",
+      hint: "Submit it where the file lies: `consilium study submit`.",
+    },
+  ]);
+}
+
 /** Parses the text of a study file to plain data. @throws ConsiliumError `study-invalid` */
 export function parseYaml(text: string, subject: string): unknown {
   const document = parseDocument(text, {

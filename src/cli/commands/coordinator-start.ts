@@ -2,30 +2,43 @@
 import { defineCommand } from "../command.ts";
 import { createCoordinatorTeller } from "../coordinator-news.ts";
 import { option } from "../options.ts";
+import type { Dashboard } from "../serve-dashboard.ts";
 
 export const coordinatorStart = defineCommand({
   path: ["coordinator", "start"],
   summary: "Serve sites and run studies",
-  description: "Stop it at any moment and start it again: it goes on from its journal.",
+  description:
+    "Stop it at any moment and start it again: it goes on from its journal. It serves the dashboard too, to browsers on " +
+    "this machine only; `consilium coordinator dashboard` gives the address to sign in with.",
   options: {
     home: option.requiredText("DIR", "the coordinator's home folder"),
+    dashboardPort: option.integer("port of the dashboard on 127.0.0.1 (default: one that is free)", { max: 65_535 }),
+    withoutDashboard: option.flag("serve no dashboard"),
     once: option.flag("end with the study, instead of waiting for the next"),
   },
   examples: ["consilium coordinator start --home coordinator"],
-  async run({ options, progress, signal }) {
+  async run({ options, progress, signal, version }) {
     const { openCoordinator, startServer } = await import("../../coordinator/index.ts");
     const coordinator = await openCoordinator({ home: options.home });
     try {
       coordinator.onNews(createCoordinatorTeller(progress));
       const server = await startServer(coordinator);
+      let dashboard: Dashboard | undefined;
       try {
         const { name, address } = coordinator.federation();
         progress.note(`"${name}" listens on ${server.address}; sites dial ${address}`);
+        if (!options.withoutDashboard) {
+          const { serveDashboard } = await import("../serve-dashboard.ts");
+          const { home, dashboardPort: port = 0 } = options;
+          dashboard = await serveDashboard({ coordinator, home, version, port });
+          progress.note(`Dashboard at ${dashboard.url}; sign in: consilium coordinator dashboard --home ${home}`);
+        }
         const end = options.once ? (await coordinator.waitForStudyEnd(signal)).end : await untilAborted(signal);
         return end.kind === "done"
           ? { json: { ...end } as never, text: `The study is done. Best model: round ${end.bestRound}.` }
           : { json: { ...end } as never, text: `The study failed: ${end.reason}`, exitCode: 1 };
       } finally {
+        await dashboard?.close();
         await server.close();
       }
     } finally {

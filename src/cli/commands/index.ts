@@ -10,6 +10,7 @@ import { coordinatorInvite } from "./coordinator-invite.ts";
 import { coordinatorRevoke } from "./coordinator-revoke.ts";
 import { coordinatorStart } from "./coordinator-start.ts";
 import { coordinatorVerify } from "./coordinator-verify.ts";
+import { coordinatorDashboard, siteConsole } from "./dashboard.ts";
 import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
 import { modelExport } from "./model-export.ts";
@@ -44,6 +45,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   cohortCheck,
   coordinatorInit,
   coordinatorStart,
+  coordinatorDashboard,
   coordinatorInvite,
   coordinatorRevoke,
   coordinatorVerify,
@@ -57,6 +59,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteReview,
   siteApprove,
   siteStart,
+  siteConsole,
   siteStatus,
   siteLog,
   siteLedger,

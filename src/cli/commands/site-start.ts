@@ -18,10 +18,18 @@ export const siteStart = defineCommand({
   },
   examples: ["consilium site start --home site", "consilium site start --home site --once"],
   async run({ options, version, progress, signal }) {
-    const { dialCoordinator, openSite, runSite } = await import("../../site/index.ts");
+    const { dialCoordinator, openSite, recordActivity, runSite } = await import("../../site/index.ts");
     const { openLocalWork } = await import("../../segmentation/index.ts");
     const site = await openSite(options.home);
     const link = dialCoordinator(site);
+    const activity = recordActivity(site.store);
+    const tell = createSiteTeller({
+      ...progress,
+      note(line) {
+        progress.note(line);
+        activity.told(line);
+      },
+    });
     try {
       progress.note(`${site.siteId} of "${site.membership.federationName}", coordinator ${site.membership.address}`);
       const outcome = await runSite({
@@ -30,7 +38,13 @@ export const siteStart = defineCommand({
         productVersion: version,
         signal,
         until: options.once ? "study-ends" : "stopped",
-        onEvent: createSiteTeller(progress),
+        onEvent(event) {
+          tell(event);
+          if (event.kind === "progress") {
+            const { activity: what, round, done, total, loss = null } = event;
+            activity.working({ what, round, done, total, loss });
+          }
+        },
         openWork: async ({ study, data, networkFile }) => {
           const modelBytes = networkFile === undefined ? undefined : await readFile(networkFile);
           const cacheDir = join(options.home, "cache");
@@ -40,6 +54,7 @@ export const siteStart = defineCommand({
       signal.throwIfAborted();
       return resultOf(outcome);
     } finally {
+      await activity.close();
       await link.close();
       await site.close();
     }

@@ -58,6 +58,9 @@ const STATUS: CoordinatorStatus = {
       {
         round: 1,
         seconds: 75,
+        startedMs: NOW - 75_000,
+        aggregatedMs: NOW,
+        evaluatedMs: null,
         modelSha256: sha("c"),
         sites: [
           {
@@ -67,6 +70,8 @@ const STATUS: CoordinatorStatus = {
             gradientSteps: 5,
             meanLoss: 2,
             clippedCoordinates: 0,
+            cameMs: NOW,
+            updateBytes: 4,
             dice: null,
           },
           {
@@ -76,6 +81,8 @@ const STATUS: CoordinatorStatus = {
             gradientSteps: 15,
             meanLoss: 1,
             clippedCoordinates: 0,
+            cameMs: NOW,
+            updateBytes: 4,
             dice: null,
           },
         ],

@@ -1,0 +1,79 @@
+/**
+ * How the dashboard speaks to the console that served it: the session, and the two services by Connect. Nothing else is
+ * ever asked.
+ */
+import { type Client, ConnectError, createClient, type Interceptor } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-web";
+import { CoordinatorConsole, SiteConsole } from "../../src/protocol/gen/consilium/v1/console_pb.ts";
+import { RefusalSchema } from "../../src/protocol/gen/consilium/v1/federation_pb.ts";
+
+export type Role = "lead" | "reviewer" | "operator" | "auditor" | "read-only";
+
+export interface Facts {
+  readonly face: "coordinator" | "site";
+  readonly name: string;
+  readonly version: string;
+  readonly session: {
+    readonly role: Role;
+    readonly who: string;
+    readonly csrf: string;
+    readonly expiresMs: number;
+  } | null;
+}
+
+export interface Trouble {
+  readonly code: string;
+  readonly subject: string;
+  readonly expected: string;
+  readonly actual: string;
+  readonly hint: string;
+}
+
+let csrf = "";
+
+const showToken: Interceptor = (next) => (request) => {
+  request.header.set("x-consilium-csrf", csrf);
+  return next(request);
+};
+
+const transport = createConnectTransport({ baseUrl: "/api", useBinaryFormat: true, interceptors: [showToken] });
+
+export const coordinator: Client<typeof CoordinatorConsole> = createClient(CoordinatorConsole, transport);
+export const site: Client<typeof SiteConsole> = createClient(SiteConsole, transport);
+
+/** Who is signed in here; signs in first where the address carries a token. @throws a Trouble */
+export async function openSession(): Promise<Facts> {
+  const token = /^#sign-in=([\w-]{20,100})$/.exec(location.hash)?.[1];
+  if (token === undefined) return take(await fetch("/session"));
+  // The token is spent: neither the address bar nor the history keeps it.
+  history.replaceState(null, "", "/");
+  return take(await fetch("/session", { method: "POST", body: JSON.stringify({ token }) }));
+}
+
+export async function signOut(): Promise<void> {
+  await fetch("/session", { method: "DELETE", headers: { "x-consilium-csrf": csrf } });
+  location.assign("/");
+}
+
+async function take(response: Response): Promise<Facts> {
+  const value = (await response.json()) as Facts & { error?: Trouble };
+  if (value.error !== undefined) throw value.error;
+  csrf = value.session?.csrf ?? "";
+  return value;
+}
+
+/** What went wrong, in the product's own words where it was the product that refused. */
+export function troubleOf(error: unknown): Trouble {
+  if (error instanceof ConnectError) {
+    const [refusal] = error.findDetails(RefusalSchema);
+    if (refusal !== undefined) return refusal;
+  }
+  if (typeof error === "object" && error !== null && "code" in error && "hint" in error) return error as Trouble;
+  return {
+    code: "unreachable",
+    subject: "this dashboard's server",
+    expected: "an answer",
+    actual: "none",
+    hint: "Check that it still runs; this page goes on by itself when it does.",
+  };
+}

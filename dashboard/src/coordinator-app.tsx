@@ -1,0 +1,43 @@
+/** The coordinator's screens around one live status. */
+import type { CoordinatorStatus } from "../../src/coordinator/index.ts";
+import { coordinator, type Facts } from "./api.ts";
+import { useLive } from "./live.ts";
+import { Loading } from "./parts/parts.tsx";
+import { Audit } from "./screens/audit.tsx";
+import { Federation } from "./screens/federation.tsx";
+import { Models } from "./screens/models.tsx";
+import { Report } from "./screens/report.tsx";
+import { StudyScreen } from "./screens/study.tsx";
+import { type Screen, Shell } from "./shell.tsx";
+
+export function CoordinatorApp({ facts }: { readonly facts: Facts }) {
+  const live = useLive<CoordinatorStatus>(
+    (known, signal) => coordinator.watchStatus({ roundsAfter: roundsToSkip(known) }, { signal }),
+    withKnownRounds,
+  );
+  const status = live.value;
+  const role = facts.session?.role ?? "read-only";
+  const whenKnown = (view: (status: CoordinatorStatus) => preact.JSX.Element) => () =>
+    status === undefined ? <Loading what="the federation" /> : view(status);
+  const screens: Screen[] = [
+    { path: "federation", label: "Federation", view: whenKnown((known) => <Federation status={known} role={role} />) },
+    { path: "study", label: "Study", view: whenKnown((known) => <StudyScreen status={known} role={role} />) },
+    { path: "models", label: "Models", view: whenKnown((known) => <Models status={known} role={role} />) },
+    ...(role === "lead" || role === "auditor" ? [{ path: "audit", label: "Audit", view: () => <Audit /> }] : []),
+    { path: "report", label: "Report", view: whenKnown((known) => <Report status={known} />) },
+  ];
+  return <Shell facts={facts} live={live} screens={screens} />;
+}
+
+/** The last round that is known may still get its evaluation. */
+function roundsToSkip(known: CoordinatorStatus | undefined): number {
+  return Math.max(0, (known?.study?.rounds.at(-1)?.round ?? 0) - 1);
+}
+
+/** The server tells only rounds that are new: they are put after those that are known, of the same study. */
+export function withKnownRounds(known: CoordinatorStatus | undefined, came: CoordinatorStatus): CoordinatorStatus {
+  if (came.study === null || known?.study?.hash !== came.study.hash) return came;
+  const first = came.study.rounds[0]?.round ?? Number.POSITIVE_INFINITY;
+  const before = known.study.rounds.filter(({ round }) => round < first);
+  return { ...came, study: { ...came.study, rounds: [...before, ...came.study.rounds] } };
+}

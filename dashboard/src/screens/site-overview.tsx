@@ -1,0 +1,97 @@
+/** Where this hospital stands: membership, data, work underway, studies. */
+import { formatBytes, formatDuration, formatFigure, formatTime } from "../format.ts";
+import { useNow } from "../live.ts";
+import { Badge, Digest, Empty, ProgressBar, Section, Table, Tiles, Time } from "../parts/parts.tsx";
+import type { LiveSite } from "../site-app.tsx";
+
+export function SiteOverview({ status }: { readonly status: LiveSite }) {
+  const { siteId, membership, running, data, left, studies, certificateExpiresMs } = status;
+  const waiting = studies.filter(({ decision, end }) => decision === "awaited" && end === undefined);
+  return (
+    <>
+      <p class="lead">
+        {siteId} in “{membership.federationName}”, coordinator <code>{membership.address}</code>{" "}
+        {running ? <Badge tone="good">at work</Badge> : <Badge tone="bad">not running</Badge>}
+      </p>
+      {!running && (
+        <p class="stale">
+          No process works for this site. Start it: <code>consilium site start --home HOME</code>
+        </p>
+      )}
+      {waiting.length > 0 && (
+        <p class="ask">
+          {waiting.map(({ name }) => `“${name}”`).join(", ")} waits for this site's reviewer.{" "}
+          <a href="#/studies">Read and decide</a>
+        </p>
+      )}
+      <Tiles
+        tiles={[
+          [data === undefined ? "–" : data.training, "training cases"],
+          [data === undefined ? "–" : data.validation, "validation cases"],
+          [formatBytes(left.bytes), `left, in ${left.entries} messages and objects`],
+          [<Time ms={certificateExpiresMs} key="t" />, "certificate runs out; renewed before"],
+        ]}
+      />
+      <Work status={status} />
+      <Section title="Data">
+        {data === undefined ? (
+          <Empty title="No data is registered.">
+            Check it and register it on this machine: <code>consilium cohort check</code>, then{" "}
+            <code>consilium site data</code>.
+          </Empty>
+        ) : (
+          <p>
+            {data.training} training and {data.validation} validation cases;{" "}
+            {data.excluded === 0
+              ? "none was left out"
+              : `${data.excluded} left out, since something is wrong with them`}
+            . Names of cases and folders stay on this machine.
+          </p>
+        )}
+      </Section>
+      <Section title="Studies here">
+        {studies.length === 0 ? (
+          <Empty title="No study was offered yet.">The site asks its coordinator by itself while it runs.</Empty>
+        ) : (
+          <Table
+            caption="Studies at this site"
+            columns={["Study", "Hash", "Decision", "#Round", "Dice here", "End"]}
+            rows={studies.map(({ studyHash, name, decision, round, updateMade, evaluation, end }) => [
+              <b key="n">{name}</b>,
+              <Digest sha256={studyHash} key="d" />,
+              decision,
+              round === undefined ? "–" : `${round}${updateMade ? ", update made" : ", training"}`,
+              evaluation?.regions
+                .map(
+                  ({ region, diceSum, diceCases }) =>
+                    `${region} ${formatFigure(diceCases === 0 ? null : diceSum / diceCases)}`,
+                )
+                .join(", ") || "–",
+              end === undefined ? "–" : `${end.kind}, ${formatTime(end.endedAtMs)}`,
+            ])}
+          />
+        )}
+      </Section>
+    </>
+  );
+}
+
+function Work({ status: { activity, running } }: { readonly status: LiveSite }) {
+  const now = useNow();
+  const work = running ? activity?.work : undefined;
+  return (
+    <Section title="Running now">
+      {work ? (
+        <>
+          <p role="status">
+            Round {work.round}: {work.what}, {work.done} of {work.total}
+            {work.loss === null ? "" : `, loss ${work.loss.toFixed(3)}`}, for {formatDuration(now - work.sinceMs)}
+          </p>
+          <ProgressBar label={`Round ${work.round}, ${work.what}`} done={work.done} total={work.total} />
+        </>
+      ) : (
+        <p class="soft">{activity?.lines.at(-1)?.text ?? "Nothing runs."}</p>
+      )}
+    </Section>
+  );
+}

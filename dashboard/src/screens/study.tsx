@@ -1,0 +1,390 @@
+/** The study underway or the last one: plan, approvals, live rounds, curves, what each site gained, what a round took. */
+import { useMemo, useState } from "preact/hooks";
+import type { CoordinatorStatus, RoundStatus, StudyStatus } from "../../../src/coordinator/index.ts";
+import type { StudyChange } from "../../../src/study/index.ts";
+import { coordinator, type Role } from "../api.ts";
+import {
+  countOf,
+  formatBytes,
+  formatChange,
+  formatDuration,
+  formatFigure,
+  formatMoment,
+  formatTime,
+} from "../format.ts";
+import { useLoaded, useNow } from "../live.ts";
+import { Chart, type Series } from "../parts/chart.tsx";
+import {
+  Action,
+  Badge,
+  Digest,
+  Empty,
+  Loading,
+  ProgressBar,
+  Section,
+  Table,
+  Tiles,
+  TroubleNote,
+} from "../parts/parts.tsx";
+import { NewStudy } from "./new-study.tsx";
+
+const PHASES: Readonly<Record<StudyStatus["phase"], string>> = {
+  approving: "waiting for the sites' reviewers",
+  agreeing: "sites exchange keys for masking",
+  collecting: "sites train",
+  unmasking: "sites open the sum",
+  aggregating: "the updates are summed",
+  evaluating: "sites evaluate",
+  done: "done",
+  failed: "failed",
+};
+
+export interface Plan {
+  readonly hash: string;
+  readonly text: string;
+  readonly privacy: { readonly epsilon: number; readonly delta: number } | null;
+  readonly before: { readonly name: string; readonly changes: readonly StudyChange[] } | null;
+}
+
+interface Props {
+  readonly status: CoordinatorStatus;
+  readonly role: Role;
+}
+
+export function StudyScreen({ status, role }: Props) {
+  const { study } = status;
+  if (study === null) {
+    return (
+      <Section title="No study yet">
+        <Empty title="A federation without a study waits.">
+          A study is one file: network, loss, rounds and limits as data. Sites approve it by its hash.
+        </Empty>
+        {role === "lead" && <NewStudy sites={status.sites.map(({ id }) => id)} />}
+      </Section>
+    );
+  }
+  return <KnownStudy study={study} status={status} role={role} />;
+}
+
+function KnownStudy({ study, status, role }: Props & { readonly study: StudyStatus }) {
+  const ended = study.phase === "done" || study.phase === "failed";
+  return (
+    <>
+      <p class="lead">
+        <b>{study.name}</b> <Digest sha256={study.hash} />
+      </p>
+      <Now study={study} status={status} />
+      <PlanSection study={study} />
+      <Approvals study={study} />
+      <Curves study={study} />
+      <BeforeAfter study={study} />
+      <Rounds study={study} />
+      {role === "lead" && !ended && <Steering />}
+      {role === "lead" && ended && (
+        <Section title="The next study" note="The study has ended; its model is on the Models screen.">
+          <NewStudy sites={status.sites.map(({ id }) => id)} />
+        </Section>
+      )}
+    </>
+  );
+}
+
+function Now({ study, status }: { readonly study: StudyStatus; readonly status: CoordinatorStatus }) {
+  const now = useNow();
+  const { phase, round, roundsInAll, deadlineMs, best, end, rounds } = study;
+  const tone = phase === "done" ? "good" : phase === "failed" ? "bad" : "busy";
+  const bytes = rounds.reduce(
+    (sum, each) => sum + each.sites.reduce((own, { updateBytes }) => own + updateBytes, 0),
+    0,
+  );
+  return (
+    <Section title="Now">
+      <p role="status">
+        <Badge tone={tone}>{phase}</Badge> {PHASES[phase]}
+        {end?.kind === "failed" && `: ${end.reason}`}
+        {end && `, ${formatTime(end.atMs)}`}
+      </p>
+      <ProgressBar label="Rounds" done={rounds.length} total={roundsInAll} />
+      <Tiles
+        tiles={[
+          [`${round} of ${roundsInAll}`, "round"],
+          [
+            best === null ? "–" : formatFigure(best.meanDice),
+            best === null ? "best mean Dice" : `best mean Dice, round ${best.round}`,
+          ],
+          [formatBytes(bytes), "updates so far"],
+          [deadlineMs === null ? "–" : formatDuration(deadlineMs - now), "left for this step"],
+        ]}
+      />
+      {end === null && <Answers study={study} status={status} />}
+    </Section>
+  );
+}
+
+/** Who has answered in the present step, and what the others do. */
+function Answers({ study, status }: { readonly study: StudyStatus; readonly status: CoordinatorStatus }) {
+  const now = useNow();
+  const answered = study.phase === "approving" ? Object.keys(study.decisions) : study.came;
+  return (
+    <Table
+      caption="Sites in this step"
+      columns={["Site", "This step", "Doing", "Heard"]}
+      rows={study.roster.map((id) => {
+        const site = status.sites.find((each) => each.id === id);
+        const failure = study.failures[id];
+        const state = answered.includes(id) ? (
+          <Badge tone="good">answered</Badge>
+        ) : failure ? (
+          <Badge tone="bad">
+            failed {failure.times} times: {failure.code}
+          </Badge>
+        ) : (
+          <Badge tone="calm">awaited</Badge>
+        );
+        const doing = site?.stepsTotal
+          ? `${site.activity} ${site.stepsDone} of ${site.stepsTotal}`
+          : (site?.activity ?? "–");
+        const heard = site?.lastContactMs ? `${formatDuration(now - site.lastContactMs)} ago` : "never";
+        return [<b key="id">{id}</b>, state, failure ? failure.hint : doing, heard];
+      })}
+    />
+  );
+}
+
+function PlanSection({ study }: { readonly study: StudyStatus }) {
+  const { value, trouble, reload } = useLoaded(
+    async () => JSON.parse((await coordinator.getStudy({})).json) as Plan,
+    study.hash,
+  );
+  return (
+    <Section title="The plan in words">
+      {trouble && <TroubleNote trouble={trouble} retry={reload} />}
+      {value ? <PlanText plan={value} /> : trouble === undefined && <Loading what="the plan" />}
+    </Section>
+  );
+}
+
+export function PlanText({ plan }: { readonly plan: Plan }) {
+  return (
+    <>
+      <PlanWords text={plan.text} />
+      {plan.privacy && (
+        <p>
+          Privacy of each patient at the end: epsilon {plan.privacy.epsilon.toFixed(2)} at delta {plan.privacy.delta}.
+        </p>
+      )}
+      <h3>Changed since the study before it</h3>
+      {plan.before === null ? (
+        <p class="soft">It is the first.</p>
+      ) : (
+        <Changes changes={plan.before.changes} before={plan.before.name} />
+      )}
+    </>
+  );
+}
+
+/** A study in words: sections of one line each, with points under them. */
+export function PlanWords({ text }: { readonly text: string }) {
+  const sections = text
+    .split("\n\n")
+    .map((section) => section.split("\n"))
+    .filter((lines) => lines.length > 1);
+  return (
+    <div class="plan">
+      {sections.map(([title, ...points]) => (
+        <div key={title}>
+          <h3>{title}</h3>
+          <ul>
+            {points.map((point) => (
+              <li key={point}>{point.replace(/^\s*- /, "")}</li>
+            ))}
+          </ul>
+        </div>
+      ))}
+    </div>
+  );
+}
+
+export function Changes({ changes, before }: { readonly changes: readonly StudyChange[]; readonly before: string }) {
+  if (changes.length === 0) return <p class="soft">Nothing: it is the same as “{before}”.</p>;
+  return (
+    <Table
+      caption={`Changes since ${before}`}
+      columns={["Key", "Before", "Now"]}
+      rows={changes.map(({ path, before: was, after }) => [
+        <code key="p">{path}</code>,
+        <code key="b">{was ?? "–"}</code>,
+        <code key="a">{after ?? "–"}</code>,
+      ])}
+    />
+  );
+}
+
+function Approvals({ study }: { readonly study: StudyStatus }) {
+  return (
+    <Section title="Approvals" note="Each site's reviewer decides about exactly this study and this list of sites.">
+      <Table
+        caption="Decisions of the sites"
+        columns={["Site", "Decision", "Reason"]}
+        rows={study.roster.map((id) => {
+          const decision = study.decisions[id];
+          const word = decision === undefined ? "awaited" : decision.approved ? "approved" : "refused";
+          const tone = decision === undefined ? "calm" : decision.approved ? "good" : "bad";
+          return [
+            <b key="id">{id}</b>,
+            <Badge tone={tone} key="b">
+              {word}
+            </Badge>,
+            decision?.reason || "–",
+          ];
+        })}
+      />
+    </Section>
+  );
+}
+
+function Curves({ study: { rounds } }: { readonly study: StudyStatus }) {
+  const evaluated = useMemo(() => rounds.filter(({ dice }) => dice !== null), [rounds]);
+  const numbers = useMemo(() => evaluated.map(({ round }) => round), [evaluated]);
+  const byRegion = useMemo(() => regionSeries(evaluated), [evaluated]);
+  const bySite = useMemo(() => siteSeries(evaluated), [evaluated]);
+  return (
+    <Section title="Dice after each round" note="On the sites' own validation cases.">
+      {evaluated.length === 0 ? (
+        <Empty title="No round was evaluated yet.">The curves begin with the first.</Empty>
+      ) : (
+        <div class="charts">
+          <Chart title="By region, all sites" series={byRegion} rounds={numbers} />
+          <Chart title="By site, mean of the regions" series={bySite} rounds={numbers} />
+        </div>
+      )}
+    </Section>
+  );
+}
+
+function regionSeries(rounds: readonly RoundStatus[]): Series[] {
+  const regions = [...new Set(rounds.flatMap(({ dice }) => Object.keys(dice?.regions ?? {})))];
+  return regions.map((name) => ({
+    name,
+    values: new Map(rounds.map(({ round, dice }) => [round, dice?.regions[name]?.dice ?? null])),
+  }));
+}
+
+function siteSeries(rounds: readonly RoundStatus[]): Series[] {
+  const ids = [...new Set(rounds.flatMap(({ sites }) => sites.map(({ id }) => id)))].sort();
+  return ids.map((name) => ({
+    name,
+    values: new Map(rounds.map(({ round, sites }) => [round, sites.find(({ id }) => id === name)?.dice?.mean ?? null])),
+  }));
+}
+
+/** What each site had after the first round that was evaluated there, and what it has with the best model. */
+function BeforeAfter({ study: { rounds, best, roster } }: { readonly study: StudyStatus }) {
+  if (best === null) return null;
+  const at = (id: string, pick: (all: readonly RoundStatus[]) => RoundStatus | undefined) =>
+    pick(rounds)?.sites.find((site) => site.id === id)?.dice ?? null;
+  return (
+    <Section
+      title="What each site gained"
+      note={`Mean Dice on the site's validation cases: its first round, and round ${best.round}, the best.`}
+    >
+      <Table
+        caption="Before and after, by site"
+        columns={["Site", "#First", "#Best", "#Change", "#HD95 WT, mm", "#Cases"]}
+        rows={roster.map((id) => {
+          const first = at(id, (all) =>
+            all.find(({ sites }) => sites.some((site) => site.id === id && site.dice !== null)),
+          );
+          const last = at(id, (all) => all.find(({ round }) => round === best.round));
+          return [
+            <b key="id">{id}</b>,
+            formatFigure(first?.mean),
+            formatFigure(last?.mean),
+            formatChange(first?.mean, last?.mean),
+            formatFigure(last?.regions.WT?.hd95, 1),
+            last?.cases ?? "–",
+          ];
+        })}
+      />
+    </Section>
+  );
+}
+
+const SHOWN_ROUNDS = 20;
+
+function Rounds({ study: { rounds } }: { readonly study: StudyStatus }) {
+  const [all, setAll] = useState(false);
+  const latest = rounds.toReversed();
+  const shown = all ? latest : latest.slice(0, SHOWN_ROUNDS);
+  return (
+    <Section title="Rounds" note="What a round took by part, what came, and who was left out and why.">
+      {rounds.length === 0 ? (
+        <Empty title="No round was closed yet." />
+      ) : (
+        <Table
+          caption="Rounds, latest first"
+          columns={[
+            "#Round",
+            "#Sites",
+            "#Steps",
+            "#Updates",
+            "#Training",
+            "#Sum",
+            "#Evaluation",
+            "#Mean Dice",
+            "Closed",
+            "Left out",
+          ]}
+          rows={shown.map((each) => [
+            each.round,
+            each.sites.length,
+            each.sites.reduce((sum, { gradientSteps }) => sum + gradientSteps, 0),
+            formatBytes(each.sites.reduce((sum, { updateBytes }) => sum + updateBytes, 0)),
+            ...partsOf(each),
+            formatFigure(each.dice?.mean),
+            formatMoment(each.aggregatedMs),
+            each.leftOut.length === 0
+              ? "nobody"
+              : each.leftOut.map(({ siteId, reason }) => `${siteId}: ${reason}`).join("; "),
+          ])}
+        />
+      )}
+      {latest.length > shown.length && (
+        <p class="buttons">
+          <button type="button" onClick={() => setAll(true)}>
+            Show all {countOf(latest.length, "round")}
+          </button>
+        </p>
+      )}
+    </Section>
+  );
+}
+
+/** Until the last update came, from there to the new model, from there to the last figures. */
+function partsOf({ startedMs, aggregatedMs, evaluatedMs, sites }: RoundStatus): string[] {
+  const cameMs = Math.max(startedMs, ...sites.map((site) => site.cameMs));
+  return [
+    formatDuration(cameMs - startedMs),
+    `${((aggregatedMs - cameMs) / 1000).toFixed(1)} s`,
+    evaluatedMs === null ? "–" : formatDuration(evaluatedMs - aggregatedMs),
+  ];
+}
+
+function Steering() {
+  return (
+    <Section title="End it before its time">
+      <p class="buttons">
+        <Action
+          label="Stop the study"
+          danger
+          explain="Ends the study now: no further round begins, and sites are told at their next question. The model of the best round so far stays. The reason is journalled."
+          ask={{ label: "Reason" }}
+          run={async (reason) => {
+            await coordinator.stopStudy({ reason });
+            return "Stopped.";
+          }}
+        />
+      </p>
+    </Section>
+  );
+}

@@ -1,0 +1,37 @@
+/** A site's screens around its live status. */
+import type { SiteActivity, SiteStatus } from "../../src/site/index.ts";
+import { type Facts, site } from "./api.ts";
+import { useLive } from "./live.ts";
+import { Loading } from "./parts/parts.tsx";
+import { Departures } from "./screens/departures.tsx";
+import { Ledger } from "./screens/ledger.tsx";
+import { SiteLines } from "./screens/site-lines.tsx";
+import { SiteOverview } from "./screens/site-overview.tsx";
+import { Studies } from "./screens/studies.tsx";
+import { type Screen, Shell } from "./shell.tsx";
+
+export type LiveSite = SiteStatus & { readonly activity: SiteActivity | null };
+
+export function SiteApp({ facts }: { readonly facts: Facts }) {
+  const live = useLive<LiveSite>(
+    (_, signal) => site.watchStatus({}, { signal }),
+    (_, came) => came,
+  );
+  const status = live.value;
+  const role = facts.session?.role ?? "read-only";
+  const looksDeeper = role === "reviewer" || role === "operator" || role === "auditor";
+  const whenKnown = (view: (status: LiveSite) => preact.JSX.Element) => () =>
+    status === undefined ? <Loading what="this site" /> : view(status);
+  const screens: Screen[] = [
+    { path: "site", label: "This site", view: whenKnown((known) => <SiteOverview status={known} />) },
+    { path: "studies", label: "Studies", view: whenKnown((known) => <Studies status={known} role={role} />) },
+    ...(looksDeeper
+      ? [
+          { path: "left", label: "What left", view: whenKnown((known) => <Departures status={known} />) },
+          { path: "ledger", label: "Privacy", view: whenKnown((known) => <Ledger status={known} />) },
+        ]
+      : []),
+    { path: "log", label: "Log", view: whenKnown((known) => <SiteLines status={known} />) },
+  ];
+  return <Shell facts={facts} live={live} screens={screens} />;
+}

@@ -1,0 +1,83 @@
+/** `coordinator dashboard` and `site console`: what a browser shows of a home. */
+import type { Role } from "../../console/index.ts";
+import { type CommandResult, defineCommand } from "../command.ts";
+import { option } from "../options.ts";
+
+const ROLES = ["lead", "reviewer", "operator", "auditor", "read-only"] as const satisfies readonly Role[];
+
+export const coordinatorDashboard = defineCommand({
+  path: ["coordinator", "dashboard"],
+  summary: "Sign in to the dashboard of a running coordinator",
+  description:
+    "Prints an address that works once, for ten minutes: open it in a browser on this machine. `consilium coordinator " +
+    "start` serves the dashboard, on this machine only; from another one, forward its port by ssh. Whoever opens the " +
+    "address has the role that was asked for.",
+  options: {
+    home: option.requiredText("DIR", "the coordinator's home folder"),
+    role: option.oneOf("what the browser may do (default: lead)", ROLES),
+  },
+  examples: [
+    "consilium coordinator dashboard --home coordinator",
+    "consilium coordinator dashboard --home coordinator --role auditor",
+  ],
+  async run({ options }) {
+    const { requestLink } = await import("../../console/index.ts");
+    return linkResult(await requestLink(options.home, options.role ?? "lead"), options.role ?? "lead");
+  },
+});
+
+export const siteConsole = defineCommand({
+  path: ["site", "console"],
+  summary: "Serve this site's console to browsers on this machine",
+  description:
+    "Shows what studies want to run here, what runs, and what left, and lets a reviewer decide. Listens on 127.0.0.1 " +
+    "only, beside `site start` or without it, until it is interrupted. With --link a console that runs already gives " +
+    "one more address to sign in with.",
+  options: {
+    home: option.requiredText("DIR", "this site's home folder"),
+    port: option.integer("port to listen on (default: one that is free)", { max: 65_535 }),
+    role: option.oneOf("what the browser may do (default: reviewer)", ROLES),
+    link: option.flag("only print another address of the console that runs"),
+  },
+  examples: ["consilium site console --home site", "consilium site console --home site --link --role auditor"],
+  async run({ options, version, progress, signal }) {
+    const { builtDashboard, offerLinks, requestLink, siteConsole, startConsoleServer } = await import(
+      "../../console/index.ts"
+    );
+    const { readSite } = await import("../../site/index.ts");
+    const { home, role = "reviewer" } = options;
+    const { siteId, membership, certificatePem } = await readSite(home);
+    if (options.link) return linkResult(await requestLink(home, role), role);
+    const server = await startConsoleServer({
+      face: "site",
+      name: `${siteId}, ${membership.federationName}`,
+      version,
+      id: `${siteId} ${certificatePem}`,
+      port: options.port ?? 0,
+      files: builtDashboard(import.meta.url),
+      routes: siteConsole({ home, productVersion: version }),
+      download: () => Promise.reject(new RangeError("a site's console has no downloads")),
+    });
+    const links = await offerLinks(home, server);
+    try {
+      progress.note(`Console of ${siteId} at ${server.url}, for this machine only. Sign in as ${role}, once:`);
+      progress.note(server.signInLink(role).url);
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      throw signal.reason;
+    } finally {
+      await links.close();
+      await server.close();
+    }
+  },
+});
+
+function linkResult(
+  { url, expiresMs }: { readonly url: string; readonly expiresMs: number },
+  role: Role,
+): CommandResult {
+  const minutes = Math.max(1, Math.round((expiresMs - Date.now()) / 60_000));
+  return {
+    json: { url, role, expires: new Date(expiresMs).toISOString() },
+    text: `${url}\nSigns in as ${role}, once, within ${minutes} minutes.`,
+  };
+}

@@ -1,0 +1,342 @@
+/**
+ * The dashboard's and the site console's server: plain HTTP on loopback, its own files, sessions, and the console's
+ * service by Connect under `/api`.
+ *
+ * Invariants
+ * - Only what names this server as its host is answered (a page elsewhere cannot make its name mean this address), and
+ *   only this server's own pages may ask.
+ * - Beside the page itself and the signing in, nothing is answered without a session; every call shows the session's
+ *   second token; every method and download is let through by `authorisation.ts` alone.
+ * - Requests are bounded in size, rate and number of streams; one request's error is one answer.
+ */
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
+import type { AddressInfo } from "node:net";
+import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
+import { createContextKey, createContextValues } from "@connectrpc/connect";
+import { connectNodeAdapter } from "@connectrpc/connect-node";
+import { type Clock, ConsiliumError, LIMITS, sha256, systemClock } from "../base/index.ts";
+import { errorRecord, toConnectError } from "../protocol/index.ts";
+import { AUTHORISATION, checkRole, DOWNLOADS, type DownloadName, type Face, type Role } from "./authorisation.ts";
+import { createRateLimit } from "./rate-limit.ts";
+import { createSessions, type Session, type Sessions, sameSecret } from "./sessions.ts";
+import { COMMON_HEADERS, PAGE_POLICY, REPORT_POLICY, readStaticFiles, type StaticFile } from "./static-files.ts";
+
+const API = "/api";
+export const CSRF_HEADER = "x-consilium-csrf";
+const SIGN_IN_BYTES = 4096;
+
+export interface ConsoleOptions {
+  readonly face: Face;
+  /** Of the federation, or of the site. */
+  readonly name: string;
+  readonly version: string;
+  /** Of the home: keeps apart the cookies of several consoles on one machine. */
+  readonly id: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Folder of the dashboard's own files. */
+  readonly files: string;
+  readonly routes: (router: ConnectRouter) => void;
+  /** @throws ConsiliumError where there is none yet */
+  readonly download: (name: DownloadName) => Promise<Uint8Array | string>;
+  readonly clock?: Clock | undefined;
+}
+
+export interface ConsoleServer {
+  /** `http://127.0.0.1:PORT` */
+  readonly url: string;
+  /** An address that signs in once, under a role. */
+  signInLink(role: Role): { readonly url: string; readonly expiresMs: number };
+  close(): Promise<void>;
+}
+
+interface Context extends ConsoleOptions {
+  readonly sessions: Sessions;
+  readonly cookieName: string;
+  readonly statics: ReadonlyMap<string, StaticFile>;
+  readonly hosts: () => readonly string[];
+  readonly signIns: { take(caller: string): void };
+  readonly calls: { take(caller: string): void };
+}
+
+interface Headed {
+  readonly headers: IncomingHttpHeaders;
+}
+
+const SESSION = createContextKey<Session | undefined>(undefined);
+
+/** @throws ConsiliumError `usage` where the port is taken, `file-not-found` without a built dashboard */
+export async function startConsoleServer(options: ConsoleOptions): Promise<ConsoleServer> {
+  const clock = options.clock ?? systemClock;
+  let port = options.port;
+  const context: Context = {
+    ...options,
+    sessions: createSessions(clock),
+    cookieName: `consilium-${sha256(options.id).slice(0, 12)}`,
+    statics: await readStaticFiles(options.files),
+    hosts: () => [`127.0.0.1:${port}`, `localhost:${port}`],
+    signIns: createRateLimit("signing in", LIMITS.consoleSignInsBurst, LIMITS.consoleSignInsPerSecond, clock),
+    calls: createRateLimit("calls of a session", LIMITS.consoleCallsBurst, LIMITS.consoleCallsPerSecond, clock),
+  };
+  const api = connectNodeAdapter({
+    routes: options.routes,
+    requestPathPrefix: API,
+    interceptors: [authorise(context)],
+    readMaxBytes: LIMITS.messageBytes,
+    contextValues: (request) => createContextValues().set(SESSION, sessionOf(context, request)),
+    grpc: false,
+    grpcWeb: false,
+  });
+  const server = createServer((request, response) => {
+    answer(context, api, request, response).catch((error: unknown) => refuse(response, error));
+  });
+  server.requestTimeout = LIMITS.requestTimeoutMs;
+  await listening(server, options.port);
+  port = (server.address() as AddressInfo).port;
+  const url = `http://127.0.0.1:${port}`;
+  return {
+    url,
+    signInLink(role) {
+      const { token, expiresMs } = context.sessions.createLink(role);
+      return { url: `${url}/#sign-in=${token}`, expiresMs };
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function listening(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) =>
+      reject(
+        new ConsiliumError("usage", {
+          subject: `dashboard, 127.0.0.1:${port}`,
+          expected: "a port that is free",
+          actual: cause.code ?? "one that is not",
+          hint: "Give another --port, or leave it out to take any.",
+          cause,
+        }),
+      ),
+    );
+    server.listen(port, "127.0.0.1", resolve);
+  });
+}
+
+async function answer(
+  context: Context,
+  api: (request: IncomingMessage, response: ServerResponse) => void,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
+  checkHost(context, request);
+  const { pathname: path } = new URL(request.url ?? "/", "http://console");
+  if (path.startsWith(`${API}/`)) {
+    response.setHeader("cache-control", "no-store");
+    return api(request, response);
+  }
+  if (path === "/session") return answerSession(context, request, response);
+  if (path.startsWith("/download/")) return answerDownload(context, request, response, path.slice("/download/".length));
+  return answerStatic(context, request, response, path);
+}
+
+/** @throws ConsiliumError `role-refused` for a request that another page, or another name, led here */
+function checkHost({ hosts }: Context, { headers }: IncomingMessage): void {
+  const { host, origin } = headers;
+  const ownHost = host !== undefined && hosts().includes(host);
+  const ownOrigin = origin === undefined || hosts().some((each) => origin === `http://${each}`);
+  if (ownHost && ownOrigin) return;
+  throw new ConsiliumError("role-refused", {
+    subject: "request",
+    expected: `one to ${hosts()[0]}, by its own pages`,
+    actual: ownHost ? "a page of another origin" : "another host's name",
+    hint: "Open the address that the command line shows.",
+  });
+}
+
+function cookieOf({ cookieName }: Context, request: Headed): string | undefined {
+  for (const pair of (request.headers.cookie ?? "").split(";")) {
+    const [name, value] = pair.trim().split("=");
+    if (name === cookieName) return value;
+  }
+  return undefined;
+}
+
+/** The session behind a call that shows both of its tokens. */
+function sessionOf(context: Context, request: Headed): Session | undefined {
+  const session = context.sessions.find(cookieOf(context, request));
+  const shown = request.headers[CSRF_HEADER];
+  return session !== undefined && typeof shown === "string" && sameSecret(shown, session.csrf) ? session : undefined;
+}
+
+function authorise({ calls }: Context): Interceptor {
+  let streams = 0;
+  return (next) => async (request) => {
+    try {
+      const session = request.contextValues.get(SESSION);
+      if (session === undefined) throw signInRequired();
+      const method = `${request.service.typeName}/${request.method.name}`;
+      checkRole(session.role, AUTHORISATION.get(method), method);
+      calls.take(session.csrf);
+      if (!request.stream) return await next(request);
+      if (streams >= LIMITS.consoleStreams) throw tooManyStreams();
+      streams++;
+      request.signal.addEventListener("abort", () => streams--, { once: true });
+      return await next(request);
+    } catch (error) {
+      throw error instanceof ConsiliumError ? toConnectError(error) : error;
+    }
+  };
+}
+
+async function answerSession(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { sessions, cookieName } = context;
+  switch (request.method) {
+    case "GET": {
+      const session = sessions.find(cookieOf(context, request));
+      return json(response, 200, facts(context, session));
+    }
+    case "POST": {
+      context.signIns.take("everybody");
+      const { cookie, session } = sessions.redeem(await readToken(request));
+      response.setHeader("set-cookie", `${cookieName}=${cookie}; Path=/; HttpOnly; SameSite=Strict`);
+      return json(response, 200, facts(context, session));
+    }
+    case "DELETE": {
+      if (sessionOf(context, request) === undefined) throw signInRequired();
+      sessions.end(cookieOf(context, request) ?? "");
+      response.setHeader("set-cookie", `${cookieName}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0`);
+      return json(response, 200, facts(context, undefined));
+    }
+    default:
+      throw notOffered(`${request.method} /session`);
+  }
+}
+
+function facts({ face, name, version }: Context, session: Session | undefined): object {
+  const signedIn = session && {
+    role: session.role,
+    who: session.who,
+    csrf: session.csrf,
+    expiresMs: session.expiresMs,
+  };
+  return { face, name: session === undefined ? "" : name, version, session: signedIn ?? null };
+}
+
+async function readToken(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > SIGN_IN_BYTES) throw notOffered("a request of that size");
+    pieces.push(piece);
+  }
+  try {
+    const { token } = JSON.parse(Buffer.concat(pieces).toString("utf8")) as { token?: unknown };
+    if (typeof token === "string") return token;
+  } catch {
+    // Told below in the same words.
+  }
+  throw notOffered("a sign-in without a token");
+}
+
+async function answerDownload(
+  context: Context,
+  request: IncomingMessage,
+  response: ServerResponse,
+  name: string,
+): Promise<void> {
+  const session = context.sessions.find(cookieOf(context, request));
+  if (session === undefined) throw signInRequired();
+  context.calls.take(session.csrf);
+  const known = Object.hasOwn(DOWNLOADS, name) && request.method === "GET";
+  checkRole(session.role, known ? DOWNLOADS[name as DownloadName] : undefined, `download of ${name.slice(0, 40)}`);
+  const bytes = Buffer.from(await context.download(name as DownloadName));
+  const page = name === "report.html";
+  const attachment = page ? {} : { "content-disposition": `attachment; filename="${name}"` };
+  response.writeHead(200, {
+    "content-type": page
+      ? "text/html; charset=utf-8"
+      : name.endsWith(".md")
+        ? "text/plain; charset=utf-8"
+        : "application/octet-stream",
+    "content-security-policy": page ? REPORT_POLICY : PAGE_POLICY,
+    "content-length": bytes.length,
+    "cache-control": "no-store",
+    ...attachment,
+  });
+  response.end(bytes);
+}
+
+function answerStatic({ statics }: Context, request: IncomingMessage, response: ServerResponse, path: string): void {
+  const file = statics.get(path);
+  if (file === undefined || request.method !== "GET") throw notOffered(`${request.method} ${path.slice(0, 80)}`);
+  const gzips = /\bgzip\b/.test(request.headers["accept-encoding"] ?? "");
+  response.writeHead(200, {
+    "content-type": file.type,
+    "content-security-policy": PAGE_POLICY,
+    "cache-control": file.immutable ? "public, max-age=31536000, immutable" : "no-cache",
+    vary: "accept-encoding",
+    ...(gzips && { "content-encoding": "gzip" }),
+  });
+  response.end(gzips ? file.gzipped : file.bytes);
+}
+
+const STATUS_BY_CODE: Readonly<Record<string, number>> = {
+  "sign-in-required": 401,
+  "role-refused": 403,
+  "limit-exceeded": 429,
+  "study-unknown": 404,
+  "file-not-found": 404,
+};
+
+function refuse(response: ServerResponse, error: unknown): void {
+  const record = errorRecord(error);
+  if (response.headersSent) return void response.destroy();
+  json(response, STATUS_BY_CODE[record.code] ?? 500, { error: record });
+}
+
+function json(response: ServerResponse, status: number, value: unknown): void {
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-security-policy": PAGE_POLICY,
+    "cache-control": "no-store",
+  });
+  response.end(JSON.stringify(value));
+}
+
+function signInRequired(): ConsiliumError {
+  return new ConsiliumError("sign-in-required", {
+    subject: "session",
+    expected: "somebody who is signed in",
+    actual: "nobody, or a session that ended",
+    hint: "Ask the command line for a link: `consilium coordinator dashboard`, or `consilium site console`.",
+  });
+}
+
+function notOffered(what: string): ConsiliumError {
+  return new ConsiliumError("file-not-found", {
+    subject: what,
+    expected: "something that is served here",
+    actual: "nothing of that name",
+    hint: "Open the dashboard's first page.",
+  });
+}
+
+function tooManyStreams(): ConsiliumError {
+  return new ConsiliumError("limit-exceeded", {
+    subject: "streams of the console",
+    expected: `at most ${LIMITS.consoleStreams} at a time`,
+    actual: "more",
+    hint: "Close other pages of this dashboard.",
+  });
+}

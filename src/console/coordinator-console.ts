@@ -1,0 +1,136 @@
+/** What the dashboard asks of a running coordinator: the service behind `CoordinatorConsole`. */
+import type { ConnectRouter } from "@connectrpc/connect";
+import { type Json, LIMITS } from "../base/index.ts";
+import { type Coordinator, type StudyToSubmit, verifyHome } from "../coordinator/index.ts";
+import { plannedPrivacy } from "../privacy/index.ts";
+import { CoordinatorConsole, toConnectError } from "../protocol/index.ts";
+import { describeStudy, type Study, studyDifference, studyHash } from "../study/index.ts";
+import { modelsOf } from "./models.ts";
+import { statusStream } from "./status-stream.ts";
+
+export interface CoordinatorConsoleOptions {
+  readonly home: string;
+  readonly coordinator: Coordinator;
+  /** A study file's text, made ready to submit. @throws ConsiliumError `study-invalid` */
+  readonly openStudy: (yaml: string) => StudyToSubmit;
+}
+
+export function coordinatorConsole(options: CoordinatorConsoleOptions): (router: ConnectRouter) => void {
+  const { home, coordinator, openStudy } = options;
+  return (router) => {
+    router.service(CoordinatorConsole, {
+      getStatus: ({ roundsAfter }) => ({
+        json: JSON.stringify(coordinator.status(roundsAfter)),
+        timeMs: BigInt(Date.now()),
+      }),
+      async *watchStatus({ roundsAfter }, { signal }) {
+        let known = roundsAfter;
+        const source = {
+          read: () => JSON.stringify(coordinator.status(known)),
+          onChange: (listener: () => void) => coordinator.onNews(listener),
+        };
+        for await (const update of statusStream(source, signal)) {
+          yield update;
+          // The last round goes out again, since its evaluation comes after it.
+          known = Math.max(known, roundsIn(coordinator) - 1);
+        }
+      },
+      getStudy: () => document(studyDocument(coordinator)),
+      checkStudy: ({ yaml }) => answered(() => document(checkedStudy(coordinator, openStudy(yaml).study))),
+      submitStudy: ({ yaml, sites }) =>
+        answered(async () => {
+          const study = openStudy(yaml);
+          return document(await coordinator.submitStudy({ ...study, ...(sites.length > 0 && { sites }) }));
+        }),
+      stopStudy: ({ reason }) =>
+        answered(async () => {
+          await coordinator.stopStudy(words(reason));
+          return {};
+        }),
+      inviteSite: ({ siteId }) =>
+        answered(async () => {
+          const made = await coordinator.invite({ siteId });
+          return { siteId: made.siteId, expiresMs: BigInt(made.expiresMs), text: made.text };
+        }),
+      revokeSite: ({ siteId, reason }) =>
+        answered(async () => {
+          await coordinator.revokeSite(siteId, words(reason));
+          return {};
+        }),
+      listModels: () => document(modelsOf(coordinator.state())),
+      listJournal: ({ after, limit }) => answered(() => journalPage(coordinator, Number(after), limit)),
+      listCountersigned: () => answered(() => countersignedHeads(coordinator)),
+      verifyJournal: () => answered(async () => document(await verifyHome(home))),
+    });
+  };
+}
+
+function document(value: unknown): { json: string } {
+  return { json: JSON.stringify(value as Json) };
+}
+
+async function answered<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toConnectError(error);
+  }
+}
+
+function words(reason: string): string {
+  return reason.slice(0, LIMITS.reasonChars);
+}
+
+function roundsIn(coordinator: Coordinator): number {
+  return coordinator.state().study?.rounds.length ?? 0;
+}
+
+/** The study underway or the last one, in words, with what changed since the one before it. */
+function studyDocument(coordinator: Coordinator) {
+  const { study, past } = coordinator.state();
+  if (study === null) return null;
+  const before = past.at(-1)?.record.study;
+  return { ...planOf(study.study, before), submittedMs: study.submittedMs, parameterCount: study.parameterCount };
+}
+
+function checkedStudy(coordinator: Coordinator, study: Study) {
+  const state = coordinator.state();
+  return planOf(study, (state.study ?? state.past.at(-1)?.record)?.study);
+}
+
+function planOf(study: Study, before: Study | undefined) {
+  const privacy = plannedPrivacy(study);
+  return {
+    hash: studyHash(study),
+    study,
+    text: describeStudy(study, { patientEpsilon: privacy?.epsilon }),
+    privacy: privacy ?? null,
+    before: before === undefined ? null : { name: before.name, changes: studyDifference(before, study) },
+  };
+}
+
+async function journalPage({ journal }: Coordinator, after: number, limit: number) {
+  const most = LIMITS.journalPageRecords;
+  const head = journal.head();
+  const records = await journal.page(after, limit === 0 ? most : Math.min(limit, most));
+  return {
+    records: records.map(({ number, body, sha256 }) => ({ number: BigInt(number), body, sha256 })),
+    headNumber: BigInt(head.number),
+    headSha256: head.sha256,
+  };
+}
+
+async function countersignedHeads({ journal }: Coordinator) {
+  const heads = await journal.countersigned();
+  return {
+    heads: heads.map(({ siteId, keySha256, head, evidence }) => ({
+      siteId,
+      keySha256,
+      number: BigInt(head.number),
+      sha256: head.sha256,
+      header: evidence.header,
+      body: new Uint8Array(Buffer.from(evidence.body, "base64")),
+      signature: new Uint8Array(Buffer.from(evidence.signature, "base64")),
+    })),
+  };
+}

@@ -1,0 +1,84 @@
+/** The models that studies ended with, latest first: their lineage and their figures by site. */
+import { type CoordinatorState, type FigureStatus, type RoundStatus, roundStatusOf } from "../coordinator/index.ts";
+import type { Study } from "../study/index.ts";
+
+export interface ModelEntry {
+  readonly study: string;
+  readonly studyHash: string;
+  readonly endedMs: number;
+  /** Null for a study that ended without one. */
+  readonly reason: string | null;
+  readonly best: { readonly round: number; readonly sha256: string; readonly bytes: number } | null;
+  readonly final: { readonly round: number; readonly sha256: string; readonly bytes: number } | null;
+  readonly network: string;
+  readonly parameterCount: number;
+  readonly trainedFrom: { readonly sha256: string; readonly given: boolean };
+  readonly rounds: number;
+  readonly sites: readonly ModelSite[];
+  /** Of the best model, over all sites that tell. */
+  readonly figures: FigureStatus | null;
+  readonly privacy: string;
+  /** Whether its files can be fetched from this dashboard: those of the latest study. */
+  readonly downloadable: boolean;
+}
+
+interface ModelSite {
+  readonly id: string;
+  readonly share: number;
+  readonly trainingCases: number;
+  readonly first: FigureStatus | null;
+  readonly best: FigureStatus | null;
+}
+
+type Record = NonNullable<CoordinatorState["study"]>;
+type End = CoordinatorState["past"][number]["end"];
+
+export function modelsOf(state: CoordinatorState): readonly ModelEntry[] {
+  const { phase, study, past } = state;
+  const latest =
+    study !== null && (phase.kind === "done" || phase.kind === "failed") ? [entry(study, phase, true)] : [];
+  return [...latest, ...past.map(({ record, end }) => entry(record, end, false)).reverse()];
+}
+
+function entry(record: Record, end: End, latest: boolean): ModelEntry {
+  const { study, hash, parameterCount, initial } = record;
+  const done = end.kind === "done";
+  const rounds = record.rounds.map(roundStatusOf);
+  const best = rounds.find(({ round }) => done && round === end.bestRound);
+  const first = rounds[0];
+  const figuresAt = (round: RoundStatus | undefined, id: string): FigureStatus | null =>
+    round?.sites.find((site) => site.id === id)?.dice ?? null;
+  return {
+    study: study.name,
+    studyHash: hash,
+    endedMs: end.atMs,
+    reason: done ? null : end.reason,
+    best: done ? { round: end.bestRound, ...end.best } : null,
+    final: done ? { round: end.finalRound, ...end.final } : null,
+    network: study.network.kind,
+    parameterCount,
+    trainedFrom: { sha256: initial.sha256, given: study.initial !== undefined },
+    rounds: rounds.length,
+    sites: record.roster.map(({ siteId: id }) => {
+      const counted = best?.sites.find((site) => site.id === id);
+      return {
+        id,
+        share: counted?.share ?? 0,
+        trainingCases: counted?.trainingCases ?? 0,
+        first: figuresAt(first, id),
+        best: figuresAt(best, id),
+      };
+    }),
+    figures: best?.dice ?? null,
+    privacy: privacyOf(study),
+    downloadable: latest && done,
+  };
+}
+
+function privacyOf({ privacy }: Study): string {
+  const noise =
+    privacy.patientLevel === undefined
+      ? "no noise: nothing bounds what it says of a patient"
+      : "noise for each patient";
+  return `${privacy.secureAggregation === undefined ? "updates seen one by one" : "updates masked"}; ${noise}`;
+}

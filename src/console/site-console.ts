@@ -1,0 +1,108 @@
+/** What a hospital's people see of their own home, and decide: the service behind `SiteConsole`. */
+import type { ConnectRouter } from "@connectrpc/connect";
+import { ConsiliumError, type Json, LIMITS } from "../base/index.ts";
+import { SiteConsole, toConnectError } from "../protocol/index.ts";
+import {
+  approveStudy,
+  privacyAccount,
+  readActivity,
+  readSite,
+  readSiteLog,
+  reviewStudies,
+  rosterDigest,
+  type StudyReview,
+  siteStatus,
+} from "../site/index.ts";
+import { statusStream } from "./status-stream.ts";
+
+export interface SiteConsoleOptions {
+  readonly home: string;
+  readonly productVersion: string;
+}
+
+export function siteConsole({ home, productVersion }: SiteConsoleOptions): (router: ConnectRouter) => void {
+  const status = async (): Promise<string> => {
+    const { store } = await readSite(home);
+    return JSON.stringify({ ...(await siteStatus(home)), activity: (await readActivity(store)) ?? null });
+  };
+  return (router) => {
+    router.service(SiteConsole, {
+      getStatus: () => answered(async () => ({ json: await status(), timeMs: BigInt(Date.now()) })),
+      async *watchStatus(_, { signal }) {
+        try {
+          yield* statusStream({ read: status }, signal);
+        } catch (error) {
+          throw toConnectError(error);
+        }
+      },
+      listReviews: () =>
+        answered(async () => {
+          const { reviews, asked } = await reviewStudies({ home, productVersion });
+          const unreachable = asked instanceof ConsiliumError ? asked.toJSON() : null;
+          return document({ reviews: reviews.map(reviewDocument), unreachable });
+        }),
+      decideStudy: (request) => answered(async () => document(await decide(home, productVersion, request))),
+      listDepartures: () => answered(async () => document(await readSiteLog(home))),
+      getLedger: () => answered(async () => document(await privacyAccount(home))),
+    });
+  };
+}
+
+interface DecideRequest {
+  readonly studyHash: string;
+  readonly decision: string;
+  readonly reason: string;
+  readonly rosterSha256: string;
+}
+
+/** @throws ConsiliumError `roster-mismatch` where the offer is not what the reviewer saw, and what approving throws */
+async function decide(home: string, productVersion: string, request: DecideRequest) {
+  const { studyHash, decision, reason, rosterSha256 } = request;
+  if (decision !== "approve" && decision !== "refuse") {
+    throw new ConsiliumError("message-invalid", {
+      subject: "decision",
+      expected: "approve or refuse",
+      actual: decision.slice(0, 40),
+      hint: "Choose one of the two.",
+    });
+  }
+  const made = await approveStudy({
+    home,
+    productVersion,
+    study: studyHash,
+    decision,
+    reason: reason.slice(0, LIMITS.reasonChars),
+    rosterSha256,
+  });
+  const sent = made.sent instanceof ConsiliumError ? "not yet: the coordinator cannot be reached" : made.sent;
+  return { decision: made.decision, sent };
+}
+
+function reviewDocument(review: StudyReview) {
+  const { studyHash, study, text, roster, networkBytes, offeredAtMs, decision, refusal, changes } = review;
+  return {
+    studyHash,
+    name: study.name,
+    study,
+    text,
+    roster,
+    rosterSha256: rosterDigest(roster),
+    networkBytes,
+    offeredAtMs,
+    decision: decision ?? null,
+    refusal: refusal?.toJSON() ?? null,
+    changes: changes ?? null,
+  };
+}
+
+function document(value: unknown): { json: string } {
+  return { json: JSON.stringify(value as Json) };
+}
+
+async function answered<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toConnectError(error);
+  }
+}

@@ -1,0 +1,117 @@
+/** The report of the study that ended last, out of what the coordinator knows: the same document as a demonstration's. */
+import { ConsiliumError } from "../base/index.ts";
+import { type Coordinator, type FigureStatus, type RoundStatus, roundStatusOf } from "../coordinator/index.ts";
+import type { RegionMeans } from "../segmentation/index.ts";
+import { renderReport, type SiteTraffic } from "../simulate/index.ts";
+
+const PAGE = 500;
+
+/** @returns HTML. @throws ConsiliumError `study-unknown` where no study has a model yet */
+export async function studyReport(coordinator: Coordinator): Promise<string> {
+  const { study: record, phase, sites } = coordinator.state();
+  const rounds = record?.rounds.map(roundStatusOf) ?? [];
+  const wanted = phase.kind === "done" ? phase.bestRound : rounds.at(-1)?.round;
+  const told = rounds.find(({ round }) => round === wanted);
+  if (record === null || told === undefined) throw noReport();
+  const { study, roster, hash } = record;
+  const regions = Object.keys(study.task.regions);
+  const cases = roster.map(({ siteId }) => sites[siteId]?.data);
+  const gradientSteps = rounds.reduce((sum, round) => sum + stepsIn(round), 0);
+  const dice = meansOf(told.dice, "dice", regions);
+  return renderReport({
+    title: study.name,
+    facts: [
+      `${roster.length} hospitals with ${cases.reduce((sum, each) => sum + (each?.trainingCases ?? 0), 0)} training cases trained one network over ${rounds.length} of ${study.rounds.count} rounds (${gradientSteps} gradient steps in all).`,
+      phase.kind === "done"
+        ? `The model is that of round ${told.round}.`
+        : "The study goes on: these are its figures so far.",
+      `Study ${hash}.`,
+    ],
+    regions,
+    result: {
+      sites: roster.map(({ siteId: id }, i) => {
+        const own = told.sites.find((site) => site.id === id)?.dice ?? null;
+        return {
+          id,
+          cases: { train: cases[i]?.trainingCases ?? 0, validation: cases[i]?.validationCases ?? 0 },
+          dice: own && meansOf(own, "dice", regions),
+          hd95: own && meansOf(own, "hd95", regions),
+        };
+      }),
+      evaluatedOn: { kind: "validation", cases: told.dice?.cases ?? 0 },
+      federated: { dice, hd95: meansOf(told.dice, "hd95", regions), undefined: {}, modelSha256: told.modelSha256 },
+      pooled: null,
+      alone: null,
+      ratio: null,
+      learningRates: null,
+      patientLevel: null,
+      rounds: rounds.length,
+      gradientSteps,
+      seconds: rounds.reduce((sum, { seconds }) => sum + seconds, 0),
+      peakRssBytes: 0,
+    },
+    roundFigures: rounds.map((round) => ({
+      round: round.round,
+      meanLoss: lossOf(round),
+      dice: round.dice && meansOf(round.dice, "dice", regions),
+      leftOut: round.leftOut,
+    })),
+    pooledTraining: null,
+    traffic: await trafficOf(coordinator, rounds),
+    pictures: [],
+    commands: ["consilium study submit --home HOME study.yaml", "consilium model export --home HOME --out model"],
+  });
+}
+
+function meansOf(figures: FigureStatus | null, which: "dice" | "hd95", regions: readonly string[]): RegionMeans {
+  const values = regions.map((region) => [region, figures?.regions[region]?.[which] ?? null] as const);
+  const defined = values.flatMap(([, value]) => (value === null ? [] : [value]));
+  const mean = defined.length === 0 ? null : defined.reduce((a, b) => a + b, 0) / defined.length;
+  return { ...Object.fromEntries(values), mean };
+}
+
+function stepsIn({ sites }: RoundStatus): number {
+  return sites.reduce((sum, { gradientSteps }) => sum + gradientSteps, 0);
+}
+
+/** Mean over the round's steps; null where a site keeps its loss. */
+function lossOf(round: RoundStatus): number | null {
+  const steps = stepsIn(round);
+  if (steps === 0 || round.sites.some(({ meanLoss }) => meanLoss === null)) return null;
+  return round.sites.reduce((sum, { meanLoss, gradientSteps }) => sum + (meanLoss ?? 0) * gradientSteps, 0) / steps;
+}
+
+/** Updates as they were counted, and the signed messages that the journal keeps. */
+async function trafficOf({ journal }: Coordinator, rounds: readonly RoundStatus[]): Promise<SiteTraffic[]> {
+  const traffic = new Map<string, { updates: number; updateBytes: number; messages: number; messageBytes: number }>();
+  const of = (siteId: string) => {
+    const known = traffic.get(siteId) ?? { updates: 0, updateBytes: 0, messages: 0, messageBytes: 0 };
+    traffic.set(siteId, known);
+    return known;
+  };
+  for (const { id, updateBytes } of rounds.flatMap(({ sites }) => sites)) {
+    of(id).updates += 1;
+    of(id).updateBytes += updateBytes;
+  }
+  for (let after = 0; ; ) {
+    const page = await journal.page(after, PAGE);
+    for (const { body } of page) {
+      const { siteId, evidence } = JSON.parse(body) as { siteId?: string; evidence?: Record<string, string> };
+      if (siteId === undefined || evidence === undefined) continue;
+      of(siteId).messages += 1;
+      of(siteId).messageBytes += evidence.header.length + ((evidence.body.length + evidence.signature.length) * 3) / 4;
+    }
+    if (page.length < PAGE) break;
+    after = page.at(-1)?.number ?? after;
+  }
+  return [...traffic].sort(([a], [b]) => (a < b ? -1 : 1)).map(([siteId, each]) => ({ siteId, ...each }));
+}
+
+function noReport(): ConsiliumError {
+  return new ConsiliumError("study-unknown", {
+    subject: "report",
+    expected: "a study with a round that was summed",
+    actual: "none yet",
+    hint: "The report begins with the first round's model.",
+  });
+}

@@ -1,0 +1,303 @@
+/** The console's server over real HTTP: who is let in, who may do what, and what a page from elsewhere can do. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { LIMITS } from "../src/base/index.ts";
+import {
+  AUTHORISATION,
+  type ConsoleServer,
+  coordinatorConsole,
+  DOWNLOADS,
+  offerLinks,
+  ROLES,
+  type Role,
+  requestLink,
+  siteConsole,
+  startConsoleServer,
+  studyReport,
+} from "../src/console/index.ts";
+import { type Coordinator, initCoordinator, openCoordinator } from "../src/coordinator/index.ts";
+import { CoordinatorConsole, SiteConsole } from "../src/protocol/index.ts";
+
+let folder = "";
+let coordinator: Coordinator;
+let server: ConsoleServer;
+let nowMs = Date.now();
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "console-"));
+  nowMs = Date.now();
+  const home = join(folder, "home");
+  await initCoordinator({ home, name: "Test", listen: "127.0.0.1:0", nowMs });
+  coordinator = await openCoordinator({ home });
+  await writeFile(join(folder, "index.html"), "<!doctype html><title>Consilium</title>");
+  server = await start();
+});
+afterEach(async () => {
+  await server.close();
+  await coordinator.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function start(): Promise<ConsoleServer> {
+  const coordinatorRoutes = coordinatorConsole({
+    home: join(folder, "home"),
+    coordinator,
+    openStudy: () => {
+      throw new RangeError("no study in this test");
+    },
+  });
+  // Both services on one server, so that every method is tried behind the same door.
+  const siteRoutes = siteConsole({ home: join(folder, "no-site"), productVersion: "0" });
+  return startConsoleServer({
+    face: "coordinator",
+    name: "Test",
+    version: "0.1.0",
+    id: "test",
+    port: 0,
+    files: folder,
+    clock: { nowMs: () => nowMs },
+    routes(router) {
+      coordinatorRoutes(router);
+      siteRoutes(router);
+    },
+    download: (name) => (name === "report.html" ? studyReport(coordinator) : Promise.resolve("content")),
+  });
+}
+
+interface SignedIn {
+  readonly cookie: string;
+  readonly csrf: string;
+}
+
+async function signIn(role: Role): Promise<SignedIn> {
+  const answer = await redeem(tokenOf(server.signInLink(role).url));
+  const { session } = (await answer.json()) as { session: { csrf: string; role: Role } };
+  expect(session.role).toBe(role);
+  return { cookie: cookieOf(answer), csrf: session.csrf };
+}
+function tokenOf(url: string): string {
+  return url.slice(url.indexOf("=") + 1);
+}
+function redeem(token: string): Promise<Response> {
+  return fetch(`${server.url}/session`, { method: "POST", body: JSON.stringify({ token }) });
+}
+function cookieOf(answer: Response): string {
+  return (answer.headers.get("set-cookie") ?? "").split(";")[0];
+}
+
+interface Called {
+  readonly status: number;
+  /** The product's code where it refused. */
+  readonly code: string | undefined;
+}
+
+/** A call as a browser makes it, streams too: the first message is waited for, then the call is broken off. */
+async function call(method: string, headers: Record<string, string>, streams = false): Promise<Called> {
+  const stop = new AbortController();
+  const body = Buffer.from("{}");
+  const framed = Buffer.concat([Buffer.from([0, 0, 0, 0, body.length]), body]);
+  const answer = await fetch(`${server.url}/api/${method}`, {
+    method: "POST",
+    headers: { "content-type": streams ? "application/connect+json" : "application/json", ...headers },
+    body: streams ? framed : body,
+    signal: stop.signal,
+  });
+  const reader = answer.body?.getReader();
+  const { value } = (await reader?.read()) ?? {};
+  await reader?.cancel();
+  stop.abort();
+  const text = Buffer.from(value ?? new Uint8Array()).toString("utf8");
+  const code = /"message":"([a-z-]+): /.exec(text)?.[1];
+  return { status: answer.status, code };
+}
+
+const METHODS = [CoordinatorConsole, SiteConsole].flatMap(({ typeName, methods }) =>
+  methods.map(({ name, methodKind }) => ({ name: `${typeName}/${name}`, streams: methodKind === "server_streaming" })),
+);
+
+describe("the table of rights", () => {
+  test("holds every method, and gives nobody but these what changes anything", () => {
+    expect([...AUTHORISATION.keys()].sort()).toEqual(METHODS.map(({ name }) => name).sort());
+    const changing = {
+      "consilium.v1.CoordinatorConsole/SubmitStudy": ["lead"],
+      "consilium.v1.CoordinatorConsole/StopStudy": ["lead"],
+      "consilium.v1.CoordinatorConsole/InviteSite": ["lead", "operator"],
+      "consilium.v1.CoordinatorConsole/RevokeSite": ["lead"],
+      "consilium.v1.SiteConsole/DecideStudy": ["reviewer"],
+    };
+    for (const [name, roles] of Object.entries(changing)) expect(AUTHORISATION.get(name), name).toEqual(roles);
+    const reading = METHODS.filter(({ name }) => !(name in changing)).map(({ name }) => name.split("/")[1]);
+    for (const name of reading) expect(name).toMatch(/^(Get|List|Watch|Check|Verify)/);
+  });
+
+  test.each(ROLES)("lets %s do what it says, and nothing else, over HTTP", async (role) => {
+    const { cookie, csrf } = await signIn(role);
+    for (const { name, streams } of METHODS) {
+      const { code } = await call(name, { cookie, "x-consilium-csrf": csrf }, streams);
+      const allowed = AUTHORISATION.get(name)?.includes(role) === true;
+      expect(code === "role-refused", `${role} ${name}: ${code}`).toBe(!allowed);
+      expect(code).not.toBe("sign-in-required");
+    }
+    for (const [name, roles] of Object.entries(DOWNLOADS)) {
+      const { status } = await fetch(`${server.url}/download/${name}`, { headers: { cookie } });
+      expect(status === 403, `${role} ${name}`).toBe(!(roles as readonly Role[]).includes(role));
+    }
+  });
+
+  test("lets nobody do anything without a session, or without its second token", async () => {
+    const { cookie } = await signIn("lead");
+    for (const { name, streams } of METHODS) {
+      expect((await call(name, {}, streams)).code, name).toBe("sign-in-required");
+      expect((await call(name, { cookie }, streams)).code, name).toBe("sign-in-required");
+      expect((await call(name, { cookie, "x-consilium-csrf": "another" }, streams)).code).toBe("sign-in-required");
+    }
+    expect((await fetch(`${server.url}/download/model.onnx`)).status).toBe(401);
+  });
+});
+
+describe("signing in", () => {
+  test("a link works once, and opens a session whose cookie no script sees", async () => {
+    const token = tokenOf(server.signInLink("auditor").url);
+    const first = await redeem(token);
+    expect(first.headers.get("set-cookie")).toMatch(/; Path=\/; HttpOnly; SameSite=Strict$/);
+    expect((await redeem(token)).status).toBe(401);
+    const known = await fetch(`${server.url}/session`, { headers: { cookie: cookieOf(first) } });
+    expect(await known.json()).toMatchObject({ face: "coordinator", name: "Test", session: { role: "auditor" } });
+    const stranger = await fetch(`${server.url}/session`);
+    expect(await stranger.json()).toMatchObject({ name: "", session: null });
+  });
+
+  test("a link grows old, and so does a session", async () => {
+    const token = tokenOf(server.signInLink("lead").url);
+    nowMs += LIMITS.consoleLinkMs;
+    expect((await redeem(token)).status).toBe(401);
+    const { cookie, csrf } = await signIn("lead");
+    const ask = () => call("consilium.v1.CoordinatorConsole/GetStatus", { cookie, "x-consilium-csrf": csrf });
+    expect((await ask()).status).toBe(200);
+    nowMs += LIMITS.consoleIdleMs - 1;
+    expect((await ask()).status).toBe(200);
+    nowMs += LIMITS.consoleIdleMs;
+    expect((await ask()).code).toBe("sign-in-required");
+  });
+
+  test("a session that is kept busy ends all the same", async () => {
+    const { cookie, csrf } = await signIn("lead");
+    const ask = () => call("consilium.v1.CoordinatorConsole/GetStatus", { cookie, "x-consilium-csrf": csrf });
+    for (let passed = 0; passed + LIMITS.consoleIdleMs / 2 < LIMITS.consoleSessionMs; ) {
+      expect((await ask()).status).toBe(200);
+      passed += LIMITS.consoleIdleMs / 2;
+      nowMs += LIMITS.consoleIdleMs / 2;
+    }
+    nowMs += LIMITS.consoleIdleMs / 2;
+    expect((await ask()).code).toBe("sign-in-required");
+  });
+
+  test("signing out ends the session", async () => {
+    const { cookie, csrf } = await signIn("lead");
+    const out = await fetch(`${server.url}/session`, {
+      method: "DELETE",
+      headers: { cookie, "x-consilium-csrf": csrf },
+    });
+    expect(out.status).toBe(200);
+    expect((await call("consilium.v1.CoordinatorConsole/GetStatus", { cookie, "x-consilium-csrf": csrf })).code).toBe(
+      "sign-in-required",
+    );
+  });
+
+  test("guessing is slowed down, and so are calls", async () => {
+    const statuses: number[] = [];
+    for (let i = 0; i <= LIMITS.consoleSignInsBurst; i++) statuses.push((await redeem(`guess-${i}`)).status);
+    expect(statuses).toEqual([...Array(LIMITS.consoleSignInsBurst).fill(401), 429]);
+    nowMs += 60_000;
+    const { cookie, csrf } = await signIn("read-only");
+    const calls = Array.from({ length: LIMITS.consoleCallsBurst + 5 }, () =>
+      call("consilium.v1.CoordinatorConsole/GetStatus", { cookie, "x-consilium-csrf": csrf }),
+    );
+    const codes = (await Promise.all(calls)).map(({ code }) => code);
+    expect(codes.filter((code) => code === "limit-exceeded")).toHaveLength(5);
+  });
+
+  test("a command that can read the home gets a link from the console that runs", async () => {
+    const home = join(folder, "home");
+    await expect(requestLink(home, "lead")).rejects.toMatchObject({ code: "unreachable" });
+    const links = await offerLinks(home, server);
+    const { url } = await requestLink(home, "auditor");
+    const answer = await redeem(tokenOf(url));
+    expect(await answer.json()).toMatchObject({ session: { role: "auditor" } });
+    await links.close();
+    await expect(requestLink(home, "lead")).rejects.toMatchObject({ code: "unreachable" });
+  });
+});
+
+describe("pages from elsewhere", () => {
+  test("a request under another host's name, or by another origin's page, is refused", async () => {
+    expect(await statusOf("/", { host: "attacker.example" })).toBe(403);
+    expect(await statusOf("/session", { origin: "https://attacker.example" })).toBe(403);
+    expect(await statusOf("/", { origin: "null" })).toBe(403);
+    expect(await statusOf("/", {})).toBe(200);
+    expect(await statusOf("/", { origin: server.url })).toBe(200);
+  });
+
+  test("everything comes under a policy that names no other host", async () => {
+    for (const path of ["/", "/session", "/nothing"]) {
+      const { headers } = await fetch(server.url + path);
+      const policy = headers.get("content-security-policy") ?? "";
+      expect(policy).toContain("default-src 'none'");
+      expect(policy).toContain("frame-ancestors 'none'");
+      expect(policy).not.toMatch(/https?:|\*|unsafe/);
+      expect(headers.get("x-content-type-options")).toBe("nosniff");
+    }
+  });
+
+  test("nothing but the dashboard's own files is served", async () => {
+    for (const path of ["/../coordinator.json", "/journal.db", "/index.html", "/%2e%2e/coordinator.json"]) {
+      expect(await statusOf(path, {}), path).toBe(404);
+    }
+  });
+});
+
+test("the stream tells the status, then what changes, and leaves out rounds that are known", async () => {
+  const { cookie, csrf } = await signIn("read-only");
+  const stop = new AbortController();
+  const body = Buffer.from("{}");
+  const answer = await fetch(`${server.url}/api/consilium.v1.CoordinatorConsole/WatchStatus`, {
+    method: "POST",
+    headers: { "content-type": "application/connect+json", cookie, "x-consilium-csrf": csrf },
+    body: Buffer.concat([Buffer.from([0, 0, 0, 0, body.length]), body]),
+    signal: stop.signal,
+  });
+  const reader = answer.body?.getReader();
+  const next = async () => Buffer.from((await reader?.read())?.value ?? new Uint8Array()).toString("utf8");
+  expect(await next()).toContain("Test");
+  await coordinator.invite({ siteId: "upenn" });
+  expect(await next()).toContain("upenn");
+  stop.abort();
+});
+
+test("streams that were closed make room for others", async () => {
+  const { cookie, csrf } = await signIn("read-only");
+  for (let i = 0; i < LIMITS.consoleStreams + 2; i++) {
+    const { code } = await call(
+      "consilium.v1.CoordinatorConsole/WatchStatus",
+      { cookie, "x-consilium-csrf": csrf },
+      true,
+    );
+    expect(code).toBeUndefined();
+  }
+});
+
+/** By `node:http`, since fetch lets nobody set a host. */
+function statusOf(path: string, headers: Record<string, string>): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    const { port } = new URL(server.url);
+    const asked = request({ host: "127.0.0.1", port, path, headers }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode);
+    });
+    asked.on("error", reject);
+    asked.end();
+  });
+}
