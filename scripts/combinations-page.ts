@@ -56,7 +56,6 @@ ${EXCLUSIONS.map(({ between: [a, b], expected, path, hint }, i) => `${i + 1}. ${
 - Moments of an optimiser stay at their site, kept or started anew; nothing shares them.
 - A site does a round's work whole or is left out of it; a quorum closes a round without those who are late.
 - Masked sums are of whole numbers and whole weights; that they cannot overflow is proved when a study is submitted.
-- BatchNormalization in training mode has no gradient here at all, so patients of one step never meet in a statistic.
 `;
 }
 

@@ -31,13 +31,16 @@ export async function openStudyFile(path: string, adjust = (study: Study): Study
 /** @throws ConsiliumError `study-invalid` where the network does not fit the study. */
 export function openStudy(study: Study, modelBytes: Uint8Array | undefined, subject: string): OpenedStudy {
   const network = networkOfStudy(study, modelBytes);
+  const initial = networkParameters(network);
   const [inputChannels, outputChannels] = [network.inputs[0]?.shape[1], network.outputs[0]?.shape[1]];
   if (typeof inputChannels === "number" && typeof outputChannels === "number") {
     const strides = networkStrides(study.network) ?? [1, 1, 1];
     const outputs = network.outputs.length;
-    checkStudyConsistency(study, { network: { inputChannels, outputChannels, strides, outputs } }, subject);
+    const runningStatistics = initial.layout.entries.some(({ buffer }) => buffer);
+    const facts = { inputChannels, outputChannels, strides, outputs, runningStatistics };
+    checkStudyConsistency(study, { network: facts }, subject);
   }
-  return { study, network, initial: networkParameters(network) };
+  return { study, network, initial };
 }
 
 async function readInitial(path: string, { initial }: OpenedStudy): Promise<Parameters> {

@@ -45,6 +45,7 @@ export {
   parametersSha256,
   parametersToSafetensors,
   parameterView,
+  pickParameters,
   readSafetensors,
   type StoredTensor,
   sameLayout,

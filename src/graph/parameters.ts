@@ -11,6 +11,8 @@ export interface ParameterEntry {
   /** In elements, from the start of the data. */
   readonly offset: number;
   readonly length: number;
+  /** Moved by the network's own forward pass and by no gradient: a norm's running statistics. */
+  readonly buffer?: true;
 }
 
 /** Entries sorted by name (UTF-16 code units), back to back from offset 0. */
@@ -26,12 +28,16 @@ export interface Parameters {
   readonly data: Float32Array;
 }
 
-export function parameterLayout(shapes: ReadonlyMap<string, readonly number[]>): ParameterLayout {
+/** @param buffers names of those that no gradient moves. */
+export function parameterLayout(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  buffers: ReadonlySet<string> = new Set(),
+): ParameterLayout {
   let offset = 0;
   const entries = [...shapes.keys()].sort().map((name) => {
     const shape = shapes.get(name) ?? [];
     const length = shape.reduce((product, dim) => product * dim, 1);
-    const entry: ParameterEntry = { name, shape, offset, length };
+    const entry: ParameterEntry = { name, shape, offset, length, ...(buffers.has(name) && { buffer: true }) };
     offset += length;
     return entry;
   });
@@ -49,6 +55,29 @@ export function sameLayout(a: ParameterLayout, b: ParameterLayout): boolean {
     const other = b.entries[i];
     return entry.name === other.name && entry.shape.join() === other.shape.join();
   });
+}
+
+/**
+ * Those of a layout, taken by name from parameters that may hold more.
+ * @throws ConsiliumError `tensor-missing` where one is not there in its shape.
+ */
+export function pickParameters(from: Parameters, layout: ParameterLayout): Parameters {
+  if (sameLayout(from.layout, layout)) return { layout, data: from.data };
+  const byName = new Map(from.layout.entries.map((entry) => [entry.name, entry]));
+  const picked: Parameters = { layout, data: new Float32Array(layout.length) };
+  for (const entry of layout.entries) {
+    const source = byName.get(entry.name);
+    if (source === undefined || source.shape.join() !== entry.shape.join()) {
+      throw new ConsiliumError("tensor-missing", {
+        subject: `parameter ${entry.name} of [${entry.shape.join(", ")}]`,
+        expected: "a tensor of that name and shape among the weights",
+        actual: source === undefined ? "none" : `[${source.shape.join(", ")}]`,
+        hint: "The weights belong to another network.",
+      });
+    }
+    parameterView(picked, entry).set(parameterView(from, source));
+  }
+  return picked;
 }
 
 /** Little-endian safetensors bytes: 8-byte header length, JSON header padded with blanks to 8, then the data. */

@@ -2,6 +2,7 @@
 import { ConsiliumError } from "../base/index.ts";
 import { decodeOnnx, type Graph } from "../graph/index.ts";
 import { outputChannels, type Study } from "../study/index.ts";
+import { withBatchStatistics } from "../training/index.ts";
 import type { Sides } from "./layers.ts";
 import { segResNet3d } from "./segresnet3d.ts";
 import { unet3d } from "./unet3d.ts";
@@ -10,7 +11,11 @@ import { unet3d } from "./unet3d.ts";
  * @param modelBytes the ONNX file of a study with `network.kind: onnx`.
  * @throws ConsiliumError `study-invalid` where the study names a file and none is given, or the codec's refusals.
  */
-export function networkOfStudy({ network, task, training }: Study, modelBytes?: Uint8Array): Graph {
+export function networkOfStudy(study: Study, modelBytes?: Uint8Array): Graph {
+  return withBatchStatistics(declaredNetwork(study, modelBytes), study.training.runningStatistics);
+}
+
+function declaredNetwork({ network, task, training }: Study, modelBytes?: Uint8Array): Graph {
   const ends = { inputChannels: task.channels.length, classes: outputChannels(task), seed: training.seed };
   if (network.kind === "segresnet3d") return segResNet3d({ ...network, ...ends });
   if (network.kind === "unet3d") {

@@ -1,9 +1,13 @@
 /** What a training session moves: parameters, the optimiser's state and its age, and the feeds that are made of them. */
+import type { SeedPath } from "../base/index.ts";
+import type { ParameterLayout } from "../graph/index.ts";
 import { type OptimiserStepOptions, STEP, stepScalars } from "../training/index.ts";
 import type { FeedTensor } from "./graph-session.ts";
 
-/** Vectors [P] that a step looks at; copied. */
+/** What a step looks at beside the batch; vectors [P] are copied. */
 export interface StepHooks {
+  /** Where draws of dropped values begin, for networks that drop some. */
+  readonly dropoutSeed?: SeedPath;
   /** Where the proximal term pulls to, instead of the parameters that are loaded. */
   readonly anchor?: Float32Array;
   /** Added to every gradient; zeros if not given. */
@@ -20,14 +24,16 @@ export interface MovedParameters {
   parametersFeed(): FeedTensor;
   /** Takes over what one step gave. */
   moved(results: Readonly<Record<string, Float32Array>>): void;
+  /** Takes over the buffers that one forward pass gave, if any. */
+  passed(results: Readonly<Record<string, Float32Array>>): void;
   parameters(): Float32Array;
   state(): Float32Array;
-  /** The moving average of the parameters, or the parameters where there is none. */
+  /** The moving average of the parameters, or the parameters where there is none; buffers are as they are. */
   averaged(): Float32Array;
 }
 
 export function createMovedParameters(
-  length: number,
+  { entries, length }: ParameterLayout,
   stateLength: number,
   { optimiser, proximal = 0, controlVariate = false, averageDecay = 0 }: OptimiserStepOptions,
 ): MovedParameters {
@@ -36,6 +42,16 @@ export function createMovedParameters(
   let state: Float32Array = new Float32Array(stateLength);
   let [average, anchor, correction] = [parameters, parameters, parameters];
   let steps = 0;
+  const buffers = entries.filter(({ buffer }) => buffer);
+  const buffersOf = (from: Float32Array): Float32Array =>
+    Float32Array.from(buffers.flatMap(({ offset, length: count }) => [...from.subarray(offset, offset + count)]));
+  const writeBuffers = (target: Float32Array, values: Float32Array): void => {
+    let from = 0;
+    for (const { offset, length: count } of buffers) {
+      target.set(values.subarray(from, from + count), offset);
+      from += count;
+    }
+  };
   const vector = (data: Float32Array): FeedTensor => ({ dtype: "float32", shape: [data.length], data });
   return {
     steps: () => steps,
@@ -57,10 +73,16 @@ export function createMovedParameters(
     }),
     parametersFeed: () => vector(parameters),
     moved(results) {
+      const values = results[STEP.nextBuffers] ?? buffersOf(parameters);
       parameters = results[STEP.nextParameters];
       state = results[STEP.nextState];
       average = results[STEP.nextAverage] ?? parameters;
+      for (const target of new Set([parameters, average])) writeBuffers(target, values);
       steps++;
+    },
+    passed(results) {
+      const values = results[STEP.nextBuffers];
+      if (values !== undefined) writeBuffers(parameters, values);
     },
     parameters: () => parameters,
     state: () => state,

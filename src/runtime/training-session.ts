@@ -5,6 +5,7 @@
 import { invariant } from "../base/index.ts";
 import type { Graph, ParameterLayout } from "../graph/index.ts";
 import { buildTrainingStep, STEP, type TrainingStepOptions } from "../training/index.ts";
+import { createDropoutMasks } from "./dropout-masks.ts";
 import { openGradientSession } from "./gradient-session.ts";
 import { openGraphSession, type SessionOptions } from "./graph-session.ts";
 import { createMovedParameters, type MovedParameters } from "./moved-parameters.ts";
@@ -37,15 +38,19 @@ export interface TrainingSessionOptions extends TrainingStepOptions, SessionOpti
 
 export async function openTrainingSession(network: Graph, options: TrainingSessionOptions): Promise<TrainingSession> {
   if ((options.accumulate ?? 1) > 1) return openAccumulatingSession(network, options, options.accumulate ?? 1);
-  const { graph, layout, stateLength, logitsShape } = buildTrainingStep(network, options);
+  const { graph, layout, stateLength, logitsShape, dropouts } = buildTrainingStep(network, options);
   const session = await openGraphSession(graph, options);
   const labelsShape = [logitsShape[0], ...logitsShape.slice(2)];
-  const moving = createMovedParameters(layout.length, stateLength, options);
-  const { load, parameters, state, averaged } = moving;
+  const moving = createMovedParameters(layout, stateLength, options);
+  const masks = createDropoutMasks(dropouts);
+  const { parameters, state, averaged } = moving;
   return {
     layout,
     stateLength,
-    load,
+    load(next, nextState, stepsTaken, hooks) {
+      moving.load(next, nextState, stepsTaken, hooks);
+      masks.load(hooks?.dropoutSeed ?? []);
+    },
     async step(batches, learningRate) {
       const [batch] = listOf(batches, 1);
       const where = describeBatch(moving.steps() + 1, 1, batch);
@@ -53,6 +58,7 @@ export async function openTrainingSession(network: Graph, options: TrainingSessi
         [STEP.image]: { dtype: "float32", shape: options.inputShape, data: batch.image },
         [STEP.labels]: { dtype: "uint8", shape: labelsShape, data: batch.labels },
         ...moving.feeds(learningRate),
+        ...masks.next(),
       } as const;
       const results = await session.run(feeds, where);
       const loss = results[STEP.loss][0];

@@ -179,7 +179,9 @@ function missingTensors(layout: ParameterLayout, vectors: ReadonlyMap<string, St
   const named = [...vectors.keys()].flatMap((key) =>
     /^(grad|sgd|adamw)\./.test(key) ? [key.slice(key.indexOf(".") + 1)] : [],
   );
-  const absent = layout.entries.flatMap(({ name }) => (vectors.has(`grad.${name}`) ? [] : [name]));
+  const absent = layout.entries.flatMap(({ name, buffer }) =>
+    vectors.has(`${buffer ? "sgd" : "grad"}.${name}`) ? [] : [name],
+  );
   return [...new Set([...named.filter((name) => !own.has(name)), ...absent])].sort();
 }
 

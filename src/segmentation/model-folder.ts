@@ -1,5 +1,5 @@
 /**
- * A trained model as a folder: `model.onnx` (the network with its weights, which any ONNX runtime runs),
+ * A trained model as a folder: `model.onnx` (the network with its weights as it predicts, for any ONNX runtime),
  * `weights.safetensors` (whose SHA-256 is the model's identity), `card.md` for people, `model.json` for programs, and
  * `signature.json` where a member of a federation vouches for it.
  *
@@ -21,7 +21,7 @@ import {
   parametersToSafetensors,
 } from "../graph/index.ts";
 import { type Study, studySchema } from "../study/index.ts";
-import { withParameters } from "../training/index.ts";
+import { inferenceForm, withParameters } from "../training/index.ts";
 import { type CardFacts, cardSchema, makeCard, renderCard } from "./model-card.ts";
 import {
   federationIdOf,
@@ -70,7 +70,7 @@ export async function writeModelFolder(dir: string, model: NewModel): Promise<Mo
   const weights = parametersToSafetensors(parameters);
   const modelSha256 = sha256(weights);
   const metadata = { "consilium.modelSha256": modelSha256, "consilium.task": canonicalJson(study.task as Json) };
-  const onnx = encodeOnnx(withParameters(network, parameters), metadata);
+  const onnx = encodeOnnx(inferenceForm(withParameters(network, parameters)), metadata);
   const card = makeCard(study, facts);
   const cardText = renderCard(study.name, modelSha256, study, parameters.layout.length, card);
   const description: ModelDescription = {

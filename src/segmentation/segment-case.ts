@@ -1,5 +1,6 @@
 /** Trained models applied to a patient: from a case's files to the label map on the grid that they came on. */
 import { ConsiliumError, canonicalJson, type Json } from "../base/index.ts";
+import { pickParameters } from "../graph/index.ts";
 import {
   type CaseFiles,
   type LabelConvention,
@@ -100,10 +101,11 @@ async function openMember(
   threads: number,
 ): Promise<{ member: Member; close: () => Promise<void> }> {
   const predictor = await openWindowPredictor(network, description.study, { threads });
+  const { data } = pickParameters(parameters, predictor.layout);
   return {
     member: {
       window: predictor.window(OVERLAP),
-      predict: (image, sides) => predictor.predict(image, sides, parameters.data),
+      predict: (image, sides) => predictor.predict(image, sides, data),
     },
     close: () => predictor.close(),
   };

@@ -3,13 +3,14 @@
  * network and patch, and the cases of whichever site asks. It holds no state of a site between requests but its
  * prepared cases, so requests of several sites may come in any order.
  */
-import { createRandom, type Json } from "../base/index.ts";
-import type { Graph } from "../graph/index.ts";
+import { ConsiliumError, createRandom, type Json } from "../base/index.ts";
+import type { Graph, ParameterLayout } from "../graph/index.ts";
 import {
   type GradientSession,
   openGradientSession,
   openTrainingSession,
   runRecord,
+  type StepHooks,
   type TrainingSession,
 } from "../runtime/index.ts";
 import type { Study } from "../study/index.ts";
@@ -67,9 +68,13 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     privateTrainer ??= openGradientSession(network, { ...stepOptionsOfStudy(study, shape(1)), threads });
     return privateTrainer;
   };
+  const dropoutOf = ({ siteId, round }: TrainRequest): StepHooks => ({
+    dropoutSeed: [training.seed, "dropout", siteId, round],
+  });
   async function trainWithNoise(site: SiteData, request: TrainRequest, onProgress: OnProgress): Promise<TrainResult> {
     const session = await openPrivateTrainer();
-    session.load(request.parameters, request.optimiserState, request.stepsTaken);
+    refuseBuffers(session.layout);
+    session.load(request.parameters, request.optimiserState, request.stepsTaken, dropoutOf(request));
     const meanLoss = await trainPrivately({
       study,
       session,
@@ -124,7 +129,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     async train(site, request, onProgress) {
       if (study.privacy.patientLevel !== undefined) return trainWithNoise(site, request, onProgress);
       const session = await openTrainer();
-      session.load(request.parameters, request.optimiserState, request.stepsTaken);
+      session.load(request.parameters, request.optimiserState, request.stepsTaken, dropoutOf(request));
       let lossSum = 0;
       const batches = Array.from({ length: training.accumulate }, () => emptyBatch(study));
       for (let step = 0; step < request.steps; step++) {
@@ -159,6 +164,18 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
       await (await predictor)?.close();
     },
   };
+}
+
+/** What a forward pass moves has no noise: a site looks itself, whatever was checked before. */
+function refuseBuffers({ entries }: ParameterLayout): void {
+  const buffer = entries.find((entry) => entry.buffer);
+  if (buffer === undefined) return;
+  throw new ConsiliumError("study-invalid", {
+    subject: `running statistics ${buffer.name}`,
+    expected: "frozen ones with privacy.patientLevel",
+    actual: "some that are made from patients without noise",
+    hint: "Set training.runningStatistics to frozen, or take norms over each case.",
+  });
 }
 
 interface PatchBatch {

@@ -2,7 +2,7 @@
  * A network that predicts windows: of the patch it was trained with, and, where it compares the brain's sides and a
  * head is broader than that patch, of a broader one, so that no patient is refused for the breadth of a head.
  */
-import type { Graph } from "../graph/index.ts";
+import type { Graph, ParameterLayout } from "../graph/index.ts";
 import type { Triple } from "../imaging/index.ts";
 import { comparesSides } from "../networks/index.ts";
 import { type ForwardSession, openForwardSession, type SessionOptions } from "../runtime/index.ts";
@@ -10,6 +10,8 @@ import { networkStrides, type Study } from "../study/index.ts";
 import type { CaseWindow } from "./predict-case.ts";
 
 export interface WindowPredictor {
+  /** Of the parameters that `predict` takes. */
+  readonly layout: ParameterLayout;
   /** How a case is cut into windows. */
   window(overlap: number): CaseWindow;
   /** Logits [K, d, h, w] of one window's image [C, d, h, w] of `sides` (x, y, z). */
@@ -37,6 +39,7 @@ export async function openWindowPredictor(
     return broader.session;
   }
   return {
+    layout: usual.layout,
     window: (overlap) => ({
       patch,
       channels: usual.classes,

@@ -7,7 +7,15 @@ import type { StudyProblem } from "./study-problems.ts";
 
 /** A choice that a study makes; choices of one group are alternatives, or stand each by itself. */
 export interface Choice {
-  readonly group: "algorithm" | "masking" | "privacy" | "figures" | "compression" | "partial work" | "optimiser";
+  readonly group:
+    | "algorithm"
+    | "masking"
+    | "privacy"
+    | "figures"
+    | "compression"
+    | "partial work"
+    | "optimiser"
+    | "norms";
   /** As the study file says it. */
   readonly written: string;
   readonly isMade: (study: Study) => boolean;
@@ -107,6 +115,12 @@ export const CHOICES = {
     isMade: ({ training }) => training.optimiserState === "reset",
     make: (study) => withTraining(study, { optimiserState: "reset" }),
   },
+  runningStatistics: {
+    group: "norms",
+    written: "training.runningStatistics: averaged",
+    isMade: ({ training }) => training.runningStatistics === "averaged",
+    make: (study) => withTraining(study, { runningStatistics: "averaged" }),
+  },
 } as const satisfies Record<string, Choice>;
 
 export type ChoiceName = keyof typeof CHOICES;
@@ -138,6 +152,13 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     expected: "a number of steps with privacy.patientLevel",
     actual: () => "patchesPerCase, by which the steps depend on the patients",
     hint: "Write the number of steps: the noise is accounted for step by step.",
+  },
+  {
+    between: ["patientLevel", "runningStatistics"],
+    path: "training.runningStatistics",
+    expected: "frozen with privacy.patientLevel",
+    actual: ({ training }) => training.runningStatistics,
+    hint: "Running statistics are made from patients without noise: freeze them, or take norms over each case.",
   },
 ];
 

@@ -104,7 +104,7 @@ function scheduleInWords({ schedule, warmUpRounds }: Study["training"]): string 
 
 /** What a study does beside the usual, a line each. */
 function trainingDetails({ training }: Study): string[] {
-  const { loss, deepSupervision, parameterGroups, clipNorm, proximal, averageDecay } = training;
+  const { loss, deepSupervision, parameterGroups, clipNorm, proximal, averageDecay, runningStatistics } = training;
   const lines = [`It learns to lower ${LOSS_NAMES[loss.kind]}.`];
   if (loss.ignoreLabel !== undefined) lines.push(`Voxels of class ${loss.ignoreLabel} are left out.`);
   if (deepSupervision !== undefined) {
@@ -114,6 +114,11 @@ function trainingDetails({ training }: Study): string[] {
   if (frozen.length > 0) lines.push(`These weights stay as they are: ${frozen.join(", ")}.`);
   if (clipNorm !== undefined) lines.push(`Each step's gradient is scaled down to a norm of at most ${clipNorm}.`);
   if (proximal > 0) lines.push(`Training is held near the round's global model, with weight ${proximal}.`);
+  if (runningStatistics === "frozen")
+    lines.push("Norms over the batch keep the statistics that the network came with.");
+  if (runningStatistics === "averaged") {
+    lines.push("Norms over the batch learn running means and variances here, which are part of the update.");
+  }
   if (averageDecay > 0) lines.push(`What leaves is the moving average of the weights, with decay ${averageDecay}.`);
   return lines;
 }

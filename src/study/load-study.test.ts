@@ -189,6 +189,13 @@ describe("a study file", () => {
       "patchesPerCase",
     ],
     [
+      "running statistics of patients that noise is to protect",
+      `${GOOD.replace("stepsPerRound: 4", "stepsPerRound: 4\n  runningStatistics: averaged")}${PRIVATE}`,
+      "training.runningStatistics",
+      "frozen with privacy.patientLevel",
+      "averaged",
+    ],
+    [
       "noise of nothing",
       GOOD + PRIVATE.replace("1.1", "0"),
       "privacy.patientLevel.noiseMultiplier",

@@ -22,6 +22,8 @@ export interface NetworkFacts {
     readonly strides?: readonly [number, number, number];
     /** Outputs of the network, where several are trained. */
     readonly outputs?: number;
+    /** Whether training moves running statistics of norms. */
+    readonly runningStatistics?: boolean;
   };
   /** Sites of the federation. */
   readonly sites?: number;
@@ -37,6 +39,7 @@ export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, su
     ...roundProblems(study, facts),
     ...maskingProblems(study, facts),
     ...combinationProblems(study),
+    ...normProblems(study, facts),
   ];
   if (problems.length > 0) throw studyError(subject, problems);
 }
@@ -283,6 +286,20 @@ function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
     });
   }
   return problems;
+}
+
+/** Norms that train with each batch's statistics because the network's file says so. */
+function normProblems({ privacy, training }: Study, { network }: NetworkFacts): StudyProblem[] {
+  if (privacy.patientLevel === undefined || !network?.runningStatistics) return [];
+  if (training.runningStatistics !== "asExported") return [];
+  return [
+    {
+      path: "training.runningStatistics",
+      expected: "frozen with privacy.patientLevel",
+      actual: "asExported, of a network exported in training mode",
+      hint: "Running statistics are made from patients without noise: freeze them, or take norms over each case.",
+    },
+  ];
 }
 
 function repeated<T>(items: readonly T[]): T[] {

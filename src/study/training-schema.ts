@@ -135,6 +135,11 @@ export const trainingSchema = z.strictObject({
   schedule: schedule.default({ kind: "polynomial", power: 0.9 }),
   /** Rounds, or a part of one, over which the learning rate rises from a hundredth of itself. */
   warmUpRounds: z.number().min(0).default(0),
+  /**
+   * Norms over the batch (BatchNormalization): as the network's file says, with the statistics that they came with, or
+   * with each batch's own, while running statistics are averaged over the sites like weights.
+   */
+  runningStatistics: z.enum(["asExported", "frozen", "averaged"]).default("asExported"),
   /** Optimiser moments between rounds: kept at the site, or started anew. They never travel. */
   optimiserState: z.enum(["keep", "reset"]).default("keep"),
   /** Voxels along x, y, z at the working resolution; each divisible by the network's total stride. */

@@ -5,8 +5,8 @@
 import type { OpType } from "../graph/index.ts";
 
 export const GRADIENT_LIMITS = {
-  BatchNormalization: "frozen statistics only (`training_mode` 0)",
-  Dropout: "evaluation mode only",
+  BatchNormalization: "not through the running statistics that it also gives",
+  Dropout: "mode and `ratio` known before the graph runs",
   Einsum: "no label twice in one operand",
   LayerNormalization: "not through the statistics that it also gives",
   Pad: "negative pads in mode constant only",

@@ -85,7 +85,11 @@ export const GRADIENT_RULES: GradientRules = {
     const training = c.node.inputs[2];
     if (training === undefined || training === "") return [onlyGradient(c)];
     if (c.builder.fact(training).value?.data[0] === 0) return [onlyGradient(c)];
-    throw unsupportedGradient(c.node, "Dropout in evaluation mode", "training mode");
+    throw unsupportedGradient(
+      c.node,
+      "Dropout whose mode and ratio are known before the graph runs, so that what it drops is drawn outside",
+      "training mode beyond that",
+    );
   },
   Einsum: einsum,
   Elu: elu,

@@ -1,4 +1,6 @@
+export { inferenceForm, withBatchStatistics } from "./batch-statistics.ts";
 export { differentiate } from "./differentiate.ts";
+export type { DropoutMask } from "./dropout.ts";
 export type { GradientContext, GradientRule } from "./gradient-context.ts";
 export { GRADIENT_LIMITS } from "./gradient-limits.ts";
 export { GRADIENT_RULES, type GradientRules, hasGradient } from "./gradient-rules.ts";

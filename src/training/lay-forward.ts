@@ -1,6 +1,9 @@
 /** A network's forward graph laid into a builder, with its parameters cut from one vector. */
 import { ConsiliumError } from "../base/index.ts";
 import type { Graph, GraphBuilder, GraphNode, ParameterLayout } from "../graph/index.ts";
+import { appendBatchNorm, inferenceNode, usesBatchStatistics } from "./batch-statistics.ts";
+import { appendDropout, type DropoutMask } from "./dropout.ts";
+import { concat } from "./gradient-context.ts";
 import { STEP } from "./step-names.ts";
 
 /**
@@ -11,13 +14,25 @@ export function stepOpset(network: Graph): number {
   return Math.max(network.opset, 16);
 }
 
-/** The forward graph with its parameters cut from one vector; returns the names of its outputs. */
+/** In training norms take the batch's statistics and values are dropped, where the network says so. */
+export type ForwardMode = "training" | "inference";
+
+export interface LaidForward {
+  /** Names of the network's outputs. */
+  readonly outputs: readonly string[];
+  /** Name of the next values of all buffers, in the layout's order, end to end; undefined where there are none. */
+  readonly nextBuffers: string | undefined;
+  readonly dropouts: readonly DropoutMask[];
+}
+
+/** The forward graph with its parameters cut from one vector. */
 export function layForward(
   b: GraphBuilder,
   network: Graph,
   layout: ParameterLayout,
   inputShape: readonly number[],
-): readonly string[] {
+  mode: ForwardMode,
+): LaidForward {
   const [image] = network.inputs;
   if (network.inputs.length !== 1 || network.outputs.length === 0 || image.shape.length !== inputShape.length) {
     throw new ConsiliumError("onnx-unsupported", {
@@ -57,8 +72,21 @@ export function layForward(
   const parameters = new Set(layout.entries.map(({ name }) => name));
   for (const [name, tensor] of network.initializers) if (!parameters.has(name)) b.constant(tensor, name);
   const rename = (name: string): string => (name === STEP.image && image.name === STEP.image ? "step.image" : name);
-  for (const node of network.nodes) b.append(withoutZeroBias(b, { ...node, inputs: node.inputs.map(rename) }));
-  return network.outputs.map(({ name }) => name);
+  const next = new Map<string, string>();
+  const dropouts: DropoutMask[] = [];
+  for (const each of network.nodes) {
+    const node = { ...each, inputs: each.inputs.map(rename) };
+    if (mode === "inference") b.append(withoutZeroBias(b, inferenceNode(node)));
+    else if (usesBatchStatistics(node)) for (const [name, value] of appendBatchNorm(b, node)) next.set(name, value);
+    else if (node.opType === "Dropout") dropouts.push(...appendDropout(b, node, dropouts.length));
+    else b.append(withoutZeroBias(b, node));
+  }
+  const buffers = layout.entries.flatMap(({ name }) => next.get(name) ?? []);
+  return {
+    outputs: network.outputs.map(({ name }) => name),
+    nextBuffers: buffers.length === 0 ? undefined : concat(b, buffers, 0),
+    dropouts,
+  };
 }
 
 /**

@@ -7,13 +7,17 @@ import {
   parameterView,
   separateMergedInitializers,
 } from "../graph/index.ts";
+import { runningStatistics } from "./batch-statistics.ts";
 
-/** A network's trainable parameters, named as in its file. */
+/** A network's trainable parameters and the buffers that training moves, named as in its file. */
 export function networkParameters(network: Graph): Parameters {
   const separated = separateMergedInitializers(network);
   const names = trainableInitializers(separated);
   const tensors = new Map(names.map((name) => [name, separated.initializers.get(name)]));
-  const layout = parameterLayout(new Map(names.map((name) => [name, tensors.get(name)?.shape ?? []])));
+  const layout = parameterLayout(
+    new Map(names.map((name) => [name, tensors.get(name)?.shape ?? []])),
+    new Set(runningStatistics(separated)),
+  );
   const parameters: Parameters = { layout, data: new Float32Array(layout.length) };
   for (const entry of layout.entries) {
     parameterView(parameters, entry).set((tensors.get(entry.name)?.data ?? []) as Float32Array);
@@ -54,10 +58,11 @@ const FIXED_INPUTS: Readonly<Record<string, readonly number[]>> = {
 /**
  * Float initializers that reach the output through an operand that can be trained. Exporters write constants as
  * Constant nodes, or as initializers whose names begin with "/" (PyTorch's TorchScript exporter) or are `val_` and a
- * number (its dynamo exporter): those are not parameters.
+ * number (its dynamo exporter): those are not parameters. Running statistics of norms that train with the batch's own
+ * are.
  */
 function trainableInitializers(network: Graph): string[] {
-  const used = new Set<string>();
+  const used = new Set<string>(runningStatistics(network));
   for (const node of network.nodes) {
     node.inputs.forEach((name, i) => {
       if (!FIXED_INPUTS[node.opType]?.includes(i)) used.add(name);

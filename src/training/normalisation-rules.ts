@@ -50,11 +50,48 @@ function channelDot(b: GraphBuilder, left: string, right: string): string {
   return voxelSum(b, b.emit("Mul", [left, right]));
 }
 
+/**
+ * The same over the batch's cases too, where the statistics are the batch's own (Ioffe and Szegedy 2015); through the
+ * running statistics passes no gradient.
+ */
+function batchStatisticsGradient(c: GradientContext): readonly (string | undefined)[] {
+  const b = c.builder;
+  const [x, scale, bias] = c.node.inputs;
+  if (c.outputGradients.slice(1).some((gradient) => gradient !== undefined)) {
+    throw unsupportedGradient(
+      c.node,
+      "a loss that depends on the norm's result alone",
+      "one on its running statistics",
+    );
+  }
+  const dy = onlyGradient(c);
+  const shape = b.shape(x);
+  const count = shape[0] * spatialSize(shape);
+  const perChannel = [1, shape[1], ...spatialAxes(shape.length).map(() => 1)];
+  const sumOf = (value: string): string => reduce(b, "ReduceSum", voxelSum(b, value), [0]);
+  const meanOf = (value: string): string => withScalar(b, "Mul", sumOf(value), 1 / count);
+  const centred = b.emit("Sub", [x, meanOf(x)]);
+  const variance = meanOf(b.emit("Mul", [centred, centred]));
+  const epsilon = floatAttribute(c.node, "epsilon", 1e-5);
+  const root = b.emit("Reciprocal", [b.emit("Sqrt", [withScalar(b, "Add", variance, epsilon)])]);
+  const sum = sumOf(dy);
+  const dyCentred = b.emit("Sub", [dy, withScalar(b, "Mul", sum, 1 / count)]);
+  const product = b.emit("Mul", [sumOf(b.emit("Mul", [dyCentred, centred])), root]);
+  const back = (): string => {
+    const slope = b.emit("Mul", [b.emit("Mul", [product, root]), b.scalar(-1 / count)]);
+    const gain = b.emit("Mul", [reshape(b, scale, perChannel), root]);
+    return b.emit("Mul", [b.emit("Add", [dyCentred, b.emit("Mul", [centred, slope])]), gain]);
+  };
+  return [
+    c.needs(0) ? back() : undefined,
+    c.needs(1) ? reshape(b, product, b.shape(scale)) : undefined,
+    c.needs(2) ? reshape(b, sum, b.shape(bias)) : undefined,
+  ];
+}
+
 /** Frozen statistics: y = g (x - m) / sqrt(v + eps) + b is affine in x. */
 export function batchNormalization(c: GradientContext): readonly (string | undefined)[] {
-  if (intAttribute(c.node, "training_mode", 0) === 1) {
-    throw unsupportedGradient(c.node, "BatchNormalization with frozen statistics", "training mode");
-  }
+  if (intAttribute(c.node, "training_mode", 0) === 1) return batchStatisticsGradient(c);
   const b = c.builder;
   const [x, scale, bias, mean, variance] = c.node.inputs;
   const dy = onlyGradient(c);

@@ -10,7 +10,7 @@ export interface ParameterTreatment {
 }
 
 /**
- * One treatment for each entry of the layout; the first group that names it holds.
+ * One treatment for each entry of the layout; the first group that names it holds. To an optimiser buffers are frozen.
  * @throws ConsiliumError `tensor-missing` for a name that no parameter has.
  */
 export function parameterTreatments(
@@ -28,7 +28,8 @@ export function parameterTreatments(
       hint: "`consilium model inspect` lists what a network holds; `*.bias` means all biases.",
     });
   }
-  return entries.map(({ name }) => {
+  return entries.map(({ name, buffer }) => {
+    if (buffer) return { weightDecay: 0, rateFactor: 0, frozen: true };
     const group = groups[matchers.findIndex((names) => names.some(({ matches }) => matches(name)))];
     return {
       weightDecay: group?.frozen ? 0 : (group?.weightDecay ?? weightDecay),

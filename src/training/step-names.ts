@@ -12,6 +12,7 @@ export const STEP = {
   nextParameters: "nextParameters",
   nextState: "nextOptimiserState",
   nextAverage: "nextAverage",
+  nextBuffers: "nextBuffers",
   gradient: "gradient",
   logits: "logits",
 } as const;

@@ -13,9 +13,10 @@ import {
 } from "../graph/index.ts";
 import type { OptimiserSpec, ParameterGroupSpec } from "../study/index.ts";
 import { differentiate } from "./differentiate.ts";
+import type { DropoutMask } from "./dropout.ts";
 import { concat, reshape, withScalar, zeros } from "./gradient-context.ts";
 import type { GradientRules } from "./gradient-rules.ts";
-import { layForward, stepOpset } from "./lay-forward.ts";
+import { type LaidForward, layForward, stepOpset } from "./lay-forward.ts";
 import { CROSS_ENTROPY_AND_DICE, type Objective, objectiveLoss } from "./losses.ts";
 import { networkParameters } from "./network-parameters.ts";
 import { applyUpdate, STEP_SCALARS, statePerParameter } from "./optimisers.ts";
@@ -50,6 +51,8 @@ export interface TrainingStep {
   readonly stateLength: number;
   /** [N, K, ...]. */
   readonly logitsShape: readonly number[];
+  /** Inputs with what is dropped, drawn anew for every forward pass of training. */
+  readonly dropouts: readonly DropoutMask[];
 }
 
 /**
@@ -59,8 +62,8 @@ export interface TrainingStep {
 export function buildTrainingStep(network: Graph, options: TrainingStepOptions): TrainingStep {
   const { layout } = networkParameters(network);
   const b = createGraphBuilder(stepOpset(network), "step.");
-  const { loss, gradient, logits } = layGradient(b, network, layout, options);
-  const outputs = [named(b, loss, STEP.loss)];
+  const { loss, gradient, logits, forward } = layGradient(b, network, layout, options);
+  const outputs = [named(b, loss, STEP.loss), ...buffersOf(b, forward)];
   if (options.withGradient) outputs.push(named(b, gradient, STEP.gradient));
   if (options.withGradient) outputs.push(logits === STEP.logits ? logits : named(b, logits, STEP.logits));
   outputs.push(...layUpdate(b, layout, options, gradient));
@@ -69,6 +72,7 @@ export function buildTrainingStep(network: Graph, options: TrainingStepOptions):
     layout,
     stateLength: statePerParameter(options.optimiser) * layout.length,
     logitsShape: b.shape(logits),
+    dropouts: forward.dropouts,
   };
 }
 
@@ -84,13 +88,14 @@ export type GradientStepOptions = Pick<TrainingStepOptions, "inputShape" | "obje
 export function buildGradientStep(network: Graph, options: GradientStepOptions): TrainingStep {
   const { layout } = networkParameters(network);
   const b = createGraphBuilder(stepOpset(network), "step.");
-  const { loss, gradient, logits } = layGradient(b, network, layout, options);
-  const outputs = [named(b, loss, STEP.loss), named(b, gradient, STEP.gradient)];
+  const { loss, gradient, logits, forward } = layGradient(b, network, layout, options);
+  const outputs = [named(b, loss, STEP.loss), named(b, gradient, STEP.gradient), ...buffersOf(b, forward)];
   return {
     graph: checkGraph(b.build("gradient step", outputs)),
     layout,
     stateLength: 0,
     logitsShape: b.shape(logits),
+    dropouts: forward.dropouts,
   };
 }
 
@@ -117,9 +122,13 @@ export function buildForwardStep(network: Graph, inputShape: readonly number[]):
   const separated = separateMergedInitializers(network);
   const { layout } = networkParameters(network);
   const b = createGraphBuilder(stepOpset(network), "step.");
-  const [logits] = layForward(b, separated, layout, inputShape);
+  const [logits] = layForward(b, separated, layout, inputShape, "inference").outputs;
   const graph = checkGraph(b.build("forward step", [logits]));
-  return { graph, layout, stateLength: 0, logitsShape: b.shape(logits) };
+  return { graph, layout, stateLength: 0, logitsShape: b.shape(logits), dropouts: [] };
+}
+
+function buffersOf(b: GraphBuilder, { nextBuffers }: LaidForward): string[] {
+  return nextBuffers === undefined ? [] : [named(b, nextBuffers, STEP.nextBuffers)];
 }
 
 /** Forward, loss and the gradient [P]; frozen parameters have a gradient of zero, and none is worked out for them. */
@@ -128,8 +137,9 @@ function layGradient(
   network: Graph,
   layout: ParameterLayout,
   { inputShape, objective = CROSS_ENTROPY_AND_DICE, parameterGroups, rules }: GradientStepOptions,
-): { loss: string; gradient: string; logits: string } {
-  const outputs = layForward(b, separateMergedInitializers(network), layout, inputShape);
+): { loss: string; gradient: string; logits: string; forward: LaidForward } {
+  const forward = layForward(b, separateMergedInitializers(network), layout, inputShape, "training");
+  const { outputs } = forward;
   const [batch, , ...spatial] = b.shape(outputs[0]);
   const labels = b.input(STEP.labels, "uint8", [batch, ...spatial]);
   const loss = objectiveLoss(b, objective, outputs, labels);
@@ -139,7 +149,7 @@ function layGradient(
   const flat = layout.entries.map(({ name, shape, length }) =>
     reshape(b, gradients.get(name) ?? zeros(b, shape), [length]),
   );
-  return { loss, gradient: concat(b, flat, 0), logits: outputs[0] };
+  return { loss, gradient: concat(b, flat, 0), logits: outputs[0], forward };
 }
 
 /** From the gradient to the next parameters and state; returns the names of the outputs. */

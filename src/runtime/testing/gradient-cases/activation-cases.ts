@@ -70,4 +70,22 @@ export const ACTIVATION_CASES: readonly GradientCase[] = [
       return b.emit("BatchNormalization", [...x, mean, variance], { epsilon: attr.float(0.1) });
     },
   },
+  ...[
+    [2, 3, 4],
+    [3, 3, 2, 2, 2],
+  ].map(
+    (shape): GradientCase => ({
+      op: "BatchNormalization",
+      name: `the batch's statistics [${shape}]`,
+      inputs: [shape, [3], [3]],
+      build: (b, x) => {
+        const running = [
+          b.weight("mean", float32Tensor([3], [0, 0, 0])),
+          b.weight("variance", float32Tensor([3], [1, 1, 1])),
+        ];
+        const attributes = { epsilon: attr.float(0.1), training_mode: attr.int(1) };
+        return b.emitMany("BatchNormalization", [...x, ...running], 3, attributes)[0];
+      },
+    }),
+  ),
 ];

@@ -1,0 +1,132 @@
+/** The engine of a site with a network whose forward pass moves and drops values: what a round gives, and gives again. */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { decodeOnnx, type ParameterEntry, parameterView, pickParameters } from "../graph/index.ts";
+import { openForwardSession } from "../runtime/index.ts";
+import { parseStudy, type Study } from "../study/index.ts";
+import { networkParameters } from "../training/index.ts";
+import type { SiteData, TrainRequest, TrainResult } from "./local-work.ts";
+import { readModelFolder, writeModelFolder } from "./model-folder.ts";
+import { createSiteEngine } from "./site-engine.ts";
+import { smallNetwork, writeSmallSite } from "./testing/small-site.ts";
+
+const SIDE = 8;
+const network = smallNetwork();
+const initial = networkParameters(network);
+const { layout } = initial;
+
+function studyWith(training: object, rest: object = {}): Study {
+  return parseStudy({
+    schema: "consilium.study/1",
+    name: "small",
+    task: { channels: ["t1", "flair"] },
+    network: { kind: "onnx", file: "small.onnx" },
+    training: {
+      optimiser: { kind: "adamw", learningRate: 0.01 },
+      patch: [SIDE, SIDE, SIDE],
+      stepsPerRound: 2,
+      ...training,
+    },
+    rounds: { count: 2 },
+    ...rest,
+  });
+}
+
+let folder: string;
+let site: SiteData;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "consilium-engine-"));
+  site = await writeSmallSite(folder);
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const idle = (): void => undefined;
+const firstRound: TrainRequest = {
+  parameters: initial.data,
+  optimiserState: null,
+  stepsTaken: 0,
+  round: 1,
+  steps: 2,
+  siteId: "north",
+};
+const following = ({ parameters, optimiserState, stepsTaken }: TrainResult): TrainRequest => ({
+  ...firstRound,
+  parameters: parameters.slice(),
+  optimiserState: optimiserState.slice(),
+  stepsTaken,
+  round: 2,
+});
+
+async function trained(study: Study, requests: readonly ((before: TrainResult | undefined) => TrainRequest)[]) {
+  const engine = createSiteEngine({ study, network });
+  let result: TrainResult | undefined;
+  for (const request of requests) result = await engine.train(site, request(result), idle);
+  await engine.close();
+  if (result === undefined) throw new Error("a round");
+  return result;
+}
+
+function valuesOf(data: Float32Array, name: string): number[] {
+  const entry = layout.entries.find((each) => each.name === name) as ParameterEntry;
+  return [...parameterView({ layout, data }, entry)];
+}
+
+describe("a network with norms over the batch and dropped values", () => {
+  it.each([{}, { accumulate: 2 }])("trains, and gives the same bits after a stop between rounds, %o", async (more) => {
+    const study = studyWith(more);
+    const first = await trained(study, [() => firstRound]);
+    const whole = await trained(study, [() => firstRound, (before) => following(before as TrainResult)]);
+    const resumed = await trained(study, [() => following(first)]);
+    expect(resumed.parameters).toEqual(whole.parameters);
+    expect(resumed.optimiserState).toEqual(whole.optimiserState);
+    for (const name of ["norm.running_mean", "norm.running_var", "last.weight"]) {
+      expect(valuesOf(first.parameters, name)).not.toEqual(valuesOf(initial.data, name));
+      expect(valuesOf(whole.parameters, name)).not.toEqual(valuesOf(first.parameters, name));
+    }
+    // what is dropped depends on the round (positive control)
+    const twice = await trained(study, [() => ({ ...following(first), round: 1 })]);
+    expect(twice.parameters).not.toEqual(whole.parameters);
+  });
+
+  it("is refused with patient-level privacy, also by a site that was told otherwise", async () => {
+    const patientLevel = { clipNorm: 1, noiseMultiplier: 1, samplingRate: 0.5, delta: 1e-5 };
+    const engine = createSiteEngine({ study: studyWith({}, { privacy: { patientLevel } }), network });
+    await expect(engine.train(site, firstRound, idle)).rejects.toThrow(/\[study-invalid\] running statistics norm/);
+    await engine.close();
+  });
+
+  it("predicts with its running statistics, and drops nothing, in its model folder too", async () => {
+    const study = studyWith({});
+    const { parameters } = await trained(study, [() => firstRound]);
+    const dir = join(folder, "model");
+    await writeModelFolder(dir, {
+      study,
+      network,
+      parameters: { layout, data: parameters },
+      facts: {
+        sites: [],
+        round: 1,
+        gradientSteps: 2,
+        evaluation: { on: "nothing", figures: null },
+        lineage: { kind: "one institution", studyHash: "ab".repeat(32), which: "model", parent: null },
+      },
+    });
+    const model = await readModelFolder(dir);
+    expect(model.parameters.data).toEqual(parameters);
+    const exported = decodeOnnx(await readFile(join(dir, "model.onnx")), "model.onnx");
+    expect(exported.initializers.get("norm.running_mean")?.data).toEqual(
+      Float32Array.from(valuesOf(parameters, "norm.running_mean")),
+    );
+    const shape = [1, 2, SIDE, SIDE, SIDE];
+    const image = Float32Array.from({ length: 2 * SIDE ** 3 }, (_, i) => Math.sin(i));
+    const [fromStudy, fromFolder] = [
+      await openForwardSession(network, shape, { threads: 1 }),
+      await openForwardSession(model.network, shape, { threads: 1 }),
+    ];
+    const logits = await fromStudy.run(image, parameters);
+    expect(await fromFolder.run(image, pickParameters(model.parameters, fromFolder.layout).data)).toEqual(logits);
+    expect(await fromStudy.run(image, initial.data)).not.toEqual(logits);
+  });
+});
