@@ -34,6 +34,9 @@ export const LIMITS = {
   certificateRenewalGraceDays: 180,
   /** A difference between two clocks that is told to people. */
   clockOffsetToldMs: 120_000,
+  /** Changes of a study while it runs, and how many of the latest each answer to a site repeats. */
+  liveChangesPerStudy: 1_000,
+  liveChangesTold: 8,
   requestTimeoutMs: 60_000,
   /** One step of a masked round: keys, shares, signatures, reveals. */
   maskingStepMs: 15 * 60_000,

@@ -2,6 +2,7 @@
 import { ConsiliumError } from "../base/index.ts";
 import type { CoordinatorNews } from "../coordinator/index.ts";
 import { formatBytes, formatFigure } from "./format.ts";
+import { describeChange } from "./live-change.ts";
 import type { Progress } from "./progress.ts";
 import { short } from "./site-events.ts";
 
@@ -55,6 +56,10 @@ function describeEvent(event: Happened["event"]): string | undefined {
       return `Round ${event.round}: the sum failed: ${event.reason}`;
     case "study-stopped":
       return `Study stopped: ${event.reason}`;
+    case "study-paused":
+    case "study-resumed":
+    case "study-changed":
+      return `Study ${describeChange({ ...event, kind: event.kind.slice("study-".length) })}`;
     case "time-reached":
     case "coordinator-started":
       return undefined;

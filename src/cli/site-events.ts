@@ -1,6 +1,7 @@
 /** What a site at work says to its operator: lines that stay, and progress that is rewritten. */
 import type { SiteEvent } from "../site/index.ts";
 import { formatBytes, formatDuration, formatFigure } from "./format.ts";
+import { describeChange } from "./live-change.ts";
 import type { Progress } from "./progress.ts";
 
 /** Tells events as they come; waiting is told once for each reason, not at every question. */
@@ -42,6 +43,8 @@ export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }
       return `Round ${event.round}: update sent, ${formatBytes(event.bytes)}, mean loss ${formatFigure(event.meanLoss)}${clipped(event.clippedCoordinates)}`;
     case "evaluated":
       return `Round ${event.round}: evaluated on ${event.cases} cases${dice(event.regions)}`;
+    case "study-changed":
+      return `Study ${short(event.studyHash)}: ${describeChange(event.change)}`;
     case "certificate-renewed":
       return `Certificate renewed, until ${new Date(event.expiresMs).toISOString().slice(0, 10)}`;
     case "clock-differs":

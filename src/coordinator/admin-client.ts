@@ -13,6 +13,7 @@ import { ADMIN_FILE, adminFileSchema } from "./admin-server.ts";
 import {
   type Coordinator,
   type InviteRequest,
+  type LiveRequest,
   type MadeInvitation,
   openCoordinator,
   openStore,
@@ -30,6 +31,7 @@ export interface AdminClient {
   invite(request: InviteRequest): Promise<MadeInvitation>;
   submitStudy(study: StudyToSubmit): Promise<SubmittedStudy>;
   stopStudy(reason: string): Promise<void>;
+  changeStudy(change: LiveRequest): Promise<void>;
   revokeSite(siteId: string, reason: string): Promise<void>;
   status(): Promise<CoordinatorStatus>;
   /** The last study's end and where its models lie; undefined while it goes on. */
@@ -60,6 +62,11 @@ export function adminClient(home: string, clock: Clock = systemClock): AdminClie
       operate(
         (coordinator) => coordinator.stopStudy(reason),
         async (ask) => void (await ask("POST", "/stop", { reason })),
+      ),
+    changeStudy: (change) =>
+      operate(
+        (coordinator) => coordinator.changeStudy(change),
+        async (ask) => void (await ask("POST", "/change", change)),
       ),
     revokeSite: (siteId, reason) =>
       operate(

@@ -14,7 +14,7 @@ import { z } from "zod";
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import { errorRecord, writeError } from "../protocol/index.ts";
 import { parseStudy } from "../study/index.ts";
-import type { Coordinator } from "./coordinator.ts";
+import type { Coordinator, LiveRequest } from "./coordinator.ts";
 import { writePrivately } from "./home.ts";
 
 export const ADMIN_FILE = "admin.json";
@@ -30,6 +30,16 @@ export const adminFileSchema = z.strictObject({
 const objectRef = z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), bytes: z.number().int().min(1) });
 const inviteSchema = z.strictObject({ siteId: z.string(), validHours: z.number().positive().optional() });
 const stopSchema = z.strictObject({ reason: z.string().max(LIMITS.reasonChars) });
+const changeSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal(["study-paused", "study-resumed"]), reason: z.string().max(LIMITS.reasonChars) }),
+  z.strictObject({
+    kind: z.literal("study-changed"),
+    reason: z.string().max(LIMITS.reasonChars),
+    deadlineS: z.number().positive().optional(),
+    quorum: z.union([z.literal("all"), z.number().int().min(1)]).optional(),
+    rounds: z.number().int().min(1).optional(),
+  }),
+]);
 const revokeSchema = z.strictObject({ siteId: z.string(), reason: z.string().max(LIMITS.reasonChars) });
 const submitSchema = z.strictObject({
   study: z.unknown(),
@@ -82,6 +92,9 @@ async function answer(coordinator: Coordinator, token: string, request: Incoming
       return coordinator.invite(parsed(inviteSchema, await readJson(request)));
     case "POST /stop":
       await coordinator.stopStudy(parsed(stopSchema, await readJson(request)).reason);
+      return null;
+    case "POST /change":
+      await coordinator.changeStudy(parsed(changeSchema, await readJson(request)) as LiveRequest);
       return null;
     case "POST /revoke": {
       const { siteId, reason } = parsed(revokeSchema, await readJson(request));

@@ -23,7 +23,7 @@ import { type Journal, openJournal } from "./journal.ts";
 import { type Machine, openMachine } from "./machine.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { bestOf } from "./phases/ending.ts";
-import type { ObjectRef, StudyEnd } from "./records.ts";
+import type { ObjectRef, RoundRules, StudyEnd } from "./records.ts";
 import { openSecrets } from "./secrets.ts";
 import { createService } from "./service.ts";
 import type { CoordinatorState } from "./state.ts";
@@ -61,6 +61,12 @@ export interface MadeInvitation {
   readonly text: string;
 }
 
+/** A pause, a resumption or other rules, with the reason that sites are told. */
+export type LiveRequest = { readonly reason: string } & (
+  | { readonly kind: "study-paused" | "study-resumed" }
+  | ({ readonly kind: "study-changed" } & Partial<RoundRules>)
+);
+
 export interface SubmittedStudy {
   readonly hash: Sha256;
   readonly name: string;
@@ -91,6 +97,8 @@ export interface Coordinator {
   submitStudy(study: StudyToSubmit): Promise<SubmittedStudy>;
   submitPrepared(study: PreparedStudy): Promise<SubmittedStudy>;
   stopStudy(reason: string): Promise<void>;
+  /** @throws ConsiliumError `study-unknown`, `study-refused` for rules that do not fit, `usage` where nothing changes */
+  changeStudy(change: LiveRequest): Promise<void>;
   /** Ends a site's membership. @throws ConsiliumError `site-unknown` */
   revokeSite(siteId: string, reason: string): Promise<void>;
   /** Hears of everything from now on; returns how to stop listening. */
@@ -234,6 +242,7 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
     submitStudy: async (study) => submitPrepared(await storeStudyObjects(study, store)),
     submitPrepared,
     stopStudy: (reason) => take({ kind: "study-stopped", reason, atMs: clock.nowMs() }),
+    changeStudy: (change) => take({ ...change, atMs: clock.nowMs() }),
     revokeSite: (siteId, reason) => take({ kind: "site-revoked", siteId, reason, atMs: clock.nowMs() }),
     onNews(listener) {
       listeners.add(listener);

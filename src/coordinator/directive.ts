@@ -5,7 +5,7 @@
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { LIMITS } from "../base/index.ts";
 import { sealedSharesFor, writeMasking } from "../privacy/index.ts";
-import { type Directive, DirectiveSchema } from "../protocol/index.ts";
+import { type Directive, DirectiveSchema, type StudyNewsSchema } from "../protocol/index.ts";
 import { studyToBytes } from "../study/index.ts";
 import { type MaskedRound, maskingOf, sitesAsked, sitesHeard, stepOf } from "./masked-round.ts";
 import { isGivenUp, trainersOf } from "./phases/collecting.ts";
@@ -17,6 +17,7 @@ import {
   hasRosterKey,
   type Phase,
   participantsOf,
+  pauseOf,
   type Unmasking,
 } from "./state.ts";
 
@@ -28,7 +29,25 @@ const SOONEST_MS = 200;
 const BETWEEN_REQUESTS_MS = 20;
 
 export function directiveFor(state: CoordinatorState, siteId: string, nowMs: number): Directive {
-  return create(DirectiveSchema, { kind: kindFor(state, siteId, nowMs) });
+  const news = newsOf(state, siteId);
+  return create(DirectiveSchema, { kind: kindFor(state, siteId, nowMs), ...(news && { news }) });
+}
+
+/** What was changed since the study began, for sites of its roster. */
+function newsOf(
+  { study, ...state }: CoordinatorState,
+  siteId: string,
+): MessageInitShape<typeof StudyNewsSchema> | undefined {
+  if (!study?.changes || !hasRosterKey({ ...state, study }, siteId)) return undefined;
+  return {
+    studyHash: study.hash,
+    paused: pauseOf(study) !== undefined,
+    changes: study.changes.slice(-LIMITS.liveChangesTold).map(({ atMs, quorum, ...rest }) => ({
+      ...rest,
+      atMs: BigInt(atMs),
+      ...(quorum !== undefined && { quorum: String(quorum) }),
+    })),
+  };
 }
 
 function kindFor(state: CoordinatorState, siteId: string, nowMs: number): DirectiveKind {

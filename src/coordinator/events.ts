@@ -5,7 +5,7 @@
 import type { ErrorCode, Sha256 } from "../base/index.ts";
 import type { MaskingStep } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
-import type { DataCounts, Evidence, ObjectRef, RegionSums, RosterEntry } from "./records.ts";
+import type { DataCounts, Evidence, ObjectRef, RegionSums, RosterEntry, RoundRules } from "./records.ts";
 
 interface At {
   readonly atMs: number;
@@ -147,6 +147,25 @@ export interface StudyStopped extends At {
   readonly reason: string;
 }
 
+/** No new work begins, and no deadline passes, until the study is resumed. */
+export interface StudyPaused extends At {
+  readonly kind: "study-paused";
+  readonly reason: string;
+}
+
+export interface StudyResumed extends At {
+  readonly kind: "study-resumed";
+  readonly reason: string;
+}
+
+/** Other rules for the rounds of the study underway. */
+export interface StudyChanged extends At, Partial<RoundRules> {
+  readonly kind: "study-changed";
+  readonly reason: string;
+}
+
+export type LiveEvent = StudyPaused | StudyResumed | StudyChanged;
+
 export type SiteEventKind = ApprovalReceived | UpdateReceived | MaskingReceived | EvaluationReceived | FailureReceived;
 
 export type CoordinatorEvent =
@@ -161,7 +180,8 @@ export type CoordinatorEvent =
   | AggregationFailed
   | TimeReached
   | CoordinatorStarted
-  | StudyStopped;
+  | StudyStopped
+  | LiveEvent;
 
 const EVENT_KINDS = {
   "site-invited": true,
@@ -180,6 +200,9 @@ const EVENT_KINDS = {
   "time-reached": true,
   "coordinator-started": true,
   "study-stopped": true,
+  "study-paused": true,
+  "study-resumed": true,
+  "study-changed": true,
 } as const satisfies Record<CoordinatorEvent["kind"], true>;
 
 /** Whether this version knows events of such a kind: a journal may be a later version's. */

@@ -3,6 +3,7 @@ export {
   type Coordinator,
   type CoordinatorNews,
   type InviteRequest,
+  type LiveRequest,
   type MadeInvitation,
   type OpenOptions,
   openCoordinator,

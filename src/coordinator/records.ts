@@ -55,6 +55,24 @@ export interface StudyRecord {
   readonly approvals: Readonly<Record<string, Decision>>;
   /** Rounds that were aggregated, in order from 1. */
   readonly rounds: readonly RoundRecord[];
+  /** What the study lead changed while it ran, in order; absent where nothing was. */
+  readonly changes?: readonly LiveChange[];
+}
+
+/** The rules of rounds that may change while a study runs. */
+export interface RoundRules {
+  readonly deadlineS: number;
+  readonly quorum: number | "all";
+  /** At most as many as the reviewers approved. */
+  readonly rounds: number;
+}
+
+/** One live change, with its number from 1. Sites are told of it, and keep it. */
+export interface LiveChange extends Partial<RoundRules> {
+  readonly number: number;
+  readonly kind: "paused" | "resumed" | "changed";
+  readonly reason: string;
+  readonly atMs: number;
 }
 
 export interface Decision {

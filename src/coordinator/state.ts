@@ -6,7 +6,7 @@
  * - One study is underway at a time; phases only move forward, and an ended study never moves again.
  * - `study` is there in every phase but `idle`.
  */
-import type { Sha256 } from "../base/index.ts";
+import { LIMITS, type Sha256 } from "../base/index.ts";
 import type { MaskingText } from "./masked-round.ts";
 import type {
   DoneEnd,
@@ -15,8 +15,10 @@ import type {
   FailureRecord,
   InvitationRecord,
   LeftOut,
+  LiveChange,
   ObjectRef,
   PastStudy,
+  RoundRules,
   SiteRecord,
   StudyRecord,
   UpdateRecord,
@@ -139,6 +141,38 @@ export function hasRosterKey(state: CoordinatorState, siteId: string): boolean {
 
 /** How many updates close a round, of the sites that take part. */
 export function quorumOf(study: StudyRecord): number {
-  const { quorum } = study.study.rounds;
+  const { quorum } = rulesOf(study);
   return quorum === "all" ? study.roster.length : quorum;
+}
+
+/** The rules of rounds as they hold now: those that reviewers approved, with every change since. */
+export function rulesOf({ study, changes = [] }: StudyRecord): RoundRules {
+  const { deadlineS, quorum, count } = study.rounds;
+  const rules: RoundRules = { deadlineS, quorum, rounds: count };
+  return Object.assign(rules, ...changes.map(rulesIn)) as RoundRules;
+}
+
+/** The rules that a change names. */
+export function rulesIn({ deadlineS, quorum, rounds }: Partial<RoundRules>): Partial<RoundRules> {
+  return {
+    ...(deadlineS !== undefined && { deadlineS }),
+    ...(quorum !== undefined && { quorum }),
+    ...(rounds !== undefined && { rounds }),
+  };
+}
+
+/** How long a round collects, and how long it evaluates. */
+export function deadlineMsOf(study: StudyRecord): number {
+  return Math.ceil(rulesOf(study).deadlineS * 1000);
+}
+
+/** How long a step of masking may take: sites answer at once, if they are there. */
+export function maskingStepMsOf(study: StudyRecord): number {
+  return Math.min(LIMITS.maskingStepMs, deadlineMsOf(study));
+}
+
+/** The pause that the study is in. */
+export function pauseOf(study: StudyRecord | null): LiveChange | undefined {
+  const last = study?.changes?.findLast(({ kind }) => kind !== "changed");
+  return last?.kind === "paused" ? last : undefined;
 }

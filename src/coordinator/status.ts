@@ -9,13 +9,15 @@ import { siteMeanDice } from "./phases/evaluating.ts";
 import type {
   EvaluationRecord,
   LeftOut,
+  LiveChange,
   PastStudy,
   RegionSums,
   RoundRecord,
+  RoundRules,
   StudyEnd,
   StudyRecord,
 } from "./records.ts";
-import type { CoordinatorState, Phase } from "./state.ts";
+import { type CoordinatorState, type Phase, pauseOf, rulesOf } from "./state.ts";
 
 export interface CoordinatorStatus {
   readonly federation: { readonly name: string; readonly id: Sha256; readonly address: string };
@@ -71,6 +73,11 @@ export interface StudyStatus {
   readonly rounds: readonly RoundStatus[];
   readonly best: { readonly round: number; readonly meanDice: number; readonly sha256: Sha256 } | null;
   readonly end: StudyEnd | null;
+  /** The rules of rounds as they hold now. */
+  readonly rules: RoundRules;
+  readonly paused: { readonly reason: string; readonly atMs: number } | null;
+  /** What was changed while the study ran, in order. */
+  readonly changes: readonly LiveChange[];
 }
 
 export interface RoundStatus {
@@ -166,12 +173,13 @@ function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts)
 function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfter: number): StudyStatus {
   const working = phase.kind === "collecting" || phase.kind === "evaluating";
   const best = bestStatus(study.rounds);
+  const pause = pauseOf(study);
   return {
     name: study.study.name,
     hash: study.hash,
     phase: phase.kind === "idle" ? "failed" : phase.kind,
     round: "round" in phase ? phase.round : study.rounds.length,
-    roundsInAll: study.study.rounds.count,
+    roundsInAll: rulesOf(study).rounds,
     deadlineMs: "deadlineMs" in phase ? phase.deadlineMs : null,
     roster: study.roster.map(({ siteId }) => siteId),
     decisions: study.approvals,
@@ -180,6 +188,9 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     rounds: study.rounds.filter(({ round }) => round > roundsAfter).map(roundStatusOf),
     best,
     end: phase.kind === "done" || phase.kind === "failed" ? phase : null,
+    rules: rulesOf(study),
+    paused: pause === undefined ? null : { reason: pause.reason, atMs: pause.atMs },
+    changes: study.changes ?? [],
   };
 }
 

@@ -42,6 +42,10 @@ describe("in any order, with any repetition", () => {
     { kind: "coordinator-started", atMs: 2e6 },
     { kind: "aggregation-failed", atMs: 45, round: 2, code: "object-corrupt", reason: "lost" },
     { kind: "study-stopped", atMs: 60, reason: "enough" },
+    { kind: "study-paused", atMs: 61, reason: "upgrade" },
+    { kind: "study-resumed", atMs: 62, reason: "upgraded" },
+    { kind: "study-changed", atMs: 63, reason: "slow", deadlineS: 200, quorum: 3 },
+    { kind: "study-changed", atMs: 64, reason: "short", quorum: 2, rounds: 2 },
   ];
   /** The way of a study with events lost, repeated, and out of place. */
   const history = fc

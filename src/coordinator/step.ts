@@ -17,10 +17,11 @@ import { receiveApproval, submitStudy } from "./phases/approving.ts";
 import { collectingDeadline, receiveUpdate, trainingFailed } from "./phases/collecting.ts";
 import { stopStudy } from "./phases/ending.ts";
 import { evaluatingDeadline, evaluationFailed, receiveEvaluation } from "./phases/evaluating.ts";
+import { changeLive } from "./phases/live-changes.ts";
 import { maskingDeadline, receiveMasking } from "./phases/masking.ts";
 import { putOffDeadlines } from "./phases/restarting.ts";
 import { revokeSite } from "./phases/revoking.ts";
-import type { CoordinatorState } from "./state.ts";
+import { type CoordinatorState, pauseOf } from "./state.ts";
 import { discarded, type Taken, type Verdict } from "./verdict.ts";
 
 /** Work that the state asks for. */
@@ -54,7 +55,7 @@ export function dutiesOf({ phase, study, past }: CoordinatorState): Effect[] {
     case "collecting":
     case "unmasking":
     case "evaluating":
-      return [prune, { kind: "alarm", atMs: phase.deadlineMs }];
+      return pauseOf(study) ? [prune] : [prune, { kind: "alarm", atMs: phase.deadlineMs }];
     case "aggregating":
       return [prune, { kind: "aggregate", round: phase.round }];
     case "done":
@@ -109,6 +110,10 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
       return putOffDeadlines(state, event.atMs);
     case "study-stopped":
       return stopStudy(state, event);
+    case "study-paused":
+    case "study-resumed":
+    case "study-changed":
+      return changeLive(state, event);
     default:
       return event satisfies never;
   }
@@ -116,11 +121,16 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
 
 function timeReached(state: CoordinatorState, atMs: number): Taken {
   const { phase } = state;
+  if (pauseOf(state.study) !== undefined) return noDeadline(state);
   if (phase.kind === "collecting" && atMs >= phase.deadlineMs) return collectingDeadline(state, phase, atMs);
   if ((phase.kind === "agreeing" || phase.kind === "unmasking") && atMs >= phase.deadlineMs) {
     return maskingDeadline(state, phase, atMs);
   }
   if (phase.kind === "evaluating" && atMs >= phase.deadlineMs) return evaluatingDeadline(state, phase, atMs);
+  return noDeadline(state);
+}
+
+function noDeadline(state: CoordinatorState): Taken {
   return discarded(state, "usage", {
     subject: "time",
     expected: "a deadline that has passed",

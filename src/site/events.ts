@@ -1,5 +1,6 @@
 /** What a site at work tells its operator. Events stay on the machine; what leaves is in the site's log. */
 import type { ConsiliumError, Sha256 } from "../base/index.ts";
+import type { ToldChange } from "./study-news.ts";
 import type { MadeEvaluation } from "./study-progress.ts";
 
 export type SiteEvent =
@@ -40,6 +41,8 @@ export type SiteEvent =
       readonly cases: number;
       readonly regions: MadeEvaluation["regions"];
     }
+  /** The study lead changed the study while it runs: a pause, a resumption, other rules for its rounds. */
+  | { readonly kind: "study-changed"; readonly studyHash: Sha256; readonly change: ToldChange }
   /** The site's certificate was renewed, for the same key. */
   | { readonly kind: "certificate-renewed"; readonly expiresMs: number }
   /** The coordinator's clock less this machine's is more than LIMITS.clockOffsetToldMs. */

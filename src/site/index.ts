@@ -35,3 +35,4 @@ export type { Departure, SiteLogEntry } from "./site-log.ts";
 export { departuresIn } from "./site-log.ts";
 export { readSiteLog, type SiteStatus, type SiteStudyStatus, siteStatus } from "./site-status.ts";
 export type { SiteStore } from "./site-store.ts";
+export type { ToldChange } from "./study-news.ts";

@@ -28,6 +28,7 @@ import {
   type Worked,
   workKey,
 } from "./shift.ts";
+import { hearNews, isHeld } from "./study-news.ts";
 import { commitEnd, dropUnneededObjects, readEnd } from "./study-progress.ts";
 import { trainRound } from "./train-round.ts";
 
@@ -54,6 +55,8 @@ type Next =
 
 /** Between two identical orders, and where the coordinator names no time. */
 const DEFAULT_PAUSE_MS = 1_000;
+/** Between two questions while the study is paused. */
+const HELD_PAUSE_MS = 5_000;
 
 /**
  * Works until the study ends (`until: "study-ends"`) or the signal is aborted.
@@ -81,7 +84,8 @@ async function work(shift: Shift, until: "study-ends" | "stopped"): Promise<RunO
   let waits = 0;
   for (;;) {
     shift.signal.throwIfAborted();
-    waits = directive.kind.case === "wait" ? waits + 1 : 0;
+    waits = directive.kind.case === "wait" || isHeld(directive) ? waits + 1 : 0;
+    await hearNews(shift, directive);
     const next = await obey(shift, directive, failures, waits);
     if (next.kind === "next") {
       directive = next.directive;
@@ -100,6 +104,7 @@ function patienceAfter(waits: number): number {
 
 async function obey(shift: Shift, directive: Directive, failures: Map<string, number>, waits: number): Promise<Next> {
   const { kind } = directive;
+  if (isHeld(directive)) return waitAndAsk(shift, "The study is paused.", HELD_PAUSE_MS * patienceAfter(waits));
   switch (kind.case) {
     case "review":
       return review(shift, directive, kind.value);
@@ -117,11 +122,8 @@ async function obey(shift: Shift, directive: Directive, failures: Map<string, nu
       await shift.emit({ kind: "failed", studyHash, reason });
       return { kind: "end", outcome: { kind: "failed", studyHash, reason } };
     }
-    case "wait": {
-      const retryAfterMs = kind.value.retryAfterMs * patienceAfter(waits);
-      await shift.emit({ kind: "waiting", reason: kind.value.reason, retryAfterMs });
-      return pauseAndAsk(shift, retryAfterMs);
-    }
+    case "wait":
+      return waitAndAsk(shift, kind.value.reason, kind.value.retryAfterMs * patienceAfter(waits));
     case undefined:
       throw new ConsiliumError("protocol-version", {
         subject: "the coordinator's directive",
@@ -232,6 +234,11 @@ async function keepModels(shift: Shift, done: StudyDone): Promise<void> {
 async function onward(shift: Shift, last: Directive, next: Directive): Promise<Next> {
   if (orderKey(next) !== orderKey(last)) return { kind: "next", directive: next };
   return pauseAndAsk(shift, DEFAULT_PAUSE_MS);
+}
+
+async function waitAndAsk(shift: Shift, reason: string, retryAfterMs: number): Promise<Next> {
+  await shift.emit({ kind: "waiting", reason, retryAfterMs });
+  return pauseAndAsk(shift, retryAfterMs);
 }
 
 async function pauseAndAsk(shift: Shift, ms: number): Promise<Next> {

@@ -18,6 +18,7 @@ import type { SiteEvent } from "./events.ts";
 import type { Site } from "./home.ts";
 import { type Answer, type Outgoing, type OutgoingMessage, openOutgoing } from "./outgoing.ts";
 import { type RegisteredData, readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
+import { hearNews } from "./study-news.ts";
 
 export interface Timing {
   readonly heartbeatMs: number;
@@ -282,6 +283,7 @@ export async function withSignsOfLife<T>(
       shift.signal.throwIfAborted();
       if (outcome !== undefined) return outcome;
       const directive = await currentDirective(shift, progress);
+      if (directive !== undefined) await hearNews(shift, directive);
       if (directive !== undefined && orderKey(directive) !== orderKey(order)) return { kind: "withdrawn", directive };
     }
   } finally {

@@ -7,6 +7,7 @@ import { type JournalHead, readHead } from "./journal-heads.ts";
 import { readReviews } from "./reviews.ts";
 import { readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
 import { departuresIn, readSiteLogOf, type SiteLogEntry } from "./site-log.ts";
+import { readNews, type ToldChange } from "./study-news.ts";
 import { type MadeEvaluation, readEnd, readEvaluation, readRound, type StudyEnd } from "./study-progress.ts";
 
 export interface SiteStudyStatus {
@@ -19,6 +20,9 @@ export interface SiteStudyStatus {
   readonly updateMade?: boolean;
   readonly evaluation?: MadeEvaluation;
   readonly end?: StudyEnd;
+  /** Whether the study lead has paused it, and what was changed while it runs. */
+  readonly paused: boolean;
+  readonly changes: readonly ToldChange[];
 }
 
 export interface SiteStatus {
@@ -46,6 +50,7 @@ export async function siteStatus(home: string): Promise<SiteStatus> {
     const round = await readRound(store, studyHash);
     const evaluation = await readEvaluation(store, studyHash);
     const end = await readEnd(store, studyHash);
+    const { paused, changes } = await readNews(store, studyHash);
     studies.push({
       studyHash,
       name: study.name,
@@ -53,6 +58,8 @@ export async function siteStatus(home: string): Promise<SiteStatus> {
       ...(round && { round: round.round, updateMade: round.update !== undefined }),
       ...(evaluation && { evaluation }),
       ...(end && { end }),
+      paused: paused && end === undefined,
+      changes,
     });
   }
   return {

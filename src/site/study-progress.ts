@@ -95,11 +95,12 @@ export async function readRound(store: SiteStore, studyHash: Sha256): Promise<Ro
 /**
  * The state that the ordered round starts from, on disk when this returns.
  *
- * @throws ConsiliumError `update-wrong-round` for a round before the one that this site is in; `privacy-work-differs`
+ * @throws ConsiliumError `study-not-approved` for a round beyond the study's; `update-wrong-round` for one before the one that this site is in; `privacy-work-differs`
  * where a round with patient-level privacy is asked for from another model than before
  */
 export async function beginRound(store: SiteStore, study: Study, order: RoundOrder): Promise<RoundProgress> {
   const { studyHash, round, globalSha256, globalBytes } = order;
+  checkApproved(study, order);
   const last = await readRound(store, studyHash);
   if (last?.round === round && last.globalSha256 === globalSha256) return last;
   if (last !== undefined && round < last.round) {
@@ -131,6 +132,17 @@ export async function beginRound(store: SiteStore, study: Study, order: RoundOrd
   };
   await store.write(`study/${studyHash}/round`, begun);
   return begun;
+}
+
+/** A study may be cut short while it runs; to more rounds than its reviewer approved a site does not go. */
+function checkApproved({ rounds }: Study, { studyHash, round }: RoundOrder): void {
+  if (round <= rounds.count) return;
+  throw new ConsiliumError("study-not-approved", {
+    subject: `study ${studyHash.slice(0, 12)}, round ${round}`,
+    expected: `one of the ${rounds.count} rounds that this site's reviewer approved`,
+    actual: "one beyond them",
+    hint: "Ask the study lead for a study of its own, which begins from this one's model.",
+  });
 }
 
 /** Commits a finished update, and with it the moments of the next round. */

@@ -28,7 +28,8 @@ import { siteStart } from "./site-start.ts";
 import { siteLog, siteStatus } from "./site-status.ts";
 import { status } from "./status.ts";
 import { studyCheck } from "./study-check.ts";
-import { studyStop, studySubmit } from "./study-submit.ts";
+import { studyChange, studyPause, studyResume, studyStop } from "./study-live.ts";
+import { studySubmit } from "./study-submit.ts";
 import { train } from "./train.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
@@ -51,6 +52,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   coordinatorVerify,
   studyCheck,
   studySubmit,
+  studyPause,
+  studyResume,
+  studyChange,
   studyStop,
   status,
   replay,
@@ -74,7 +78,7 @@ export const GROUPS: readonly GroupSpec[] = [
   { path: ["cohort"], summary: "Make and check datasets" },
   { path: ["review"], summary: "Have drafts of label maps corrected by readers" },
   { path: ["coordinator"], summary: "Found and run a federation" },
-  { path: ["study"], summary: "Check and submit studies" },
+  { path: ["study"], summary: "Check, submit and steer studies" },
   { path: ["site"], summary: "Take part in a federation as a hospital" },
   { path: ["model"], summary: "Take out models, check networks" },
   { path: ["privacy"], summary: "Reckon with differential privacy" },

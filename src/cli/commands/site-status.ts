@@ -3,6 +3,7 @@ import type { Json } from "../../base/index.ts";
 import type { SiteStatus } from "../../site/index.ts";
 import { defineCommand } from "../command.ts";
 import { countOf, formatBytes, formatFigure, formatTable } from "../format.ts";
+import { describeChange } from "../live-change.ts";
 import { option } from "../options.ts";
 import { short } from "../site-events.ts";
 
@@ -48,7 +49,7 @@ function describeStatus({ siteId, membership, running, data, studies, left }: Si
     data === undefined
       ? "no data registered"
       : `${data.training} training and ${countOf(data.validation, "validation case")}${data.excluded > 0 ? `, ${data.excluded} left out` : ""}`;
-  const rows = studies.map(({ studyHash, name, decision, round, updateMade, evaluation, end }) => [
+  const rows = studies.map(({ studyHash, name, decision, round, updateMade, evaluation, end, paused }) => [
     name,
     short(studyHash),
     decision,
@@ -61,14 +62,17 @@ function describeStatus({ siteId, membership, running, data, studies, left }: Si
               `${region} ${formatFigure(diceCases === 0 ? null : diceSum / diceCases)}`,
           )
           .join(", "),
-    end?.kind ?? "–",
+    end?.kind ?? (paused ? "paused" : "–"),
   ]);
+  const changes = studies.flatMap((study) =>
+    study.changes.map((change) => `${study.name}, change ${change.number}: ${describeChange(change)}`),
+  );
   return [
     `${siteId} in "${membership.federationName}" at ${membership.address}, ${running ? "running" : "not running"}`,
     cases,
     `${left.entries} messages and objects left, ${formatBytes(left.bytes)} (consilium site log)`,
     ...(rows.length === 0
       ? ["no study yet"]
-      : ["", formatTable(["Study", "Hash", "Decision", "Round", "Dice here", "End"], rows)]),
+      : ["", formatTable(["Study", "Hash", "Decision", "Round", "Dice here", "End"], rows), ...changes]),
   ].join("\n");
 }

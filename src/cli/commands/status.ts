@@ -3,6 +3,7 @@ import { type Json, LIMITS } from "../../base/index.ts";
 import type { CoordinatorStatus } from "../../coordinator/index.ts";
 import { defineCommand } from "../command.ts";
 import { formatDuration, formatFigure, formatTable } from "../format.ts";
+import { describeChange } from "../live-change.ts";
 import { option } from "../options.ts";
 import { short } from "../site-events.ts";
 
@@ -61,7 +62,8 @@ function sitesTable(sites: CoordinatorStatus["sites"], nowMs: number): string {
   return formatTable(COLUMNS, rows);
 }
 
-function describeStudy({ name, hash, phase, round, roundsInAll, rounds, failures, best, end }: StudyStatus): string {
+function describeStudy(study: StudyStatus): string {
+  const { name, hash, phase, round, roundsInAll, rounds, failures, best, paused, changes, end } = study;
   const regions = [...new Set(rounds.flatMap(({ dice }) => Object.keys(dice?.regions ?? {})))];
   const rows = rounds.map((each) => [
     String(each.round),
@@ -74,7 +76,14 @@ function describeStudy({ name, hash, phase, round, roundsInAll, rounds, failures
   const troubles = Object.entries(failures).map(
     ([site, { times, code, hint }]) => `${site} failed ${times} times: ${code}. ${hint}`,
   );
-  const lines = [`Study "${name}" (${short(hash)}): ${phase}, round ${round} of ${roundsInAll}`, ...troubles];
+  const state = paused === null ? phase : `paused while ${phase}`;
+  const lines = [
+    `Study "${name}" (${short(hash)}): ${state}, round ${round} of ${roundsInAll}`,
+    ...changes.map(
+      (change) => `${new Date(change.atMs).toISOString().slice(0, 16).replace("T", " ")} ${describeChange(change)}`,
+    ),
+    ...troubles,
+  ];
   if (rows.length > 0) {
     const columns = ["Round", "Sites", "Loss", ...regions.map((region) => `Dice ${region}`), "Mean", "Time"];
     lines.push("", formatTable(columns, rows));

@@ -1,4 +1,4 @@
-/** `study submit` and `study stop`: a study begins, or ends before its time. */
+/** `study submit`: a study is offered to the sites that have joined. */
 import { defineCommand } from "../command.ts";
 import { countOf } from "../format.ts";
 import { option } from "../options.ts";
@@ -32,20 +32,5 @@ export const studySubmit = defineCommand({
       json: { studyHash: hash, name, roster, notJoined },
       text: `Study "${name}" is offered to ${countOf(roster.length, "site")}: ${roster.join(", ")}.${absent}\n${hash}`,
     };
-  },
-});
-
-export const studyStop = defineCommand({
-  path: ["study", "stop"],
-  summary: "End the study underway before its time",
-  options: {
-    home: option.requiredText("DIR", "the coordinator's home folder"),
-    reason: option.requiredText("TEXT", "why, as sites are told"),
-  },
-  examples: ["consilium study stop --home coordinator --reason superseded"],
-  async run({ options }) {
-    const { adminClient } = await import("../../coordinator/index.ts");
-    await adminClient(options.home).stopStudy(options.reason);
-    return { json: { stopped: true }, text: "Stopped; sites are told at their next question." };
   },
 });

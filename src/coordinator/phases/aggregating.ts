@@ -3,7 +3,7 @@ import { invariant } from "../../base/index.ts";
 import { isEvaluated } from "../../study/index.ts";
 import type { AggregationFailed, RoundAggregated } from "../events.ts";
 import type { RoundRecord, StudyRecord } from "../records.ts";
-import type { Aggregating, CoordinatorState } from "../state.ts";
+import { type Aggregating, type CoordinatorState, rulesOf } from "../state.ts";
 import { accepted, discarded, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
 import { startEvaluation } from "./evaluating.ts";
@@ -17,7 +17,9 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
   const after: StudyRecord = { ...study, rounds: [...study.rounds, record] };
   const next = { ...state, study: after };
   return accepted(
-    isEvaluated(study.study, phase.round) ? startEvaluation(next, record, event.atMs) : goOn(next, after, event.atMs),
+    isEvaluated(study.study, phase.round, rulesOf(study).rounds)
+      ? startEvaluation(next, record, event.atMs)
+      : goOn(next, after, event.atMs),
   );
 }
 

@@ -19,7 +19,15 @@ import {
   uploadBytes,
 } from "../masked-round.ts";
 import type { FailureRecord, LeftOut, ObjectRef, StudyRecord, UpdateRecord } from "../records.ts";
-import { type Agreeing, type Collecting, type CoordinatorState, participantsOf, quorumOf } from "../state.ts";
+import {
+  type Agreeing,
+  type Collecting,
+  type CoordinatorState,
+  deadlineMsOf,
+  maskingStepMsOf,
+  participantsOf,
+  quorumOf,
+} from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
 import { studyMismatch } from "./wrong-study.ts";
@@ -31,10 +39,10 @@ export function startRound(
   invariant(state.study !== null, "a study whose round starts");
   if (isMasked(state.study)) {
     const masking = maskingText(openMaskedRound(roundContext(state.study, round)));
-    const deadlineMs = atMs + Math.min(LIMITS.maskingStepMs, Math.ceil(state.study.study.rounds.deadlineS * 1000));
+    const deadlineMs = atMs + maskingStepMsOf(state.study);
     return { ...state, phase: { kind: "agreeing", round, startedMs: atMs, deadlineMs, global, masking } };
   }
-  const deadlineMs = atMs + Math.ceil(state.study.study.rounds.deadlineS * 1000);
+  const deadlineMs = atMs + deadlineMsOf(state.study);
   const phase: Collecting = {
     kind: "collecting",
     round,
@@ -55,7 +63,7 @@ export function collectMasked(
   atMs: number,
 ): CoordinatorState {
   invariant(state.study !== null, "a study whose round starts");
-  const deadlineMs = atMs + Math.ceil(state.study.study.rounds.deadlineS * 1000);
+  const deadlineMs = atMs + deadlineMsOf(state.study);
   const phase: Collecting = {
     kind: "collecting",
     round,
@@ -232,7 +240,7 @@ function closeRound(state: CoordinatorState, study: StudyRecord, phase: Collecti
     invariant(inputs.kind === "inputs", "a masked round whose inputs are collected");
     const arrived = Object.keys(updates).reduce(acceptMaskedInput, inputs);
     const masking = maskingText(closeInputs(arrived));
-    const deadlineMs = atMs + Math.min(LIMITS.maskingStepMs, Math.ceil(study.study.rounds.deadlineS * 1000));
+    const deadlineMs = atMs + maskingStepMsOf(study);
     return { ...state, phase: { kind: "unmasking", round, startedMs, deadlineMs, global, updates, leftOut, masking } };
   }
   return { ...state, phase: { kind: "aggregating", round, startedMs, global, updates, leftOut } };

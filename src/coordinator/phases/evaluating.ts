@@ -7,7 +7,7 @@
 import { invariant } from "../../base/index.ts";
 import type { EvaluationReceived, FailureReceived } from "../events.ts";
 import type { EvaluationRecord, LeftOut, RegionSums, RoundEvaluation, RoundRecord, StudyRecord } from "../records.ts";
-import { type CoordinatorState, type Evaluating, participantsOf } from "../state.ts";
+import { type CoordinatorState, deadlineMsOf, type Evaluating, participantsOf } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { describeFailure, isGivenUp, noSuchWork, withFailure } from "./collecting.ts";
 import { goOn } from "./going-on.ts";
@@ -19,7 +19,7 @@ export function startEvaluation(
   atMs: number,
 ): CoordinatorState {
   invariant(state.study !== null, "a study in every phase but idle");
-  const deadlineMs = atMs + Math.ceil(state.study.study.rounds.deadlineS * 1000);
+  const deadlineMs = atMs + deadlineMsOf(state.study);
   const work = { round, startedMs: atMs, deadlineMs, model };
   return { ...state, phase: { kind: "evaluating", ...work, evaluations: {}, failures: {} } };
 }

@@ -1,13 +1,13 @@
 /** What follows a round that is through: the next one from its model, or the study's end. */
 import { invariant } from "../../base/index.ts";
 import type { StudyRecord } from "../records.ts";
-import type { CoordinatorState } from "../state.ts";
+import { type CoordinatorState, rulesOf } from "../state.ts";
 import { startRound } from "./collecting.ts";
 import { finishStudy } from "./ending.ts";
 
 export function goOn(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
   const last = study.rounds.at(-1);
   invariant(last !== undefined, "a round that went before");
-  if (last.round >= study.study.rounds.count) return finishStudy(state, study, atMs);
+  if (last.round >= rulesOf(study).rounds) return finishStudy(state, study, atMs);
   return startRound({ ...state, study }, { round: last.round + 1, global: last.model, atMs });
 }

@@ -5,7 +5,7 @@
  * Invariants: a step closes when every site that is asked has answered, or at its deadline with those who did; below
  * the study's threshold the study fails, and what was collected opens nothing; a late or second answer changes nothing.
  */
-import { ConsiliumError, invariant, LIMITS } from "../../base/index.ts";
+import { ConsiliumError, invariant } from "../../base/index.ts";
 import { closeAdvertising, closeSharing, closeSigning, verifyByRoster } from "../../privacy/index.ts";
 import type { MaskingReceived } from "../events.ts";
 import {
@@ -18,7 +18,14 @@ import {
   withReply,
 } from "../masked-round.ts";
 import type { StudyRecord } from "../records.ts";
-import { type Agreeing, type CoordinatorState, participantsOf, quorumOf, type Unmasking } from "../state.ts";
+import {
+  type Agreeing,
+  type CoordinatorState,
+  maskingStepMsOf,
+  participantsOf,
+  quorumOf,
+  type Unmasking,
+} from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { collectMasked } from "./collecting.ts";
 import { failStudy } from "./ending.ts";
@@ -104,7 +111,7 @@ function nextStep(state: CoordinatorState, study: StudyRecord, phase: MaskingPha
     const reason = `Round ${phase.round}, step ${stepOf(masking)}: ${heard.length} of ${needed} sites answered; not ${missing.join(", ")}.`;
     return failStudy(state, { code: "masking-below-threshold", reason, round: phase.round, atMs });
   }
-  const deadlineMs = atMs + stepMs(study);
+  const deadlineMs = atMs + maskingStepMsOf(study);
   switch (masking.kind) {
     case "keys": {
       const next = closeAdvertising(masking, verifyByRoster(study.roster));
@@ -128,9 +135,4 @@ function nextStep(state: CoordinatorState, study: StudyRecord, phase: MaskingPha
     default:
       return masking satisfies never;
   }
-}
-
-/** How long a step may take: sites answer at once, if they are there. */
-export function stepMs({ study }: StudyRecord): number {
-  return Math.min(LIMITS.maskingStepMs, Math.ceil(study.rounds.deadlineS * 1000));
 }

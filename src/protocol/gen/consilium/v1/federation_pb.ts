@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJInEKCkVucm9sUmVwbHkSFwoPY2VydGlmaWNhdGVfZGVyGAEgASgMEhoKEmNhX2NlcnRpZmljYXRlX2RlchgCIAEoDBIXCg9mZWRlcmF0aW9uX25hbWUYAyABKAkSFQoNZmVkZXJhdGlvbl9pZBgEIAEoCSJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSKqAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMImkKB1ZlcmRpY3QSDwoHb3V0Y29tZRgBIAEoCRIMCgRjb2RlGAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJEg8KB3N1YmplY3QYBiABKAkiWAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkimQEKBFBvbGwSFwoPcHJvZHVjdF92ZXJzaW9uGAEgASgJEhQKDHNpdGVfdGltZV9tcxgCIAEoAxIQCghhY3Rpdml0eRgDIAEoCRISCgpzdGVwc19kb25lGAQgASgNEhMKC3N0ZXBzX3RvdGFsGAUgASgNEicKBGRhdGEYBiABKAsyGS5jb25zaWxpdW0udjEuRGF0YVN1bW1hcnkiawoLRGF0YVN1bW1hcnkSFgoOdHJhaW5pbmdfY2FzZXMYASABKA0SGAoQdmFsaWRhdGlvbl9jYXNlcxgCIAEoDRIQCghjaGFubmVscxgDIAMoCRIYChBsYWJlbF9jb252ZW50aW9uGAQgASgJImsKCEFwcHJvdmFsEhIKCnN0dWR5X2hhc2gYASABKAkSEAoIYXBwcm92ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEikKBnJvc3RlchgEIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeSIyCgtSb3N0ZXJFbnRyeRIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAki4QEKC1VwZGF0ZVJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFQoNdXBkYXRlX3NoYTI1NhgDIAEoCRIUCgx1cGRhdGVfYnl0ZXMYBCABKAQSFgoOdHJhaW5pbmdfY2FzZXMYBSABKA0SFgoOZ3JhZGllbnRfc3RlcHMYBiABKA0SGwoTY2xpcHBlZF9jb29yZGluYXRlcxgHIAEoBBIWCgltZWFuX2xvc3MYCCABKAFIAIgBARISCgpydW5fcmVjb3JkGAkgASgMQgwKCl9tZWFuX2xvc3MihAEKD0V2YWx1YXRpb25SZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhQKDG1vZGVsX3NoYTI1NhgDIAEoCRINCgVjYXNlcxgEIAEoDRIsCgdyZWdpb25zGAUgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMigQEKDVJlZ2lvbkZpZ3VyZXMSDgoGcmVnaW9uGAEgASgJEhAKCGRpY2Vfc3VtGAIgASgBEhIKCmRpY2VfY2FzZXMYAyABKA0SEAoIaGQ5NV9zdW0YBCABKAESEgoKaGQ5NV9jYXNlcxgFIAEoDRIUCgxkaWNlX2J5X2Nhc2UYBiADKAEiPAoMTWFza2luZ1JlcGx5Eg0KBXJvdW5kGAEgASgNEgwKBHN0ZXAYAiABKAkSDwoHcGF5bG9hZBgDIAEoDCIUChJDZXJ0aWZpY2F0ZVJlbmV3YWwifAoLU2l0ZUZhaWx1cmUSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIMCgRjb2RlGAMgASgJEhAKCGV4cGVjdGVkGAQgASgJEg4KBmFjdHVhbBgFIAEoCRIMCgRoaW50GAYgASgJEg8KB3N1YmplY3QYByABKAkixQIKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIAEIGCgRraW5kIi4KBFdhaXQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKA0SDgoGcmVhc29uGAIgASgJInIKC1Jldmlld1N0dWR5EhIKCnN0dWR5X2hhc2gYASABKAkSDQoFc3R1ZHkYAiABKAwSKQoGcm9zdGVyGAMgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5EhUKDW5ldHdvcmtfYnl0ZXMYBCABKAQikwEKClRyYWluUm91bmQSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhUKDWdsb2JhbF9zaGEyNTYYBCABKAkSFAoMZ2xvYmFsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDEg8KB21hc2tpbmcYByABKAwiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMinAEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0iMQoLU3R1ZHlGYWlsZWQSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZyZWFzb24YAiABKAkykwEKCkZlZGVyYXRpb24SPQoFRW5yb2wSGi5jb25zaWxpdW0udjEuRW5yb2xSZXF1ZXN0GhguY29uc2lsaXVtLnYxLkVucm9sUmVwbHkSRgoIRXhjaGFuZ2USHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGUaHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGViBnByb3RvMw");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJInEKCkVucm9sUmVwbHkSFwoPY2VydGlmaWNhdGVfZGVyGAEgASgMEhoKEmNhX2NlcnRpZmljYXRlX2RlchgCIAEoDBIXCg9mZWRlcmF0aW9uX25hbWUYAyABKAkSFQoNZmVkZXJhdGlvbl9pZBgEIAEoCSJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSKqAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMImkKB1ZlcmRpY3QSDwoHb3V0Y29tZRgBIAEoCRIMCgRjb2RlGAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJEg8KB3N1YmplY3QYBiABKAkiWAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkimQEKBFBvbGwSFwoPcHJvZHVjdF92ZXJzaW9uGAEgASgJEhQKDHNpdGVfdGltZV9tcxgCIAEoAxIQCghhY3Rpdml0eRgDIAEoCRISCgpzdGVwc19kb25lGAQgASgNEhMKC3N0ZXBzX3RvdGFsGAUgASgNEicKBGRhdGEYBiABKAsyGS5jb25zaWxpdW0udjEuRGF0YVN1bW1hcnkiawoLRGF0YVN1bW1hcnkSFgoOdHJhaW5pbmdfY2FzZXMYASABKA0SGAoQdmFsaWRhdGlvbl9jYXNlcxgCIAEoDRIQCghjaGFubmVscxgDIAMoCRIYChBsYWJlbF9jb252ZW50aW9uGAQgASgJImsKCEFwcHJvdmFsEhIKCnN0dWR5X2hhc2gYASABKAkSEAoIYXBwcm92ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEikKBnJvc3RlchgEIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeSIyCgtSb3N0ZXJFbnRyeRIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAki4QEKC1VwZGF0ZVJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFQoNdXBkYXRlX3NoYTI1NhgDIAEoCRIUCgx1cGRhdGVfYnl0ZXMYBCABKAQSFgoOdHJhaW5pbmdfY2FzZXMYBSABKA0SFgoOZ3JhZGllbnRfc3RlcHMYBiABKA0SGwoTY2xpcHBlZF9jb29yZGluYXRlcxgHIAEoBBIWCgltZWFuX2xvc3MYCCABKAFIAIgBARISCgpydW5fcmVjb3JkGAkgASgMQgwKCl9tZWFuX2xvc3MihAEKD0V2YWx1YXRpb25SZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhQKDG1vZGVsX3NoYTI1NhgDIAEoCRINCgVjYXNlcxgEIAEoDRIsCgdyZWdpb25zGAUgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMigQEKDVJlZ2lvbkZpZ3VyZXMSDgoGcmVnaW9uGAEgASgJEhAKCGRpY2Vfc3VtGAIgASgBEhIKCmRpY2VfY2FzZXMYAyABKA0SEAoIaGQ5NV9zdW0YBCABKAESEgoKaGQ5NV9jYXNlcxgFIAEoDRIUCgxkaWNlX2J5X2Nhc2UYBiADKAEiPAoMTWFza2luZ1JlcGx5Eg0KBXJvdW5kGAEgASgNEgwKBHN0ZXAYAiABKAkSDwoHcGF5bG9hZBgDIAEoDCIUChJDZXJ0aWZpY2F0ZVJlbmV3YWwifAoLU2l0ZUZhaWx1cmUSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIMCgRjb2RlGAMgASgJEhAKCGV4cGVjdGVkGAQgASgJEg4KBmFjdHVhbBgFIAEoCRIMCgRoaW50GAYgASgJEg8KB3N1YmplY3QYByABKAki7AIKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIABIlCgRuZXdzGAggASgLMhcuY29uc2lsaXVtLnYxLlN0dWR5TmV3c0IGCgRraW5kIloKCVN0dWR5TmV3cxISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnBhdXNlZBgCIAEoCBIpCgdjaGFuZ2VzGAMgAygLMhguY29uc2lsaXVtLnYxLkxpdmVDaGFuZ2UisQEKCkxpdmVDaGFuZ2USDgoGbnVtYmVyGAEgASgNEgwKBGtpbmQYAiABKAkSDgoGcmVhc29uGAMgASgJEg0KBWF0X21zGAQgASgDEhcKCmRlYWRsaW5lX3MYBSABKAFIAIgBARITCgZxdW9ydW0YBiABKAlIAYgBARITCgZyb3VuZHMYByABKA1IAogBAUINCgtfZGVhZGxpbmVfc0IJCgdfcXVvcnVtQgkKB19yb3VuZHMiLgoEV2FpdBIWCg5yZXRyeV9hZnRlcl9tcxgBIAEoDRIOCgZyZWFzb24YAiABKAkicgoLUmV2aWV3U3R1ZHkSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVzdHVkeRgCIAEoDBIpCgZyb3N0ZXIYAyADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkSFQoNbmV0d29ya19ieXRlcxgEIAEoBCKTAQoKVHJhaW5Sb3VuZBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFQoNZ2xvYmFsX3NoYTI1NhgEIAEoCRIUCgxnbG9iYWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMSDwoHbWFza2luZxgHIAEoDCJlCgxNYXNraW5nT3JkZXISEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIMCgRzdGVwGAMgASgJEg8KB3BheWxvYWQYBCABKAwSEwoLZGVhZGxpbmVfbXMYBSABKAMigwEKDUV2YWx1YXRlTW9kZWwSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhQKDG1vZGVsX3NoYTI1NhgEIAEoCRITCgttb2RlbF9ieXRlcxgFIAEoBBITCgtkZWFkbGluZV9tcxgGIAEoAyKcAQoJU3R1ZHlEb25lEhIKCnN0dWR5X2hhc2gYASABKAkSFAoMZmluYWxfc2hhMjU2GAIgASgJEhMKC2Jlc3Rfc2hhMjU2GAMgASgJEhIKCmJlc3Rfcm91bmQYBCABKA0SEwoLZmluYWxfYnl0ZXMYBSABKAQSEgoKYmVzdF9ieXRlcxgGIAEoBBITCgtmaW5hbF9yb3VuZBgHIAEoDSIxCgtTdHVkeUZhaWxlZBISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnJlYXNvbhgCIAEoCTKTAQoKRmVkZXJhdGlvbhI9CgVFbnJvbBIaLmNvbnNpbGl1bS52MS5FbnJvbFJlcXVlc3QaGC5jb25zaWxpdW0udjEuRW5yb2xSZXBseRJGCghFeGNoYW5nZRIcLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZRocLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZWIGcHJvdG8z");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -779,6 +779,13 @@ export type Directive = Message<"consilium.v1.Directive"> & {
     value: MaskingOrder;
     case: "masking";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Of the study underway, where its lead changed it while it runs.
+   *
+   * @generated from field: consilium.v1.StudyNews news = 8;
+   */
+  news?: StudyNews | undefined;
 };
 
 /**
@@ -787,6 +794,90 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 18);
+
+/**
+ * @generated from message consilium.v1.StudyNews
+ */
+export type StudyNews = Message<"consilium.v1.StudyNews"> & {
+  /**
+   * @generated from field: string study_hash = 1;
+   */
+  studyHash: string;
+
+  /**
+   * No new work begins; an order beside it is for a site that has begun it already.
+   *
+   * @generated from field: bool paused = 2;
+   */
+  paused: boolean;
+
+  /**
+   * The latest changes, in order; their numbers count from 1.
+   *
+   * @generated from field: repeated consilium.v1.LiveChange changes = 3;
+   */
+  changes: LiveChange[];
+};
+
+/**
+ * Describes the message consilium.v1.StudyNews.
+ * Use `create(StudyNewsSchema)` to create a new message.
+ */
+export const StudyNewsSchema: GenMessage<StudyNews> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 19);
+
+/**
+ * What the study lead changed while the study runs. Members that did not change are absent.
+ *
+ * @generated from message consilium.v1.LiveChange
+ */
+export type LiveChange = Message<"consilium.v1.LiveChange"> & {
+  /**
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * paused, resumed, changed.
+   *
+   * @generated from field: string kind = 2;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: int64 at_ms = 4;
+   */
+  atMs: bigint;
+
+  /**
+   * @generated from field: optional double deadline_s = 5;
+   */
+  deadlineS?: number | undefined;
+
+  /**
+   * A number, or "all".
+   *
+   * @generated from field: optional string quorum = 6;
+   */
+  quorum?: string | undefined;
+
+  /**
+   * @generated from field: optional uint32 rounds = 7;
+   */
+  rounds?: number | undefined;
+};
+
+/**
+ * Describes the message consilium.v1.LiveChange.
+ * Use `create(LiveChangeSchema)` to create a new message.
+ */
+export const LiveChangeSchema: GenMessage<LiveChange> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -808,7 +899,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -844,7 +935,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -895,7 +986,7 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * A step of a masked round besides its input: keys, shares, signature or reveal.
@@ -936,7 +1027,7 @@ export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
  * Use `create(MaskingOrderSchema)` to create a new message.
  */
 export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 22);
+  messageDesc(file_consilium_v1_federation, 24);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -978,7 +1069,7 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 23);
+  messageDesc(file_consilium_v1_federation, 25);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -1025,7 +1116,7 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 24);
+  messageDesc(file_consilium_v1_federation, 26);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -1047,7 +1138,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 25);
+  messageDesc(file_consilium_v1_federation, 27);
 
 /**
  * @generated from service consilium.v1.Federation
