@@ -34,6 +34,8 @@ export const LIMITS = {
   certificateRenewalGraceDays: 180,
   /** A difference between two clocks that is told to people. */
   clockOffsetToldMs: 120_000,
+  /** Masked rounds that may fail one after another before the study fails. */
+  failedRoundsInARow: 3,
   /** Changes of a study while it runs, and how many of the latest each answer to a site repeats. */
   liveChangesPerStudy: 1_000,
   liveChangesTold: 8,

@@ -59,6 +59,7 @@ function describeEvent(event: Happened["event"]): string | undefined {
     case "study-paused":
     case "study-resumed":
     case "study-changed":
+    case "study-begun":
       return `Study ${describeChange({ ...event, kind: event.kind.slice("study-".length) })}`;
     case "time-reached":
     case "coordinator-started":

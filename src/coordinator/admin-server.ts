@@ -31,7 +31,10 @@ const objectRef = z.strictObject({ sha256: z.string().regex(/^[0-9a-f]{64}$/), b
 const inviteSchema = z.strictObject({ siteId: z.string(), validHours: z.number().positive().optional() });
 const stopSchema = z.strictObject({ reason: z.string().max(LIMITS.reasonChars) });
 const changeSchema = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal(["study-paused", "study-resumed"]), reason: z.string().max(LIMITS.reasonChars) }),
+  z.strictObject({
+    kind: z.literal(["study-paused", "study-resumed", "study-begun"]),
+    reason: z.string().max(LIMITS.reasonChars),
+  }),
   z.strictObject({
     kind: z.literal("study-changed"),
     reason: z.string().max(LIMITS.reasonChars),

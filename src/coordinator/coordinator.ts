@@ -63,7 +63,7 @@ export interface MadeInvitation {
 
 /** A pause, a resumption or other rules, with the reason that sites are told. */
 export type LiveRequest = { readonly reason: string } & (
-  | { readonly kind: "study-paused" | "study-resumed" }
+  | { readonly kind: "study-paused" | "study-resumed" | "study-begun" }
   | ({ readonly kind: "study-changed" } & Partial<RoundRules>)
 );
 

@@ -15,6 +15,7 @@ import {
   type Collecting,
   type CoordinatorState,
   hasRosterKey,
+  isParticipant,
   type Phase,
   participantsOf,
   pauseOf,
@@ -58,10 +59,11 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
     const why = onRoster ? "was approved with another key of this site" : "was submitted before this site joined";
     return wait(LATER_MS, `Study ${study.study.name} ${why}.`);
   }
-  if (!participantsOf(study).includes(siteId)) return wait(LATER_MS, "This site refused the study.");
+  if (phase.kind === "done" || phase.kind === "failed") {
+    return isParticipant(state, siteId) ? ended(study, phase) : wait(LATER_MS, "The study ended without this site.");
+  }
+  if (phase.kind === "approving" || !participantsOf(study).includes(siteId)) return approving(study, siteId);
   switch (phase.kind) {
-    case "approving":
-      return approving(study, siteId);
     case "collecting": {
       if (!trainersOf(study, phase).includes(siteId)) {
         return wait(LATER_MS, "This site shared no secrets in time: it is left out of the round.");
@@ -101,9 +103,6 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
         },
       }));
     }
-    case "done":
-    case "failed":
-      return ended(study, phase);
     default:
       return phase satisfies never;
   }
@@ -170,6 +169,7 @@ function approving(study: StudyRecord, siteId: string): DirectiveKind {
       study: new Uint8Array(studyToBytes(study.study)),
       roster: study.roster.map(({ siteId, keySha256 }) => ({ siteId, keySha256 })),
       networkBytes: BigInt(study.network?.bytes ?? 0),
+      decision: study.approvals[siteId] === undefined ? "" : "refused",
     },
   };
 }

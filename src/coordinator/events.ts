@@ -164,7 +164,13 @@ export interface StudyChanged extends At, Partial<RoundRules> {
   readonly reason: string;
 }
 
-export type LiveEvent = StudyPaused | StudyResumed | StudyChanged;
+/** The first round begins without the sites that have not decided; they may still come. */
+export interface StudyBegun extends At {
+  readonly kind: "study-begun";
+  readonly reason: string;
+}
+
+export type LiveEvent = StudyPaused | StudyResumed | StudyChanged | StudyBegun;
 
 export type SiteEventKind = ApprovalReceived | UpdateReceived | MaskingReceived | EvaluationReceived | FailureReceived;
 
@@ -203,6 +209,7 @@ const EVENT_KINDS = {
   "study-paused": true,
   "study-resumed": true,
   "study-changed": true,
+  "study-begun": true,
 } as const satisfies Record<CoordinatorEvent["kind"], true>;
 
 /** Whether this version knows events of such a kind: a journal may be a later version's. */

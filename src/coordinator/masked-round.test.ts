@@ -1,7 +1,7 @@
 /** The state machine in masked rounds: what closes a step, what is refused, what is late. */
 import { createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { sha256 } from "../base/index.ts";
+import { LIMITS, sha256 } from "../base/index.ts";
 import {
   advertiseKeys,
   type RoundContext,
@@ -157,8 +157,37 @@ describe("a masked round at the coordinator", () => {
     expect(directiveFor(two, "upenn", 30).kind.case).toBe("wait");
     expect(outcomeOf(two, keyReplies[2])).toBe("discarded update-wrong-round");
     const one = stateAfter(...approved, keyReplies[0], late);
-    expect(one.phase).toMatchObject({ kind: "failed", code: "masking-below-threshold" });
-    expect(one.phase.kind === "failed" && one.phase.reason).toContain("ucsf, upenn");
+    expect(one.study?.failedRounds).toMatchObject([
+      { round: 1, code: "masking-below-threshold", reason: expect.stringContaining("ucsf, upenn"), unused: [] },
+    ]);
+  });
+
+  test("that fails uses up its number, and the study goes on from the same model until its last round", () => {
+    const late = (atMs: number): CoordinatorEvent => ({ kind: "time-reached", atMs });
+    const failedOnce = stateAfter(...approved, keyReplies[0], late(100_020));
+    const { initial } = failedOnce.study ?? {};
+    expect(failedOnce.phase).toMatchObject({ kind: "agreeing", round: 2, global: initial, deadlineMs: 200_020 });
+    expect(directiveFor(failedOnce, "tum", 100_030)).toMatchObject({ kind: { case: "masking", value: { round: 2 } } });
+    // The first round's keys open nothing in the second.
+    expect(outcomeOf(failedOnce, keyReplies[1])).toBe("discarded update-wrong-round");
+    const last = step(failedOnce, late(200_020)).state;
+    expect(last.phase).toMatchObject({ kind: "failed", code: "masking-below-threshold", round: 2 });
+    expect(last.study?.failedRounds?.map(({ round }) => round)).toEqual([1, 2]);
+  });
+
+  test("fails the study after LIMITS.failedRoundsInARow of them", () => {
+    const long = studySchema.parse({ ...study, rounds: { ...study.rounds, count: 9 } });
+    const start: CoordinatorEvent[] = approved.map((event) =>
+      event.kind === "study-submitted"
+        ? { ...event, study: long, hash: studyHash(long) }
+        : event.kind === "approval-received"
+          ? { ...event, studyHash: studyHash(long) }
+          : event,
+    );
+    const fails = [1, 2, 3].map((n): CoordinatorEvent => ({ kind: "time-reached", atMs: 20 + n * 100_000 }));
+    expect(LIMITS.failedRoundsInARow).toBe(3);
+    expect(stateAfter(...start, ...fails.slice(0, 2)).phase).toMatchObject({ kind: "agreeing", round: 3 });
+    expect(stateAfter(...start, ...fails).phase).toMatchObject({ kind: "failed", round: 3 });
   });
 
   test("takes a restart by putting its deadline off", () => {

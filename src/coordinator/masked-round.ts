@@ -2,7 +2,7 @@
  * A masked round inside the coordinator's state: the state of its protocol as canonical JSON, which is all that the
  * journal, the phases and the directives need to hold. What may be done with it is in `src/privacy`.
  *
- * A round has one attempt: what goes wrong in it fails the study, and a coordinator that starts again takes the round
+ * A round has one attempt: what goes wrong in it fails the round, and a coordinator that starts again takes the round
  * up where the journal left it.
  */
 import { invariant, LIMITS } from "../base/index.ts";

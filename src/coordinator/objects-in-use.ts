@@ -26,6 +26,8 @@ export function obsoleteObjects({ study, past, phase }: CoordinatorState): Set<S
   for (const { record, unused } of [...ended, ...last]) {
     for (const object of keptOf(record)) kept.add(object);
     for (const object of record.rounds.flatMap(objectsOf)) known.add(object);
+    const failed = (record.failedRounds ?? []).flatMap((round) => round.unused);
+    for (const object of failed) (record.study.retain === "all" ? kept : known).add(object);
     for (const object of unused) (record.study.retain === "all" ? kept : known).add(object);
   }
   return new Set([...known].filter((object) => !kept.has(object)));

@@ -53,8 +53,10 @@ export interface StudyRecord {
   /** Elements of the parameters: an update has four bytes for each. */
   readonly parameterCount: number;
   readonly approvals: Readonly<Record<string, Decision>>;
-  /** Rounds that were aggregated, in order from 1. */
+  /** Rounds that were aggregated, in order. */
   readonly rounds: readonly RoundRecord[];
+  /** Masked rounds that failed, in order; absent where none did. Their numbers are used up. */
+  readonly failedRounds?: readonly FailedRound[];
   /** What the study lead changed while it ran, in order; absent where nothing was. */
   readonly changes?: readonly LiveChange[];
 }
@@ -70,7 +72,7 @@ export interface RoundRules {
 /** One live change, with its number from 1. Sites are told of it, and keep it. */
 export interface LiveChange extends Partial<RoundRules> {
   readonly number: number;
-  readonly kind: "paused" | "resumed" | "changed";
+  readonly kind: "paused" | "resumed" | "changed" | "begun";
   readonly reason: string;
   readonly atMs: number;
 }
@@ -79,6 +81,8 @@ export interface Decision {
   readonly approved: boolean;
   /** Not the reviewer's word: the study lead revoked the site. */
   readonly revoked?: true;
+  /** The round in which the site changed its mind, where the study was in one. */
+  readonly inRound?: number;
   readonly reason: string;
   readonly atMs: number;
 }
@@ -121,6 +125,19 @@ export interface FailureRecord {
 export interface LeftOut {
   readonly siteId: string;
   readonly reason: string;
+  /** Of a round's weights: what the site would have counted for, had every site been in; absent where its cases are not known. */
+  readonly shareLost?: number;
+}
+
+/** A round that became no model: the study went on from the model before it. */
+export interface FailedRound {
+  readonly round: number;
+  readonly startedMs: number;
+  readonly atMs: number;
+  readonly code: string;
+  readonly reason: string;
+  /** Updates that came and count nowhere. */
+  readonly unused: readonly Sha256[];
 }
 
 /** A round that has a new global model. */

@@ -124,14 +124,25 @@ export const INITIAL_STATE: CoordinatorState = {
   past: [],
 };
 
-/** Whether a site takes part in the study: on its roster with the key that it has now, and not a refuser. */
+/**
+ * Whether the study and its models are for a site: on the roster with the key that it has now, and not a refuser, or
+ * one whose updates are in the model. The final model is not for those who never decided.
+ */
 export function isParticipant(state: CoordinatorState, siteId: string): boolean {
-  return state.study !== null && participantsOf(state.study).includes(siteId) && hasRosterKey(state, siteId);
+  const { study, phase } = state;
+  if (study === null || !hasRosterKey(state, siteId)) return false;
+  if (phase.kind !== "done" && candidatesOf(study).includes(siteId)) return true;
+  return participantsOf(study).includes(siteId) || study.rounds.some(({ updates }) => siteId in updates);
 }
 
-/** Sites of the roster that have not refused, sorted. */
-export function participantsOf(study: StudyRecord): string[] {
+/** Sites of the roster that have not refused, sorted: before the first round all of them may still take part. */
+export function candidatesOf(study: StudyRecord): string[] {
   return study.roster.map(({ siteId }) => siteId).filter((siteId) => study.approvals[siteId]?.approved !== false);
+}
+
+/** Sites of the roster whose reviewers approved, sorted: those of the rounds. */
+export function participantsOf(study: StudyRecord): string[] {
+  return study.roster.map(({ siteId }) => siteId).filter((siteId) => study.approvals[siteId]?.approved === true);
 }
 
 export function hasRosterKey(state: CoordinatorState, siteId: string): boolean {
@@ -173,6 +184,6 @@ export function maskingStepMsOf(study: StudyRecord): number {
 
 /** The pause that the study is in. */
 export function pauseOf(study: StudyRecord | null): LiveChange | undefined {
-  const last = study?.changes?.findLast(({ kind }) => kind !== "changed");
+  const last = study?.changes?.findLast(({ kind }) => kind === "paused" || kind === "resumed");
   return last?.kind === "paused" ? last : undefined;
 }

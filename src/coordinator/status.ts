@@ -8,6 +8,7 @@ import { bestOf } from "./phases/ending.ts";
 import { siteMeanDice } from "./phases/evaluating.ts";
 import type {
   EvaluationRecord,
+  FailedRound,
   LeftOut,
   LiveChange,
   PastStudy,
@@ -71,6 +72,8 @@ export interface StudyStatus {
   /** Failures at the present work, by site. */
   readonly failures: Readonly<Record<string, { readonly times: number; readonly code: string; readonly hint: string }>>;
   readonly rounds: readonly RoundStatus[];
+  /** Rounds that became no model, and why. */
+  readonly failedRounds: readonly FailedRound[];
   readonly best: { readonly round: number; readonly meanDice: number; readonly sha256: Sha256 } | null;
   readonly end: StudyEnd | null;
   /** The rules of rounds as they hold now. */
@@ -96,6 +99,8 @@ export interface RoundStatus {
 export interface RoundSiteStatus {
   readonly id: string;
   readonly share: number;
+  /** What it would have counted for with every site of the roster in the round, as far as their cases are known. */
+  readonly shareOfAll: number;
   readonly trainingCases: number;
   readonly gradientSteps: number;
   /** Null with patient-level privacy, where no loss leaves a site. */
@@ -178,7 +183,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     name: study.study.name,
     hash: study.hash,
     phase: phase.kind === "idle" ? "failed" : phase.kind,
-    round: "round" in phase ? phase.round : study.rounds.length,
+    round: "round" in phase ? phase.round : (study.rounds.at(-1)?.round ?? 0),
     roundsInAll: rulesOf(study).rounds,
     deadlineMs: "deadlineMs" in phase ? phase.deadlineMs : null,
     roster: study.roster.map(({ siteId }) => siteId),
@@ -186,6 +191,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     came: cameOf(phase),
     failures: working ? phase.failures : {},
     rounds: study.rounds.filter(({ round }) => round > roundsAfter).map(roundStatusOf),
+    failedRounds: study.failedRounds ?? [],
     best,
     end: phase.kind === "done" || phase.kind === "failed" ? phase : null,
     rules: rulesOf(study),
@@ -216,6 +222,7 @@ function bestStatus(rounds: readonly RoundRecord[]): StudyStatus["best"] {
 
 export function roundStatusOf(record: RoundRecord): RoundStatus {
   const { round, startedMs, aggregatedMs, model, updates, shares, leftOut, evaluation } = record;
+  const present = 1 - leftOut.reduce((sum, { shareLost = 0 }) => sum + shareLost, 0);
   return {
     round,
     seconds: (aggregatedMs - startedMs) / 1000,
@@ -228,7 +235,7 @@ export function roundStatusOf(record: RoundRecord): RoundStatus {
       const told = evaluation?.sites[siteId];
       const dice = told ? siteFigures(told) : null;
       const work = { trainingCases, gradientSteps, meanLoss, clippedCoordinates };
-      return { id: siteId, share, ...work, cameMs: atMs, updateBytes: bytes, dice };
+      return { id: siteId, share, shareOfAll: share * present, ...work, cameMs: atMs, updateBytes: bytes, dice };
     }),
     leftOut,
     dice: evaluation ? allFigures(evaluation) : null,

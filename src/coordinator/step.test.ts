@@ -131,7 +131,7 @@ describe("approval", () => {
     const start = [...submitted(SITES, two), approval("upenn", SITES, two, false)];
     const left = stateAfter(...start, approval("tum", SITES, two), approval("ucsf", SITES, two));
     expect(left.phase).toMatchObject({ kind: "collecting", round: 1 });
-    expect(orderOf(left, "upenn")).toMatchObject({ case: "wait" });
+    expect(orderOf(left, "upenn")).toMatchObject({ case: "review", value: { decision: "refused" } });
     expect(refusal(left, update("upenn", 1, two))).toBe("rejected study-not-approved");
     const closed = stateAfter(
       ...start,
@@ -141,7 +141,7 @@ describe("approval", () => {
     );
     expect(closed.phase).toMatchObject({
       kind: "aggregating",
-      leftOut: [{ siteId: "upenn", reason: "refused the study" }],
+      leftOut: [{ siteId: "upenn", reason: "refused the study: not this one" }],
     });
   });
 

@@ -46,7 +46,11 @@ export function step(state: CoordinatorState, event: CoordinatorEvent): Step {
 
 /** All that is to be done in a state. */
 export function dutiesOf({ phase, study, past }: CoordinatorState): Effect[] {
-  const prune: Effect = { kind: "prune", studies: past.length, rounds: study?.rounds.length ?? 0 };
+  const prune: Effect = {
+    kind: "prune",
+    studies: past.length,
+    rounds: (study?.rounds.length ?? 0) + (study?.failedRounds?.length ?? 0),
+  };
   switch (phase.kind) {
     case "idle":
     case "approving":
@@ -113,6 +117,7 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
     case "study-paused":
     case "study-resumed":
     case "study-changed":
+    case "study-begun":
       return changeLive(state, event);
     default:
       return event satisfies never;

@@ -5,7 +5,7 @@
  */
 import { type Clock, ConsiliumError, type Sha256, systemClock } from "../base/index.ts";
 import { type CoordinatorLink, connectLink } from "../protocol/index.ts";
-import { answerOffer } from "./answer-offer.ts";
+import { answerOffer, refusalToTell, tellRefusal } from "./answer-offer.ts";
 import { openSite, readSite, type Site } from "./home.ts";
 import { checkStudyFitsBudget } from "./privacy-account.ts";
 import { type Decision, findReview, readReviews, rosterDigest, type StudyReview, writeDecision } from "./reviews.ts";
@@ -108,8 +108,10 @@ async function speakOnce(options: ReviewOptions): Promise<"by this command" | "b
   const link = dial(site);
   try {
     const shift = await startShift({ site, link, productVersion, clock, patience: "none" });
-    const { kind } = await ask(shift);
-    if (kind.case === "review") await answerOffer(shift, kind.value);
+    const directive = await ask(shift);
+    const left = await refusalToTell(shift, directive);
+    if (left !== undefined) await tellRefusal(shift, left);
+    if (directive.kind.case === "review") await answerOffer(shift, directive.kind.value);
     return "by this command";
   } finally {
     await link.close();

@@ -9,7 +9,7 @@
 import { z } from "zod";
 import { ConsiliumError, canonicalJson, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import { plannedPrivacy } from "../privacy/index.ts";
-import type { ReviewStudy } from "../protocol/index.ts";
+import type { Directive, ReviewStudy } from "../protocol/index.ts";
 import { describeStudy, type Study, type StudyChange, studyDifference, studyFromBytes } from "../study/index.ts";
 import { parseDocument, type Site } from "./home.ts";
 import type { SiteStore } from "./site-store.ts";
@@ -149,6 +149,19 @@ export async function approvedReview(store: SiteStore, studyHash: Sha256): Promi
     actual: review === undefined ? "a study that was never offered" : describeDecision(review.decision),
     hint: "Review it with `consilium site review`, then `consilium site approve`.",
   });
+}
+
+/** The review of the study that an order for work is of, where this site's reviewer has refused it. */
+export async function refusedReview(store: SiteStore, { kind }: Directive): Promise<StudyReview | undefined> {
+  if (kind.case !== "train" && kind.case !== "evaluate" && kind.case !== "masking") return undefined;
+  return refusalOf(store, kind.value.studyHash);
+}
+
+/** The review of a study that this site's reviewer has refused, undefined otherwise. */
+export async function refusalOf(store: SiteStore, studyHash: Sha256): Promise<StudyReview | undefined> {
+  if ((await readDecision(store, studyHash))?.approved !== false) return undefined;
+  const review = await readReview(store, studyHash);
+  return review.decision && review;
 }
 
 /** What this version cannot run, in words; a reviewer cannot approve it by mistake. */

@@ -10,11 +10,12 @@
  */
 import { ConsiliumError, LIMITS, type Sha256 } from "../base/index.ts";
 import { type Directive, errorFromRecord, type ReviewStudy, type StudyDone } from "../protocol/index.ts";
-import { answerOffer } from "./answer-offer.ts";
+import { answerOffer, refusalToTell, tellRefusal } from "./answer-offer.ts";
 import type { OpenWork } from "./engine.ts";
 import { evaluateModel } from "./evaluate-model.ts";
 import { answerMaskingStep } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
+import type { StudyReview } from "./reviews.ts";
 import {
   ask,
   endsTheShift,
@@ -104,6 +105,8 @@ function patienceAfter(waits: number): number {
 
 async function obey(shift: Shift, directive: Directive, failures: Map<string, number>, waits: number): Promise<Next> {
   const { kind } = directive;
+  const left = await refusalToTell(shift, directive);
+  if (left !== undefined) return leave(shift, directive, left);
   if (isHeld(directive)) return waitAndAsk(shift, "The study is paused.", HELD_PAUSE_MS * patienceAfter(waits));
   switch (kind.case) {
     case "review":
@@ -195,6 +198,11 @@ function orderOf({ kind }: Directive): { studyHash: Sha256; round: number; attem
   if (kind.case === "train" || kind.case === "evaluate") return kind.value;
   if (kind.case === "masking") return { ...kind.value, attempt: 0 };
   return { studyHash: "", round: 0, attempt: 0 };
+}
+
+async function leave(shift: Shift, directive: Directive, review: StudyReview): Promise<Next> {
+  await shift.engine.drop();
+  return onward(shift, directive, (await tellRefusal(shift, review)).directive);
 }
 
 async function review(shift: Shift, directive: Directive, offer: ReviewStudy): Promise<Next> {

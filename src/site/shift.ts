@@ -17,6 +17,7 @@ import { createEngine, type Engine, type OpenWork } from "./engine.ts";
 import type { SiteEvent } from "./events.ts";
 import type { Site } from "./home.ts";
 import { type Answer, type Outgoing, type OutgoingMessage, openOutgoing } from "./outgoing.ts";
+import { refusedReview } from "./reviews.ts";
 import { type RegisteredData, readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
 import { hearNews } from "./study-news.ts";
 
@@ -282,6 +283,7 @@ export async function withSignsOfLife<T>(
       const outcome = await firstOf(running, shift.timing.heartbeatMs, shift.signal);
       shift.signal.throwIfAborted();
       if (outcome !== undefined) return outcome;
+      if ((await refusedReview(shift.site.store, order)) !== undefined) return { kind: "withdrawn", directive: order };
       const directive = await currentDirective(shift, progress);
       if (directive !== undefined) await hearNews(shift, directive);
       if (directive !== undefined && orderKey(directive) !== orderKey(order)) return { kind: "withdrawn", directive };

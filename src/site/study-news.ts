@@ -8,7 +8,6 @@
 import { z } from "zod";
 import { isSha256, LIMITS, type Sha256 } from "../base/index.ts";
 import type { Directive } from "../protocol/index.ts";
-import type { SiteEvent } from "./events.ts";
 import { parseDocument } from "./home.ts";
 import type { SiteStore } from "./site-store.ts";
 
@@ -34,9 +33,16 @@ export async function readNews(store: SiteStore, studyHash: Sha256): Promise<Stu
   return value === undefined ? NONE : parseDocument(newsSchema, value, `study/${studyHash}/news.json`);
 }
 
+/** What the operator hears. */
+interface ToldOfChange {
+  readonly kind: "study-changed";
+  readonly studyHash: Sha256;
+  readonly change: ToldChange;
+}
+
 interface Listener {
   readonly site: { readonly store: SiteStore };
-  readonly emit: (event: SiteEvent) => Promise<void>;
+  readonly emit: (event: ToldOfChange) => Promise<void>;
 }
 
 /** Keeps and tells the changes that a directive brings and this site has not heard of. */

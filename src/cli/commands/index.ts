@@ -23,12 +23,12 @@ import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
 import { siteJoin } from "./site-join.ts";
 import { siteBudget, siteLedger } from "./site-ledger.ts";
-import { siteApprove, siteReview } from "./site-review.ts";
+import { siteApprove, siteLeave, siteReview } from "./site-review.ts";
 import { siteStart } from "./site-start.ts";
 import { siteLog, siteStatus } from "./site-status.ts";
 import { status } from "./status.ts";
 import { studyCheck } from "./study-check.ts";
-import { studyChange, studyPause, studyResume, studyStop } from "./study-live.ts";
+import { studyBegin, studyChange, studyPause, studyResume, studyStop } from "./study-live.ts";
 import { studySubmit } from "./study-submit.ts";
 import { train } from "./train.ts";
 
@@ -52,6 +52,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   coordinatorVerify,
   studyCheck,
   studySubmit,
+  studyBegin,
   studyPause,
   studyResume,
   studyChange,
@@ -62,6 +63,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteData,
   siteReview,
   siteApprove,
+  siteLeave,
   siteStart,
   siteConsole,
   siteStatus,

@@ -1,7 +1,7 @@
-/** `site review` and `site approve`: a person at the hospital reads what would run, and decides. */
+/** `site review`, `site approve` and `site leave`: a person at the hospital reads what would run, and decides. */
 import { ConsiliumError, type Json } from "../../base/index.ts";
 import type { StudyReview } from "../../site/index.ts";
-import { defineCommand } from "../command.ts";
+import { type CommandResult, defineCommand } from "../command.ts";
 import { option } from "../options.ts";
 import { short } from "../site-events.ts";
 
@@ -45,25 +45,49 @@ export const siteApprove = defineCommand({
     "consilium site approve --home site 3f2a91c0",
     "consilium site approve --home site 3f2a91c0 --refuse --reason unclear",
   ],
-  async run({ args, options, version }) {
-    const { approveStudy } = await import("../../site/index.ts");
-    const { home, refuse, reason } = options;
-    const { review, decision, sent } = await approveStudy({
-      home,
-      productVersion: version,
-      study: args[0],
-      decision: refuse ? "refuse" : "approve",
-      ...(reason !== undefined && { reason }),
-    });
-    const how =
-      sent instanceof ConsiliumError ? "not sent yet, since the coordinator cannot be reached" : `sent ${sent}`;
-    const { approved } = decision;
-    return {
-      json: { ...summaryOf(review), approved, reason: decision.reason, sent: !(sent instanceof ConsiliumError) },
-      text: `Study "${review.study.name}" (${short(review.studyHash)}) ${approved ? "approved" : "refused"}; ${how}.`,
-    };
-  },
+  run: ({ args, options, version }) =>
+    decided(args[0], { ...options, version, verb: options.refuse ? "refused" : "approved" }),
 });
+
+export const siteLeave = defineCommand({
+  path: ["site", "leave"],
+  summary: "Leave a study that is underway",
+  description:
+    "Work that runs here is stopped, and what this site gave to the round that is open is taken out of it; rounds that " +
+    "are summed stay as they are. `consilium site approve` brings the site back.",
+  args: [{ name: "STUDY", help: "the study's hash, at least its first six digits, or its name" }],
+  options: {
+    home: option.requiredText("DIR", "this site's home folder"),
+    reason: option.text("TEXT", "why, for the study lead"),
+  },
+  examples: ['consilium site leave --home site 3f2a91c0 --reason "scanner out of use until May"'],
+  run: ({ args, options, version }) => decided(args[0], { ...options, refuse: true, version, verb: "left" }),
+});
+
+interface Deciding {
+  readonly home: string;
+  readonly reason: string | undefined;
+  readonly refuse: boolean;
+  readonly version: string;
+  readonly verb: string;
+}
+
+async function decided(study: string, { home, refuse, reason, version, verb }: Deciding): Promise<CommandResult> {
+  const { approveStudy } = await import("../../site/index.ts");
+  const { review, decision, sent } = await approveStudy({
+    home,
+    productVersion: version,
+    study,
+    decision: refuse ? "refuse" : "approve",
+    ...(reason !== undefined && { reason }),
+  });
+  const how = sent instanceof ConsiliumError ? "not sent yet, since the coordinator cannot be reached" : `sent ${sent}`;
+  const { approved } = decision;
+  return {
+    json: { ...summaryOf(review), approved, reason: decision.reason, sent: !(sent instanceof ConsiliumError) },
+    text: `Study "${review.study.name}" (${short(review.studyHash)}) ${verb}; ${how}.`,
+  };
+}
 
 function summaryOf({ studyHash, study, roster, decision, refusal, changes }: StudyReview) {
   return {

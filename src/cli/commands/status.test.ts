@@ -54,6 +54,9 @@ const STATUS: CoordinatorStatus = {
     decisions: {},
     came: [],
     failures: { ucsf: { times: 2, code: "out-of-memory", hint: "Take a smaller patch." } },
+    failedRounds: [
+      { round: 2, startedMs: 0, atMs: 1, code: "masking-below-threshold", reason: "1 of 2 sites answered", unused: [] },
+    ],
     rounds: [
       {
         round: 1,
@@ -66,6 +69,7 @@ const STATUS: CoordinatorStatus = {
           {
             id: "ucsf",
             share: 0.25,
+            shareOfAll: 0.2,
             trainingCases: 10,
             gradientSteps: 5,
             meanLoss: 2,
@@ -77,6 +81,7 @@ const STATUS: CoordinatorStatus = {
           {
             id: "upenn",
             share: 0.75,
+            shareOfAll: 0.6,
             trainingCases: 30,
             gradientSteps: 15,
             meanLoss: 1,
@@ -86,7 +91,7 @@ const STATUS: CoordinatorStatus = {
             dice: null,
           },
         ],
-        leftOut: [],
+        leftOut: [{ siteId: "mayo", reason: "no update before the deadline", shareLost: 0.2 }],
         dice: { mean: 0.5, cases: 10, regions: { WT: { dice: 0.75, hd95: 4 }, ET: { dice: null, hd95: null } } },
       },
     ],
@@ -118,6 +123,9 @@ test("a running study: sites, rounds with the weighted loss, failures, and who i
     "Round  Sites   Loss  Dice WT  Dice ET   Mean  Time",
     expect.stringMatching(/^─+$/),
     "    1      2  1.250    0.750        –  0.500  1 min 15 s",
+    "",
+    "Round 1 without mayo: no update before the deadline (20.0 % of all cases); the others' weights: ucsf 20.0 to 25.0 %, upenn 60.0 to 75.0 %",
+    "Round 2 failed: 1 of 2 sites answered",
     "",
     "Best so far: round 1, mean Dice 0.500, model cccccccccccc",
   ]);

@@ -34,6 +34,8 @@ export function describeStatus(
   return sections.join("\n\n");
 }
 
+/** Rounds whose gaps are shown; all of them are in the JSON. */
+const GAPS_SHOWN = 5;
 const DAY_MS = 86_400_000;
 const COLUMNS = ["Site", "Training", "Validation", "Study", "Doing", "Heard", "Version", "Key", "Clock"];
 
@@ -63,7 +65,7 @@ function sitesTable(sites: CoordinatorStatus["sites"], nowMs: number): string {
 }
 
 function describeStudy(study: StudyStatus): string {
-  const { name, hash, phase, round, roundsInAll, rounds, failures, best, paused, changes, end } = study;
+  const { name, hash, phase, round, roundsInAll, rounds, failedRounds, failures, best, paused, changes, end } = study;
   const regions = [...new Set(rounds.flatMap(({ dice }) => Object.keys(dice?.regions ?? {})))];
   const rows = rounds.map((each) => [
     String(each.round),
@@ -88,6 +90,14 @@ function describeStudy(study: StudyStatus): string {
     const columns = ["Round", "Sites", "Loss", ...regions.map((region) => `Dice ${region}`), "Mean", "Time"];
     lines.push("", formatTable(columns, rows));
   }
+  const gaps = [
+    ...rounds
+      .filter(({ leftOut }) => leftOut.length > 0)
+      .slice(-GAPS_SHOWN)
+      .map(describeGap),
+    ...failedRounds.map(({ round, reason }) => `Round ${round} failed: ${reason}`),
+  ];
+  if (gaps.length > 0) lines.push("", ...gaps);
   if (best !== null)
     lines.push(
       "",
@@ -95,6 +105,20 @@ function describeStudy(study: StudyStatus): string {
     );
   if (end?.kind === "failed") lines.push("", `Failed: ${end.reason}`);
   return lines.join("\n");
+}
+
+/** Who was left out of a round, why, and what that did to the weights of the others. */
+function describeGap({ round, leftOut, sites }: StudyStatus["rounds"][number]): string {
+  const absent = leftOut.map(({ siteId, reason, shareLost }) => {
+    return `${siteId}: ${reason}${shareLost === undefined ? "" : ` (${percent(shareLost)} % of all cases)`}`;
+  });
+  const moved = sites.map(({ id, share, shareOfAll }) => `${id} ${percent(shareOfAll)} to ${percent(share)} %`);
+  const known = leftOut.some(({ shareLost }) => shareLost !== undefined);
+  return `Round ${round} without ${absent.join("; ")}${known ? `; the others' weights: ${moved.join(", ")}` : ""}`;
+}
+
+function percent(share: number): string {
+  return (100 * share).toFixed(1);
 }
 
 function weightedLoss(sites: StudyStatus["rounds"][number]["sites"]): number | null {

@@ -1,4 +1,4 @@
-/** `study pause`, `resume`, `change` and `stop`: what may be done to a study while it runs, with a reason for its sites. */
+/** `study begin`, `pause`, `resume`, `change` and `stop`: what may be done to a study while it runs, with a reason for its sites. */
 import { ConsiliumError, type Json } from "../../base/index.ts";
 import type { AdminClient } from "../../coordinator/index.ts";
 import { defineCommand } from "../command.ts";
@@ -10,6 +10,18 @@ const common = {
   home: option.requiredText("DIR", "the coordinator's home folder"),
   reason: option.requiredText("TEXT", "why, as sites are told"),
 };
+
+export const studyBegin = defineCommand({
+  path: ["study", "begin"],
+  summary: "Begin the first round without the sites that have not decided",
+  description: "Sites that approve the study later take part from then on.",
+  options: common,
+  examples: ['consilium study begin --home coordinator --reason "two boards meet next month"'],
+  async run({ options }) {
+    await (await client(options.home)).changeStudy({ kind: "study-begun", reason: options.reason });
+    return { json: { begun: true }, text: `Begun; ${AT_THE_NEXT_QUESTION}` };
+  },
+});
 
 export const studyPause = defineCommand({
   path: ["study", "pause"],

@@ -2,7 +2,7 @@
 import { invariant } from "../../base/index.ts";
 import { isEvaluated } from "../../study/index.ts";
 import type { AggregationFailed, RoundAggregated } from "../events.ts";
-import type { RoundRecord, StudyRecord } from "../records.ts";
+import type { LeftOut, RoundRecord, StudyRecord } from "../records.ts";
 import { type Aggregating, type CoordinatorState, rulesOf } from "../state.ts";
 import { accepted, discarded, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
@@ -13,7 +13,7 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
   const { phase, study } = state;
   if (phase.kind !== "aggregating" || phase.round !== event.round) return notAsked(state, event.round);
   invariant(study !== null, "a study in every phase but idle");
-  const record = roundRecord(phase, event);
+  const record = roundRecord(state, phase, event);
   const after: StudyRecord = { ...study, rounds: [...study.rounds, record] };
   const next = { ...state, study: after };
   return accepted(
@@ -23,10 +23,26 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
   );
 }
 
-function roundRecord(phase: Aggregating, event: RoundAggregated): RoundRecord {
-  const { round, startedMs, global, updates, leftOut } = phase;
+function roundRecord(state: CoordinatorState, phase: Aggregating, event: RoundAggregated): RoundRecord {
+  const { round, startedMs, global, updates } = phase;
   const { model, totalWeight, shares, atMs } = event;
+  const leftOut = withSharesLost(state, phase.leftOut, totalWeight);
   return { round, startedMs, aggregatedMs: atMs, global, model, updates, totalWeight, shares, leftOut };
+}
+
+/** What each absent site would have counted for, by the cases that it reported last, had all of them been in. */
+function withSharesLost(
+  { study, sites }: CoordinatorState,
+  leftOut: readonly LeftOut[],
+  totalWeight: number,
+): readonly LeftOut[] {
+  const byCases = study?.study.aggregation.weightBy === "cases";
+  const weightOf = ({ siteId }: LeftOut): number => (byCases ? (sites[siteId]?.data?.trainingCases ?? 0) : 1);
+  const all = leftOut.reduce((sum, absent) => sum + weightOf(absent), totalWeight);
+  return leftOut.map((absent) => {
+    const weight = weightOf(absent);
+    return weight === 0 ? absent : { ...absent, shareLost: weight / all };
+  });
 }
 
 export function aggregationFailed(state: CoordinatorState, event: AggregationFailed): Taken {

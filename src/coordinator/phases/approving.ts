@@ -3,18 +3,20 @@
  *
  * Invariants: the roster is fixed when the study is submitted; a decision counts only under the study's hash and the
  * very roster that the coordinator holds, so nobody can be added after a reviewer signed; the first round begins when
- * every site of the roster that did not refuse has approved. A refusal takes a site out where the quorum is still
- * within reach, and ends the study where it is not.
+ * every site of the roster that did not refuse has approved, or when the study lead begins it with those who have. A
+ * refusal before it takes a site out where the quorum is still within reach, and ends the study where it is not. Later
+ * decisions let a site leave, come late, or come back; a round that is short of its quorum waits for its deadline.
  */
 import { ConsiliumError, invariant } from "../../base/index.ts";
 import { checkContext } from "../../privacy/index.ts";
 import type { ApprovalReceived, StudySubmitted } from "../events.ts";
 import { isMasked, roundContext, uploadBytes } from "../masked-round.ts";
 import type { RosterEntry, StudyRecord } from "../records.ts";
-import { type CoordinatorState, participantsOf, quorumOf } from "../state.ts";
+import { type CoordinatorState, candidatesOf, participantsOf, quorumOf } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { startRound } from "./collecting.ts";
 import { failStudy } from "./ending.ts";
+import { withDecision } from "./leaving.ts";
 import { studyMismatch } from "./wrong-study.ts";
 
 export function submitStudy(state: CoordinatorState, event: StudySubmitted): Taken {
@@ -112,11 +114,11 @@ export function receiveApproval(state: CoordinatorState, event: ApprovalReceived
       hint: "Review the study again: the sites that take part, or their keys, are not those that were reviewed.",
     });
   }
-  if (phase.kind !== "approving") {
+  if (phase.kind === "done" || phase.kind === "failed") {
     return discarded(state, "study-refused", {
       subject,
-      expected: "a decision before the first round",
-      actual: `one in the ${phase.kind} phase`,
+      expected: "a decision while the study is underway",
+      actual: "one after its end",
       hint: "Nothing more is needed from the reviewer.",
     });
   }
@@ -128,13 +130,31 @@ export function receiveApproval(state: CoordinatorState, event: ApprovalReceived
       hint: "Nothing more is needed from the reviewer.",
     });
   }
+  if ("round" in phase) {
+    return accepted(withDecision(state, study, siteId, { approved, reason, atMs, inRound: phase.round }));
+  }
   const approvals = { ...study.approvals, [siteId]: { approved, reason, atMs } };
   return accepted(afterDecision({ ...state, study: { ...study, approvals } }, { ...study, approvals }, atMs));
 }
 
+/** The study lead waits no longer for the sites that have not decided. */
+export function beginStudy(state: CoordinatorState, study: StudyRecord, atMs: number): Taken {
+  const approved = participantsOf(study).length;
+  const needed = Math.max(1, quorumOf(study), study.study.privacy.secureAggregation?.threshold ?? 1);
+  if (state.phase.kind === "approving" && approved >= needed) {
+    return accepted(startRound({ ...state, study }, { round: 1, global: study.initial, atMs }));
+  }
+  return rejected(state, "quorum-not-reached", {
+    subject: `study ${study.study.name}`,
+    expected: state.phase.kind === "approving" ? `${needed} sites that approved it` : "a study before its first round",
+    actual: state.phase.kind === "approving" ? String(approved) : `the ${state.phase.kind} phase`,
+    hint: "Wait for their reviewers, or give the study another quorum: `consilium study change`.",
+  });
+}
+
 /** The first round where everybody who is left has approved, the study's end where too few are left. */
 export function afterDecision(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
-  const participants = participantsOf(study);
+  const participants = candidatesOf(study);
   if (participants.length < quorumOf(study)) {
     const refusals = study.roster
       .filter(({ siteId }) => study.approvals[siteId]?.approved === false)

@@ -18,7 +18,7 @@ import {
   sitesAsked,
   uploadBytes,
 } from "../masked-round.ts";
-import type { FailureRecord, LeftOut, ObjectRef, StudyRecord, UpdateRecord } from "../records.ts";
+import type { Decision, FailureRecord, LeftOut, ObjectRef, StudyRecord, UpdateRecord } from "../records.ts";
 import {
   type Agreeing,
   type Collecting,
@@ -106,14 +106,15 @@ export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): T
   return accepted(closeCollectingWhenComplete({ ...state, phase: collecting }, study, collecting, atMs));
 }
 
-/** The round closed where every trainer's update is there, the state as it is otherwise. */
+/** The round closed where every trainer's update is there and they are enough, the state as it is otherwise. */
 export function closeCollectingWhenComplete(
   state: CoordinatorState,
   study: StudyRecord,
   phase: Collecting,
   atMs: number,
 ): CoordinatorState {
-  const complete = trainersOf(study, phase).every((siteId) => siteId in phase.updates);
+  const enough = Object.keys(phase.updates).length >= quorumOf(study);
+  const complete = enough && trainersOf(study, phase).every((siteId) => siteId in phase.updates);
   return complete ? closeRound(state, study, phase, atMs) : state;
 }
 
@@ -253,10 +254,15 @@ function missing(study: StudyRecord, phase: Collecting): LeftOut[] {
     const decision = study.approvals[siteId];
     const failure = phase.failures[siteId];
     if (decision?.revoked) return { siteId, reason: `revoked: ${decision.reason}` };
-    if (decision?.approved === false) return { siteId, reason: "refused the study" };
+    if (decision === undefined) return { siteId, reason: "has not decided about the study" };
+    if (!decision.approved) return { siteId, reason: refusalOf(decision) };
     if (!trainersOf(study, phase).includes(siteId)) return { siteId, reason: "shared no secrets for masking in time" };
     return { siteId, reason: failure ? describeFailure(failure) : "no update before the deadline" };
   });
+}
+
+function refusalOf({ inRound, reason }: Decision): string {
+  return `${inRound === undefined ? "refused the study" : `left the study in round ${inRound}`}${reason && `: ${reason}`}`;
 }
 
 export function describeFailure({ times, code }: FailureRecord): string {

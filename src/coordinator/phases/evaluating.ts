@@ -55,7 +55,7 @@ function wrongModel(state: CoordinatorState, event: EvaluationReceived): Taken |
     return discarded(state, "update-counted", { subject, expected: "the first of a round", actual: "another", hint });
   }
   const expected = phase.kind === "evaluating" ? `one of round ${phase.round}` : `none in the ${phase.kind} phase`;
-  const aggregated = study.rounds.length;
+  const aggregated = study.rounds.at(-1)?.round ?? 0;
   if (event.round <= aggregated) {
     const hint = "The round went on without it: ask for the next order.";
     return discarded(state, "update-wrong-round", { subject, expected, actual, hint });

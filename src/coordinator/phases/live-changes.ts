@@ -13,6 +13,7 @@ import type { LiveEvent, StudyChanged, StudyPaused, StudyResumed } from "../even
 import type { LiveChange, StudyRecord } from "../records.ts";
 import {
   type CoordinatorState,
+  candidatesOf,
   deadlineMsOf,
   maskingStepMsOf,
   type Phase,
@@ -22,8 +23,14 @@ import {
   rulesOf,
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
+import { beginStudy } from "./approving.ts";
 
-const KINDS = { "study-paused": "paused", "study-resumed": "resumed", "study-changed": "changed" } as const;
+const KINDS = {
+  "study-paused": "paused",
+  "study-resumed": "resumed",
+  "study-changed": "changed",
+  "study-begun": "begun",
+} as const;
 
 export function changeLive(state: CoordinatorState, event: LiveEvent): Taken {
   const { phase, study } = state;
@@ -50,6 +57,8 @@ export function changeLive(state: CoordinatorState, event: LiveEvent): Taken {
       return resume(state, study, event);
     case "study-changed":
       return change(state, study, event);
+    case "study-begun":
+      return beginStudy(state, withChange(study, event), event.atMs);
     default:
       return event satisfies never;
   }
@@ -122,7 +131,7 @@ function unfitRounds(state: CoordinatorState, study: StudyRecord, { rounds }: St
 function unfitQuorum(state: CoordinatorState, study: StudyRecord, { quorum }: StudyChanged): Taken | undefined {
   if (quorum === undefined) return undefined;
   const least = study.study.privacy.secureAggregation?.threshold ?? 1;
-  const participants = participantsOf(study).length;
+  const participants = (state.phase.kind === "approving" ? candidatesOf(study) : participantsOf(study)).length;
   const most = quorum === "all" ? study.roster.length : quorum;
   if (Number.isSafeInteger(most) && most >= least && most <= participants) return undefined;
   return rejected(state, "study-refused", {

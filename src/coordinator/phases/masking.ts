@@ -3,7 +3,7 @@
  * shares of secrets after their masked updates are there (`unmasking`).
  *
  * Invariants: a step closes when every site that is asked has answered, or at its deadline with those who did; below
- * the study's threshold the study fails, and what was collected opens nothing; a late or second answer changes nothing.
+ * the study's threshold the round fails, and what was collected opens nothing; a late or second answer changes nothing.
  */
 import { ConsiliumError, invariant } from "../../base/index.ts";
 import { closeAdvertising, closeSharing, closeSigning, verifyByRoster } from "../../privacy/index.ts";
@@ -28,7 +28,7 @@ import {
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { collectMasked } from "./collecting.ts";
-import { failStudy } from "./ending.ts";
+import { failRound } from "./failing-round.ts";
 import { studyMismatch } from "./wrong-study.ts";
 
 type MaskingPhase = Agreeing | Unmasking;
@@ -97,7 +97,7 @@ function closeStep(state: CoordinatorState, study: StudyRecord, phase: MaskingPh
     if (!(error instanceof ConsiliumError) || error.code === "internal") throw error;
     const { code, subject, expected: wanted, actual } = error;
     const reason = `Round ${phase.round}: ${subject}: expected ${wanted}, got ${actual}`;
-    return failStudy(state, { code, reason, round: phase.round, atMs });
+    return failRound(state, study, phase, { code, reason, atMs });
   }
 }
 
@@ -109,7 +109,7 @@ function nextStep(state: CoordinatorState, study: StudyRecord, phase: MaskingPha
   if (heard.length < needed) {
     const missing = expected(study, masking).filter((siteId) => !heard.includes(siteId));
     const reason = `Round ${phase.round}, step ${stepOf(masking)}: ${heard.length} of ${needed} sites answered; not ${missing.join(", ")}.`;
-    return failStudy(state, { code: "masking-below-threshold", reason, round: phase.round, atMs });
+    return failRound(state, study, phase, { code: "masking-below-threshold", reason, atMs });
   }
   const deadlineMs = atMs + maskingStepMsOf(study);
   switch (masking.kind) {

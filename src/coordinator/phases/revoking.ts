@@ -1,18 +1,16 @@
 /**
  * A site is revoked: its key is refused from now on, and nobody else is touched.
  *
- * Invariants: of the study underway, what the site gave to the round that is open is taken out, unless it is masked and
- * cannot be told apart; rounds that are summed stay as they are; the study goes on where the quorum is still within
- * reach, and fails in words where it is not.
+ * Invariants: the site leaves the study underway (`leaving.ts`), which goes on where the quorum is still within reach,
+ * and fails in words where it is not.
  */
 import type { SiteRevoked } from "../events.ts";
 import type { StudyRecord } from "../records.ts";
-import { type CoordinatorState, participantsOf, quorumOf } from "../state.ts";
+import { type CoordinatorState, candidatesOf, participantsOf, quorumOf } from "../state.ts";
 import { accepted, rejected, type Taken } from "../verdict.ts";
 import { afterDecision } from "./approving.ts";
-import { closeCollectingWhenComplete } from "./collecting.ts";
 import { failStudy } from "./ending.ts";
-import { closeWhenComplete } from "./evaluating.ts";
+import { withDecision } from "./leaving.ts";
 
 export function revokeSite(state: CoordinatorState, event: SiteRevoked): Taken {
   const { siteId, reason, atMs } = event;
@@ -36,32 +34,12 @@ function withoutSite(state: CoordinatorState, { siteId, reason, atMs }: SiteRevo
   if (!onRoster || study.approvals[siteId]?.approved === false) return state;
   const decision = { approved: false, revoked: true, reason, atMs } as const;
   const left: StudyRecord = { ...study, approvals: { ...study.approvals, [siteId]: decision } };
-  const next = { ...state, study: left };
-  const participants = participantsOf(left);
-  if (participants.length < quorumOf(left)) {
+  const remaining = phase.kind === "approving" ? candidatesOf(left) : participantsOf(left);
+  if (remaining.length < quorumOf(left)) {
     const round = "round" in phase ? phase.round : 0;
-    const why = `${siteId} was revoked (${reason}), and ${participants.length} of ${quorumOf(left)} sites are left.`;
-    return failStudy(next, { code: "quorum-not-reached", reason: why, round, atMs });
+    const why = `${siteId} was revoked (${reason}), and ${remaining.length} of ${quorumOf(left)} sites are left.`;
+    return failStudy({ ...state, study: left }, { code: "quorum-not-reached", reason: why, round, atMs });
   }
-  switch (phase.kind) {
-    case "approving":
-      return afterDecision(next, left, atMs);
-    case "collecting": {
-      const { [siteId]: dropped, ...others } = phase.updates;
-      const updates = phase.masking === undefined ? others : phase.updates;
-      const open = { ...phase, updates };
-      return closeCollectingWhenComplete({ ...next, phase: open }, left, open, atMs);
-    }
-    case "evaluating": {
-      const { [siteId]: dropped, ...evaluations } = phase.evaluations;
-      const open = { ...phase, evaluations };
-      return closeWhenComplete({ ...next, phase: open }, open, atMs);
-    }
-    case "agreeing":
-    case "unmasking":
-    case "aggregating":
-      return next;
-    default:
-      return phase satisfies never;
-  }
+  if (phase.kind === "approving") return afterDecision({ ...state, study: left }, left, atMs);
+  return withDecision(state, study, siteId, decision);
 }

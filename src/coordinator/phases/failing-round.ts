@@ -1,0 +1,33 @@
+/**
+ * A masked round that is below its threshold, or whose messages do not fit together, fails by itself: what was
+ * collected opens nothing, and the study goes on with the next round from the same model.
+ *
+ * Invariants: a failed round's number is used up, since sites mask a round once and pay for it once; it stays in the
+ * study's record with its reason. LIMITS.failedRoundsInARow of them end the study, and so does a failed last round: with
+ * the last model where there is one, else without.
+ */
+import { type ErrorCode, LIMITS } from "../../base/index.ts";
+import type { FailedRound, StudyRecord } from "../records.ts";
+import { type Agreeing, type CoordinatorState, rulesOf, type Unmasking } from "../state.ts";
+import { startRound } from "./collecting.ts";
+import { failStudy, finishStudy } from "./ending.ts";
+
+export function failRound(
+  state: CoordinatorState,
+  study: StudyRecord,
+  phase: Agreeing | Unmasking,
+  { code, reason, atMs }: { readonly code: ErrorCode; readonly reason: string; readonly atMs: number },
+): CoordinatorState {
+  const { round, startedMs, global } = phase;
+  const unused = "updates" in phase ? Object.values(phase.updates).map(({ sha256 }) => sha256) : [];
+  const failed: FailedRound = { round, startedMs, atMs, code, reason, unused };
+  const after: StudyRecord = { ...study, failedRounds: [...(study.failedRounds ?? []), failed] };
+  const next = { ...state, study: after };
+  const lastModel = after.rounds.at(-1);
+  const isLast = round >= rulesOf(after).rounds;
+  if (isLast && lastModel !== undefined) return finishStudy(next, after, atMs);
+  if (isLast || round - (lastModel?.round ?? 0) >= LIMITS.failedRoundsInARow) {
+    return failStudy(next, { code, reason, round, atMs });
+  }
+  return startRound(next, { round: round + 1, global, atMs });
+}

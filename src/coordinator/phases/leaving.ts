@@ -1,0 +1,38 @@
+/**
+ * A site leaves a study that is underway, by its own reviewer's word or because the study lead revoked it, or comes
+ * (back) to it.
+ *
+ * Invariants: what a leaver gave to the open round is taken out, unless it is masked and cannot be told apart; rounds
+ * that are summed stay as they are; who comes takes part in whatever is open, in a masked round from the next one on.
+ */
+import type { Decision, StudyRecord } from "../records.ts";
+import type { CoordinatorState } from "../state.ts";
+import { closeCollectingWhenComplete } from "./collecting.ts";
+import { closeWhenComplete } from "./evaluating.ts";
+
+/** The study with a site's decision in it, and the state that follows from it where a round is open. */
+export function withDecision(
+  state: CoordinatorState,
+  study: StudyRecord,
+  siteId: string,
+  decision: Decision,
+): CoordinatorState {
+  const after: StudyRecord = { ...study, approvals: { ...study.approvals, [siteId]: decision } };
+  const next = { ...state, study: after };
+  return decision.approved ? next : withoutSite(next, after, siteId, decision.atMs);
+}
+
+function withoutSite(state: CoordinatorState, study: StudyRecord, siteId: string, atMs: number): CoordinatorState {
+  const { phase } = state;
+  if (phase.kind === "collecting") {
+    const { [siteId]: dropped, ...others } = phase.updates;
+    const open = { ...phase, updates: phase.masking === undefined ? others : phase.updates };
+    return closeCollectingWhenComplete({ ...state, phase: open }, study, open, atMs);
+  }
+  if (phase.kind === "evaluating") {
+    const { [siteId]: dropped, ...evaluations } = phase.evaluations;
+    const open = { ...phase, evaluations };
+    return closeWhenComplete({ ...state, phase: open }, open, atMs);
+  }
+  return state;
+}
