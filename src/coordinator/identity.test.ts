@@ -114,7 +114,7 @@ describe("a site that is revoked", () => {
       ["ucsf", "upenn"],
       ["ucsf", "upenn"],
     ]);
-    expect(rounds[0].leftOut).toEqual([{ siteId: "tum", reason: "revoked: left the consortium" }]);
+    expect(rounds[0].leftOut).toEqual([{ siteId: "tum", reason: "revoked: left the consortium", shareLost: 1 / 3 }]);
     expect(await codeOf(coordinator.revokeSite("tum", "again"))).toBe("site-unknown");
 
     federation.sites.push(await joinFake(coordinator, "tum", federation.folder));

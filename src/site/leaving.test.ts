@@ -15,7 +15,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-it("stops its work, is named in the rounds without it, and takes part again once approved", async () => {
+it("stops its work, is named in the rounds without it, and takes part again once approved", {
+  timeout: 60_000,
+}, async () => {
   const folder = join(root, "leaving");
   await mkdir(folder);
   const coordinator = await openCoordinator({ home: await newCoordinatorHome(folder) });

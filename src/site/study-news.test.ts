@@ -58,7 +58,9 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
   }
 }
 
-it("finishes what it has begun, begins nothing while paused, and comes to the same model", async () => {
+it("finishes what it has begun, begins nothing while paused, and comes to the same model", {
+  timeout: 120_000,
+}, async () => {
   const calm = await run("calm", async () => {});
   const paused = await run("paused", async (coordinator, heard, sites) => {
     await until(() => heard.some(({ kind }) => kind === "progress"));
@@ -80,7 +82,7 @@ it("finishes what it has begun, begins nothing while paused, and comes to the sa
   expect((await siteStatus(paused.sites[0].home)).studies[0]).toMatchObject({ paused: false, changes: [{}, {}] });
 });
 
-it("goes to no round beyond those that its reviewer approved", async () => {
+it("goes to no round beyond those that its reviewer approved", { timeout: 60_000 }, async () => {
   const { sites } = await run("cut", (coordinator) =>
     coordinator.changeStudy({ kind: "study-changed", reason: "short of time", rounds: 2 }),
   );
