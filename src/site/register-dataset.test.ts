@@ -1,11 +1,11 @@
 import { mkdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createRandom } from "../base/index.ts";
+import { createRandom, type Sha256 } from "../base/index.ts";
 import { type Volume, writeNifti } from "../imaging/index.ts";
 import { readSite } from "./home.ts";
 import { registerDataset } from "./register-dataset.ts";
-import { readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
+import { dataOfStudy, readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
 import { scriptedCoordinator } from "./testing/scripted-coordinator.ts";
 import { joinTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 
@@ -56,6 +56,24 @@ describe("registerDataset", () => {
     expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(made.excluded).toEqual([]);
     expect((await readRegisteredData((await readSite(home)).store))?.smallestExtentMm).toEqual([SIDE, SIDE, SIDE]);
+  });
+
+  it("takes cases without a scan where that is declared, for the studies that are trained for it", async () => {
+    await addCases(0, 5);
+    await addCase("Q000", ["t2"]);
+    await expect(registerDataset({ home, dataset })).rejects.toMatchObject({ code: "dataset-invalid" });
+    expect(await registerDataset({ home, dataset, mayMiss: ["t2"] })).toMatchObject({ subjects: 6, incomplete: 1 });
+    const { store } = await readSite(home);
+    const { task } = tinyStudy();
+    const casesOf = async (hash: string, mayMiss?: readonly ("t2" | "flair")[]): Promise<string[]> => {
+      const { cases } = await dataOfStudy(store, "a", hash as Sha256, { ...task, mayMiss: mayMiss && [...mayMiss] });
+      return [...cases.trainingCases, ...cases.validationCases].map(({ id }) => id);
+    };
+    expect(await casesOf("a".repeat(64))).not.toContain("Q000");
+    expect(await casesOf("b".repeat(64), ["flair"])).not.toContain("Q000");
+    expect(await casesOf("c".repeat(64), ["t2"])).toContain("Q000");
+    // What a study began with it keeps.
+    expect(await casesOf("a".repeat(64), ["t2"])).not.toContain("Q000");
   });
 
   it("merges what is registered later, and draws nobody again", async () => {

@@ -12,6 +12,8 @@ import {
   checkCase,
   type Dataset,
   type LabelConvention,
+  MODALITIES,
+  type Modality,
   readNifti,
   reorient,
   scanDataset,
@@ -34,6 +36,8 @@ export interface RegisterOptions {
   readonly dataset: string;
   /** How labels are written, where file names do not tell. */
   readonly labels?: LabelConvention;
+  /** Scans that a case may lack; it then takes part in studies alone that are trained for that. */
+  readonly mayMiss?: readonly Modality[];
   /** Leave out cases with a problem; otherwise one problem refuses the dataset. */
   readonly excludeBroken?: boolean;
   /** Of the split; that of the first registration stays. */
@@ -47,6 +51,8 @@ export interface Registration {
   readonly training: number;
   readonly validation: number;
   readonly subjects: number;
+  /** Cases that lack a scan, as `mayMiss` allows. */
+  readonly incomplete: number;
   /** Cases that were not registered before. */
   readonly added: number;
   /** Cases registered before that the dataset no longer has. */
@@ -63,10 +69,11 @@ export async function registerDataset(options: RegisterOptions): Promise<Registr
   const { home, clock = systemClock } = options;
   const site = await openSite(home);
   try {
-    const dataset = await scanDataset(
-      resolve(options.dataset),
-      options.labels === undefined ? {} : { labels: options.labels },
-    );
+    const { labels, mayMiss } = options;
+    const dataset = await scanDataset(resolve(options.dataset), {
+      ...(labels !== undefined && { labels }),
+      ...(mayMiss !== undefined && { mayMiss }),
+    });
     const problems = [...dataset.problems, ...(await problemsInside(dataset, options.onProgress))];
     if (problems.length > 0 && options.excludeBroken !== true) throw broken(problems);
     const excluded = new Set(problems.map(({ caseId }) => caseId));
@@ -115,6 +122,7 @@ async function keep(
     training: trainingCases(data).length,
     validation: validationCases(data).length,
     subjects: new Set(cases.map(({ subject }) => subject)).size,
+    incomplete: cases.filter(({ images }) => MODALITIES.some((modality) => images[modality] === undefined)).length,
     added: [...now].filter((id) => !before.has(id)).length,
     gone: [...before].filter((id) => !now.has(id)).length,
     excluded,

@@ -81,14 +81,20 @@ export interface StudyData {
 }
 
 /**
- * The cases that a study runs with at this site: those of its first order, ever after.
+ * The cases that a study runs with at this site: those of its first order, ever after. A case that lacks a scan takes
+ * part only in studies that are trained for that (`task.mayMiss`).
  *
  * @throws ConsiliumError `dataset-empty`
  */
-export async function dataOfStudy(store: SiteStore, siteId: string, studyHash: Sha256): Promise<StudyData> {
+export async function dataOfStudy(
+  store: SiteStore,
+  siteId: string,
+  studyHash: Sha256,
+  task: Study["task"],
+): Promise<StudyData> {
   const name = `study/${studyHash}/data`;
   const kept = await store.read(name);
-  if (kept === undefined) await store.write(name, (await snapshot(store)) as unknown as Json);
+  if (kept === undefined) await store.write(name, (await snapshot(store, task)) as unknown as Json);
   const { convention, training, validation, smallestExtentMm } = parseDocument(
     snapshotSchema,
     await store.read(name),
@@ -105,19 +111,26 @@ export async function dataOfStudy(store: SiteStore, siteId: string, studyHash: S
   };
 }
 
-async function snapshot(store: SiteStore): Promise<z.infer<typeof snapshotSchema>> {
+/** Whether a study can use a case: every channel is there or may be missing, and one is there. */
+function isUsable({ images }: Pick<CaseFiles, "images">, { channels, mayMiss = [] }: Study["task"]): boolean {
+  const lacking = channels.filter((modality) => images[modality] === undefined);
+  return lacking.length < channels.length && lacking.every((modality) => mayMiss.includes(modality));
+}
+
+async function snapshot(store: SiteStore, task: Study["task"]): Promise<z.infer<typeof snapshotSchema>> {
   const data = await readRegisteredData(store);
-  const training = data === undefined ? [] : trainingCases(data);
+  const usable = (cases: readonly CaseFiles[]): CaseFiles[] => cases.filter((each) => isUsable(each, task));
+  const training = data === undefined ? [] : usable(trainingCases(data));
   if (data !== undefined && training.length > 0) {
     const { convention, smallestExtentMm } = data;
     const [x, y, z] = smallestExtentMm;
     const plain = (cases: readonly CaseFiles[]): z.infer<typeof caseSchema>[] => cases.map((each) => ({ ...each }));
-    const validation = plain(validationCases(data));
+    const validation = plain(usable(validationCases(data)));
     return { convention, training: plain(training), validation, smallestExtentMm: [x, y, z] };
   }
   throw new ConsiliumError("dataset-empty", {
     subject: "the site's data",
-    expected: "at least one training case",
+    expected: "at least one training case with the scans that the study needs",
     actual: "none",
     hint: "Register cases with `consilium site data --home HOME --dataset DIR`.",
   });

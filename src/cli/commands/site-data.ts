@@ -1,4 +1,6 @@
 /** `site data`: a hospital registers the cases that it trains on. */
+import { ConsiliumError } from "../../base/index.ts";
+import type { Modality } from "../../imaging/index.ts";
 import { defineCommand } from "../command.ts";
 import { countOf } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
@@ -9,12 +11,14 @@ export const siteData = defineCommand({
   summary: "Register this site's cases",
   description:
     "Reads and checks every case, and splits subjects 80 to 20 into training and validation; the split stays the same " +
-    "when cases are added later. Files stay where they are, and only counts ever leave the site. With fewer than five " +
+    "when cases are added later. Files stay where they are, and only counts ever leave the site. A scan may be missing " +
+    "where --may-miss says so: such a case takes part in studies alone that are trained for that. With fewer than five " +
     "cases all of them train, and the site has no figures of its own.",
   options: {
     home: option.requiredText("DIR", "this site's home folder"),
     dataset: option.requiredText("DIR", "folder with the cases, in a BraTS layout"),
     labels: labelsOption("how labels are written, where file names do not tell"),
+    mayMiss: option.list("SCANS", "scans that a case may lack, of t1, t1ce, t2, flair, with commas between"),
     excludeBroken: option.flag("leave out cases with a problem, instead of refusing the dataset"),
     seed: option.integer("seed of the split, at the first registration"),
   },
@@ -22,24 +26,41 @@ export const siteData = defineCommand({
   async run({ options, progress, signal }) {
     const { registerDataset } = await import("../../site/index.ts");
     const { home, dataset, labels, excludeBroken, seed } = options;
+    const mayMiss = options.mayMiss?.map(parseModality);
     const registration = await registerDataset({
       home,
       dataset,
       excludeBroken,
       ...(labels !== undefined && { labels }),
+      ...(mayMiss !== undefined && { mayMiss }),
       ...(seed !== undefined && { seed }),
       onProgress: (done, total) => {
         signal.throwIfAborted();
         progress.update({ label: "Checking", done, total, unit: "cases" });
       },
     });
-    const { training, validation, subjects, added, gone, convention } = registration;
+    const { training, validation, subjects, incomplete, added, gone, convention } = registration;
     const excluded = registration.excluded.map(({ caseId, error }) => ({ caseId, ...error.toJSON() }));
     const lines = [
       `${training} training and ${countOf(validation, "validation case")} of ${countOf(subjects, "subject")} registered ` +
         `(${added} new, ${gone} gone; labels as in ${convention}).`,
+      ...(incomplete === 0 ? [] : [`${countOf(incomplete, "case")} without all four scans.`]),
       ...excluded.map(({ caseId, expected, actual }) => `Left out: ${caseId}: expected ${expected}, got ${actual}.`),
     ];
-    return { json: { training, validation, subjects, added, gone, convention, excluded }, text: lines.join("\n") };
+    return {
+      json: { training, validation, subjects, incomplete, added, gone, convention, excluded },
+      text: lines.join("\n"),
+    };
   },
 });
+
+function parseModality(typed: string): Modality {
+  const modality = (["t1", "t1ce", "t2", "flair"] as const).find((known) => known === typed);
+  if (modality !== undefined) return modality;
+  throw new ConsiliumError("usage", {
+    subject: "consilium site data --may-miss",
+    expected: "t1, t1ce, t2 or flair",
+    actual: JSON.stringify(typed),
+    hint: "See `consilium site data --help`.",
+  });
+}
