@@ -17,6 +17,7 @@ export const LAYERS = [
   "privacy",
   "segmentation",
   "protocol",
+  "intake",
   "coordinator",
   "site",
   "simulate",

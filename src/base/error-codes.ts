@@ -26,6 +26,7 @@ export const ERROR_CODES = {
   "series-refused": EXIT.badInput,
   "patients-mixed": EXIT.badInput,
   "registration-failed": EXIT.failed,
+  "brain-not-found": EXIT.failed,
   "geometry-mismatch": EXIT.badInput,
   "geometry-invalid": EXIT.badInput,
   "modality-missing": EXIT.badInput,

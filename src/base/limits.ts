@@ -24,6 +24,11 @@ export const LIMITS = {
   dicomFolderDepth: 24,
   slicesPerSeries: 4096,
   casesPerDataset: 100_000,
+  /** Cases that one intake works at side by side. */
+  intakeWorkers: 64,
+  /** One case of intake, from its series to the dataset. */
+  intakeCaseMs: 60 * 60_000,
+  intakeCasesPerPage: 25,
   /** Prepared cases that one engine keeps in memory. */
   caseCacheBytes: 1024 ** 3,
   roundsPerStudy: 100_000,

@@ -1,6 +1,9 @@
 export { MODALITIES, type Modality } from "../study/index.ts";
-export { cornerDistanceMm } from "./affine.ts";
+export { applyAffine, cornerDistanceMm, invertAffine, multiplyAffines } from "./affine.ts";
 export { writeFileAtomically } from "./atomic-file.ts";
+export { withoutBias } from "./bias-field.ts";
+export { blockAverage } from "./block-average.ts";
+export { BRAIN_ML, checkBrainVolume, type ExtractedBrain, extractBrain } from "./brain/index.ts";
 export { type CaseFileName, type CaseFileRole, caseFileName, parseCaseFileName, subjectOfCase } from "./case-names.ts";
 export { readTable, type TableRow } from "./csv.ts";
 export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts";
@@ -14,14 +17,18 @@ export {
   type DicomStudy,
   type FrameStack,
   judgeSeries,
+  readDicomHeader,
   readSeriesOverrules,
+  readSourceSeries,
   readStack,
   type SeriesOverrules,
   type SeriesVerdict,
   scanDicomFolder,
   stackFrames,
 } from "./dicom/index.ts";
-export { encodeSegmentation, type SegmentationAbout, type SourceSeries } from "./dicom-write/write-segmentation.ts";
+export type { SourceSeries } from "./dicom-write/source-series.ts";
+export { encodeSegmentation, type SegmentationAbout } from "./dicom-write/write-segmentation.ts";
+export { encodeStructures, type Structure } from "./dicom-write/write-structures.ts";
 export { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
 export { midSagittalX } from "./midline.ts";

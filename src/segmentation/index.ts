@@ -54,3 +54,4 @@ export {
   type VolumeSpread,
 } from "./segment-case.ts";
 export { stepsOfRound } from "./site-engine.ts";
+export { structuresOf } from "./structures.ts";

@@ -13,6 +13,7 @@ import { coordinatorVerify } from "./coordinator-verify.ts";
 import { coordinatorDashboard, siteConsole } from "./dashboard.ts";
 import { demo } from "./demo.ts";
 import { evaluate } from "./evaluate.ts";
+import { intake } from "./intake.ts";
 import { modelExport } from "./model-export.ts";
 import { modelInspect } from "./model-inspect.ts";
 import { modelVerify } from "./model-verify.ts";
@@ -34,6 +35,7 @@ import { train } from "./train.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
   demo,
+  intake,
   simulate,
   train,
   segment,

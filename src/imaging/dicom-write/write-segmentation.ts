@@ -9,35 +9,11 @@
  *   must have one.
  * - Segments carry the algorithm's name and the type AUTOMATIC: no reader drew them.
  */
-import { randomUUID } from "node:crypto";
 import { ConsiliumError } from "../../base/index.ts";
 import type { Triple, Volume } from "../volume.ts";
-import { type DataSet, type DicomElement, encodeDicom } from "./encode-dicom.ts";
-
-/** What a segmentation takes over from the series that it belongs to: plain data, whoever read it. */
-export interface SourceSeries {
-  readonly patient: { readonly name: string; readonly id: string; readonly birthDate: string; readonly sex: string };
-  readonly study: {
-    readonly instanceUid: string;
-    readonly date: string;
-    readonly time: string;
-    readonly id: string;
-    readonly accessionNumber: string;
-    readonly referringPhysician: string;
-  };
-  readonly seriesInstanceUid: string;
-  readonly frameOfReferenceUid: string;
-  readonly positionReferenceIndicator: string;
-  /** Direction cosines of a row, then of a column, LPS (Image Orientation (Patient)). */
-  readonly orientation: readonly number[];
-  /** In the order of the volume's third axis. */
-  readonly slices: readonly {
-    readonly sopClassUid: string;
-    readonly sopInstanceUid: string;
-    /** Centre of the first voxel, LPS mm (Image Position (Patient)). */
-    readonly position: Triple;
-  }[];
-}
+import { type DataSet, encodeDicom } from "./encode-dicom.ts";
+import type { SourceSeries } from "./source-series.ts";
+import { dateAndTime, newUid, patientAndStudy, reference, sequence, text } from "./source-tags.ts";
 
 export interface SegmentationAbout {
   /** Of the model, at most 64 characters. */
@@ -73,38 +49,27 @@ export function encodeSegmentation(
   const { spacing, thickness } = checkedGrid(labelMap, source);
   const [columns, rows] = labelMap.dims;
   const frames = framesOf(labelMap);
-  const when = new Date(about.madeAtMs).toISOString();
-  const [date, time] = [when.slice(0, 10).replaceAll("-", ""), when.slice(11, 19).replaceAll(":", "")];
-  const dimensions = uid();
-  const { patient, study } = source;
+  const { date, time } = dateAndTime(about.madeAtMs);
+  const dimensions = newUid();
   return encodeDicom({
+    ...patientAndStudy(source),
     "00080005": text("CS", "ISO_IR 192"),
     "00080008": text("CS", "DERIVED", "PRIMARY"),
     "00080016": text("UI", SEGMENTATION_STORAGE),
-    "00080018": text("UI", uid()),
-    "00080020": text("DA", study.date),
+    "00080018": text("UI", newUid()),
     "00080023": text("DA", date),
-    "00080030": text("TM", study.time),
     "00080033": text("TM", time),
-    "00080050": text("SH", study.accessionNumber),
     "00080060": text("CS", "SEG"),
     "00080070": text("LO", "Consilium"),
-    "00080090": text("PN", study.referringPhysician),
     "0008103e": text("LO", "Tumour outlined by a model: research only"),
     "00081090": text("LO", "Consilium"),
     "00081115": sequence({
-      "0008114a": sequence(...source.slices.map(reference)),
+      "0008114a": sequence(...instancesOf(source)),
       "0020000e": text("UI", source.seriesInstanceUid),
     }),
-    "00100010": text("PN", patient.name),
-    "00100020": text("LO", patient.id),
-    "00100030": text("DA", patient.birthDate),
-    "00100040": text("CS", patient.sex),
     "00181000": text("LO", "none"),
     "00181020": text("LO", about.softwareVersion),
-    "0020000d": text("UI", study.instanceUid),
-    "0020000e": text("UI", uid()),
-    "00200010": text("SH", study.id),
+    "0020000e": text("UI", newUid()),
     "00200011": { vr: "IS", value: [900] },
     "00200013": { vr: "IS", value: [1] },
     "00200052": text("UI", source.frameOfReferenceUid),
@@ -137,6 +102,12 @@ export function encodeSegmentation(
     "52009230": sequence(...frames.map((frame) => frameOf(frame, source))),
     "7fe00010": { vr: "OB", value: packed(labelMap, frames) },
   });
+}
+
+/** Each file once, however many frames it holds. */
+function instancesOf({ slices }: SourceSeries): DataSet[] {
+  const files = new Map(slices.map((slice) => [slice.sopInstanceUid, slice]));
+  return [...files.values()].map(({ frame: _, ...file }) => reference(file));
 }
 
 interface Frame {
@@ -204,28 +175,12 @@ function dimension(organisation: string, pointer: string, group: string): DataSe
   };
 }
 
-function reference({ sopClassUid, sopInstanceUid }: SourceSeries["slices"][number]): DataSet {
-  return { "00081150": text("UI", sopClassUid), "00081155": text("UI", sopInstanceUid) };
-}
-
 function coded(scheme: string, { value, meaning }: Code): DataSet {
   return { "00080100": text("SH", value), "00080102": text("SH", scheme), "00080104": text("LO", meaning) };
 }
 
-function text(vr: "CS" | "DA" | "LO" | "PN" | "SH" | "TM" | "UI", ...value: string[]): DicomElement {
-  return { vr, value };
-}
-
-function sequence(...value: DataSet[]): DicomElement {
-  return { vr: "SQ", value };
-}
-
-function uid(): string {
-  return `2.25.${BigInt(`0x${randomUUID().replaceAll("-", "")}`)}`;
-}
-
 /** @returns row and column spacing, and the distance of slices, mm. */
-function checkedGrid(
+export function checkedGrid(
   { dims, affineVoxelToRas: m }: Volume<Uint8Array>,
   { slices, orientation }: SourceSeries,
 ): { readonly spacing: readonly [number, number]; readonly thickness: number } {

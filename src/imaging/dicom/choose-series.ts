@@ -15,6 +15,9 @@ import { MIN_CONFIDENCE, recogniseModality } from "./recognise-modality.ts";
 import type { DicomSeries, DicomStudy } from "./scan-series.ts";
 import { type FrameStack, stackFrames } from "./stack-frames.ts";
 
+/** Columns that intake's own table of series has beside the two that count. */
+const NOTES = ["case", "subject", "study", "confidence", "frames", "reason", "folder"];
+
 /** By Series Instance UID. */
 export type SeriesOverrules = ReadonlyMap<string, Modality | "no">;
 
@@ -36,7 +39,7 @@ export interface ChosenSeries {
  * @throws ConsiliumError `dataset-invalid` and those of reading a table.
  */
 export async function readSeriesOverrules(path: string): Promise<SeriesOverrules> {
-  const rows = await readTable(path, { required: ["series", "use"], optional: [] });
+  const rows = await readTable(path, { required: ["series", "use"], optional: NOTES });
   const overrules = new Map<string, Modality | "no">();
   for (const { line, cells } of rows) {
     const use = ([...MODALITIES, "no"] as const).find((known) => known === cells.use);

@@ -1,0 +1,58 @@
+/** What `segment` and `serve` look at: a prepared case, or a study that intake brings to one, as one thing. */
+import { ConsiliumError } from "../base/index.ts";
+import type { CaseFiles, LabelConvention, Modality, SourceSeries, Volume } from "../imaging/index.ts";
+import type { StudyOptions, StudySource } from "../intake/index.ts";
+
+export interface OpenedScan {
+  readonly files: CaseFiles;
+  readonly convention: LabelConvention;
+  /** The series that DICOM objects refer to; undefined where there is none. */
+  readonly source: SourceSeries | undefined;
+  /** Labels on the grid that the scan came on. */
+  restore(labelMap: Volume<Uint8Array>): Volume<Uint8Array>;
+  close(): Promise<void>;
+}
+
+/** A folder of one skull-stripped, registered case. @throws ConsiliumError as `scanDataset`, and `usage` for several. */
+export async function openCase(
+  dir: string,
+  options: { readonly labels?: LabelConvention; readonly mayMiss?: readonly Modality[] },
+): Promise<OpenedScan> {
+  const { scanDataset } = await import("../imaging/index.ts");
+  const { cases, problems, convention } = await scanDataset(dir, options);
+  if (problems.length > 0) throw problems[0].error;
+  if (cases.length !== 1) {
+    throw new ConsiliumError("usage", {
+      subject: "consilium segment --case",
+      expected: "the folder of one case",
+      actual: `a folder with ${cases.length} cases`,
+      hint: `Name one of them, such as ${cases[0].id}.`,
+    });
+  }
+  const { labelMap: _, ...files } = cases[0];
+  return { files, convention, source: undefined, restore: (labelMap) => labelMap, close: () => Promise.resolve() };
+}
+
+/** A study that goes through intake first. */
+export async function openStudy(
+  source: StudySource,
+  labels: LabelConvention | undefined,
+  options: StudyOptions,
+): Promise<OpenedScan> {
+  const { takeInStudy } = await import("../intake/index.ts");
+  const study = await takeInStudy(source, options);
+  return { ...study, convention: labels ?? "brats2021" };
+}
+
+/** `t1=a.nii,t1ce=b.nii,t2=c.nii,flair=d.nii` as it was typed. @throws ConsiliumError `usage`. */
+export function parseImages(typed: readonly string[]): Readonly<Record<Modality, string>> {
+  const images = new Map(typed.map((part) => [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)]));
+  const [t1, t1ce, t2, flair] = ["t1", "t1ce", "t2", "flair"].map((modality) => images.get(modality));
+  if (images.size === 4 && t1 && t1ce && t2 && flair) return { t1, t1ce, t2, flair };
+  throw new ConsiliumError("usage", {
+    subject: "consilium segment --images",
+    expected: "t1=FILE,t1ce=FILE,t2=FILE,flair=FILE",
+    actual: typed.join(","),
+    hint: "Name each of the four scans once.",
+  });
+}

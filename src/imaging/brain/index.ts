@@ -1,0 +1,1 @@
+export { BRAIN_ML, checkBrainVolume, type ExtractedBrain, extractBrain } from "./extract-brain.ts";

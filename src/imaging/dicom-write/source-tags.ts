@@ -1,0 +1,46 @@
+/** The elements that an object made from a series takes over: whose scan it is, and of which study (PS3.3, C.7.1 and C.7.2). */
+import { randomUUID } from "node:crypto";
+import type { DataSet, DicomElement } from "./encode-dicom.ts";
+import type { SourceSeries } from "./source-series.ts";
+
+export function patientAndStudy({ patient, study }: SourceSeries): DataSet {
+  return {
+    "00080020": text("DA", study.date),
+    "00080030": text("TM", study.time),
+    "00080050": text("SH", study.accessionNumber),
+    "00080090": text("PN", study.referringPhysician),
+    "00100010": text("PN", patient.name),
+    "00100020": text("LO", patient.id),
+    "00100030": text("DA", patient.birthDate),
+    "00100040": text("CS", patient.sex),
+    "0020000d": text("UI", study.instanceUid),
+    "00200010": text("SH", study.id),
+  };
+}
+
+export function text(vr: "CS" | "DA" | "LO" | "LT" | "PN" | "SH" | "TM" | "UI", ...value: string[]): DicomElement {
+  return { vr, value };
+}
+
+export function sequence(...value: DataSet[]): DicomElement {
+  return { vr: "SQ", value };
+}
+
+/** Of a slice, with its frame where its file holds several. */
+export function reference({ sopClassUid, sopInstanceUid, frame }: SourceSeries["slices"][number]): DataSet {
+  return {
+    "00081150": text("UI", sopClassUid),
+    "00081155": text("UI", sopInstanceUid),
+    ...(frame !== undefined && { "00081160": { vr: "IS", value: [frame] } as const }),
+  };
+}
+
+export function newUid(): string {
+  return `2.25.${BigInt(`0x${randomUUID().replaceAll("-", "")}`)}`;
+}
+
+/** As DICOM writes them, UTC. */
+export function dateAndTime(ms: number): { readonly date: string; readonly time: string } {
+  const when = new Date(ms).toISOString();
+  return { date: when.slice(0, 10).replaceAll("-", ""), time: when.slice(11, 19).replaceAll(":", "") };
+}

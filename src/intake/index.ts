@@ -1,0 +1,3 @@
+export { type CaseRecord, type CaseState, intakeFolder } from "./case-record.ts";
+export { type IntakeOptions, type IntakeResult, runIntake } from "./run-intake.ts";
+export { type StudyOptions, type StudySource, type TakenStudy, takeInStudy } from "./take-in-study.ts";

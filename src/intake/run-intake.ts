@@ -1,0 +1,236 @@
+/**
+ * Intake of a folder of DICOM into a dataset: studies found and named by pseudonyms, their series chosen, each case
+ * brought to the atlas in a thread of its own, and what is done written down as a dataset with its table, a page of
+ * pictures and a report on what was removed.
+ *
+ * Invariants
+ * - One broken case never stops another; it stands in the page with its code, and is tried again on the next run.
+ * - A run that was killed at any moment goes on with the state that each case had reached.
+ * - No output but the table of links, which is asked for by name and lies outside the dataset, says whose scan it is.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import { ConsiliumError, LIMITS } from "../base/index.ts";
+import {
+  type ChosenSeries,
+  caseFileName,
+  chooseSeries,
+  type DicomScan,
+  judgeSeries,
+  MANIFEST_NAME,
+  MODALITIES,
+  type Modality,
+  manifestText,
+  readSeriesOverrules,
+  type SeriesOverrules,
+  scanDicomFolder,
+  writeFileAtomically,
+} from "../imaging/index.ts";
+import { lockFolder } from "../protocol/index.ts";
+import { type Atlas, OWN_ATLAS, ownAtlas, readAtlas } from "./atlas.ts";
+import { runCases } from "./case-pool.ts";
+import { type CaseRecord, type CaseState, intakeFolder, newRecord, readRecord, writeRecord } from "./case-record.ts";
+import { renderDeidentification } from "./deidentification.ts";
+import { writeIntakePages } from "./intake-page.ts";
+import { type NamedStudy, openBook, type RegisterBook } from "./register-book.ts";
+import type { CaseOrder, ScanSource } from "./run-case.ts";
+import { type JudgedStudy, linksTable } from "./series-links.ts";
+
+export interface IntakeOptions {
+  readonly from: string;
+  readonly out: string;
+  /** Table that overrules which series is what. */
+  readonly series?: string;
+  /** A site's own atlas. */
+  readonly atlas?: string;
+  readonly brainModel?: { readonly path: string; readonly spacingMm: number };
+  readonly workers: number;
+  readonly noHeads?: boolean;
+  /** Where to write which case is which study; outside the dataset. */
+  readonly links?: string;
+  readonly signal?: AbortSignal;
+  readonly onFile?: (done: number) => void;
+  readonly onState?: (caseId: string, state: CaseState, ended: number, cases: number) => void;
+}
+
+export interface IntakeResult {
+  /** Of this run's studies, sorted by case. */
+  readonly records: readonly CaseRecord[];
+  /** Done in this run or before. */
+  readonly casesInDataset: number;
+  readonly atlas: string;
+  readonly scan: Pick<DicomScan, "files" | "passedOver" | "copies"> & { readonly unreadable: number };
+  readonly page: string;
+}
+
+/** @throws ConsiliumError `file-exists`, `home-locked`, `dataset-empty`, and those of reading atlas and tables. */
+export async function runIntake(options: IntakeOptions): Promise<IntakeResult> {
+  const out = resolve(options.out);
+  checkLinks(options.links, out);
+  await checkFolder(out);
+  await mkdir(intakeFolder(out), { recursive: true, mode: 0o700 });
+  const lock = await lockFolder(intakeFolder(out), "lock", "intake");
+  try {
+    return await work({ ...options, out });
+  } finally {
+    lock.release();
+  }
+}
+
+function checkLinks(links: string | undefined, out: string): void {
+  if (links === undefined || relative(out, resolve(links)).startsWith("..")) return;
+  throw new ConsiliumError("usage", {
+    subject: "consilium intake --links",
+    expected: "a file outside the dataset, since it says whose scan is whose",
+    actual: "one within it",
+    hint: "Keep it where the site keeps its patients' data.",
+  });
+}
+
+async function checkFolder(out: string): Promise<void> {
+  const names = await readdir(out).catch((): string[] => []);
+  if (names.length === 0 || names.includes("intake")) return;
+  throw new ConsiliumError("file-exists", {
+    subject: out,
+    expected: "a new folder, or one that intake made",
+    actual: `${names.length} other entries`,
+    hint: "Name a new folder.",
+  });
+}
+
+async function work(options: IntakeOptions): Promise<IntakeResult> {
+  const { out, signal } = options;
+  const overrules: SeriesOverrules = options.series ? await readSeriesOverrules(options.series) : new Map();
+  // A named atlas is refused before anything is done; the product's own is made only where a case needs it.
+  const named = options.atlas === undefined ? undefined : await readAtlas(options.atlas);
+  const scan = await scanDicomFolder(options.from, (done) => {
+    signal?.throwIfAborted();
+    options.onFile?.(done);
+  });
+  const book = await openBook(out);
+  const studies = await book.name(scan.studies);
+  await mkdir(join(intakeFolder(out), "cases"), { recursive: true });
+  const settings = [named?.digest ?? OWN_ATLAS, await digestOfModel(options.brainModel)].join(" ");
+  const recognised: Recognised[] = [];
+  for (const named of studies) recognised.push(await recognise(named, overrules, out, book, settings));
+  const ended = await runOpenCases(recognised, options, named);
+  const records = recognised.map(({ record }) => ended.get(record.caseId) ?? record);
+  if (options.links !== undefined) {
+    await writeFileAtomically(options.links, Buffer.from(linksTable(recognised)));
+  }
+  const all = await everyRecord(out);
+  const done = all.filter(({ state, failure }) => state === "done" && failure === undefined);
+  await writeDataset(out, done);
+  const verdicts = new Map(recognised.map(({ record, verdicts: found }) => [record.caseId, found]));
+  const page = await writeIntakePages({ out, records: all, verdicts, atlas: named?.name ?? OWN_ATLAS });
+  await writeFileAtomically(join(intakeFolder(out), "deidentification.md"), Buffer.from(renderDeidentification(all)));
+  const { files, passedOver, copies, unreadable } = scan;
+  return {
+    records: [...records].sort((a, b) => (a.caseId < b.caseId ? -1 : 1)),
+    casesInDataset: done.length,
+    atlas: named?.name ?? OWN_ATLAS,
+    scan: { files, passedOver, copies, unreadable: unreadable.length },
+    page,
+  };
+}
+
+async function digestOfModel(model: IntakeOptions["brainModel"]): Promise<string> {
+  if (model === undefined) return "classical";
+  return createHash("sha256")
+    .update(await readFile(model.path))
+    .update(String(model.spacingMm))
+    .digest("hex");
+}
+
+interface Recognised extends JudgedStudy {
+  readonly record: CaseRecord;
+  readonly chosen?: ChosenSeries;
+}
+
+async function recognise(
+  named: NamedStudy,
+  overrules: SeriesOverrules,
+  out: string,
+  book: RegisterBook,
+  settings: string,
+): Promise<Recognised> {
+  const { study, caseId, subject } = named;
+  const earlier = await readRecord(out, caseId);
+  try {
+    const chosen = chooseSeries(study, overrules, `case ${caseId}`);
+    const instances = MODALITIES.map((modality) =>
+      chosen.stacks[modality].frames.map(({ image, frame }) => `${image.sopInstance}#${frame.index}`),
+    );
+    const sources = book.digest(`sources ${settings} ${JSON.stringify(instances)}`);
+    if (earlier?.sources === sources && earlier.state !== "found") {
+      return { ...named, record: earlier, verdicts: chosen.verdicts, chosen };
+    }
+    await rm(join(out, caseId), { recursive: true, force: true });
+    const record: CaseRecord = { ...newRecord(caseId, subject, sources), state: "recognised" };
+    await writeRecord(out, record);
+    return { ...named, record, verdicts: chosen.verdicts, chosen };
+  } catch (error) {
+    if (!(error instanceof ConsiliumError)) throw error;
+    const failure = { towards: "recognised" as const, ...error.toJSON() };
+    const record: CaseRecord = { ...newRecord(caseId, subject, ""), failure };
+    await writeRecord(out, record);
+    const verdicts = judgeSeries(study, overrules).map((verdict) => ({ ...verdict, used: false }));
+    return { ...named, record, verdicts };
+  }
+}
+
+async function runOpenCases(
+  recognised: readonly Recognised[],
+  { out, workers, noHeads = false, brainModel, signal, onState }: IntakeOptions,
+  named: Atlas | undefined,
+): Promise<ReadonlyMap<string, CaseRecord>> {
+  const orders = recognised.flatMap(({ record, chosen }): CaseOrder[] => {
+    const isDone = record.state === "done" && record.failure === undefined;
+    return chosen === undefined || isDone ? [] : [{ out, sources: sourcesOf(chosen), record, noHeads }];
+  });
+  if (orders.length === 0) return new Map();
+  let ended = 0;
+  const records = await runCases(orders, {
+    setup: { atlas: named ?? ownAtlas(), ...(brainModel && { brainModel }) },
+    workers: Math.min(workers, LIMITS.intakeWorkers),
+    ...(signal && { signal }),
+    onState(caseId, state) {
+      if (state === "done") ended++;
+      onState?.(caseId, state, ended, orders.length);
+    },
+  });
+  return new Map(records.map((record) => [record.caseId, record]));
+}
+
+function sourcesOf({ stacks }: ChosenSeries): CaseOrder["sources"] {
+  const source = (modality: Modality): ScanSource => ({ kind: "series", stack: stacks[modality] });
+  return { t1: source("t1"), t1ce: source("t1ce"), t2: source("t2"), flair: source("flair") };
+}
+
+async function everyRecord(out: string): Promise<CaseRecord[]> {
+  const names = (await readdir(join(intakeFolder(out), "cases"))).filter((name) => name.endsWith(".json")).sort();
+  const records: CaseRecord[] = [];
+  for (const name of names) {
+    const record = await readRecord(out, name.slice(0, -".json".length));
+    if (record !== undefined) records.push(record);
+  }
+  return records;
+}
+
+/** The dataset's table; without a case there is none, and an earlier one goes. */
+async function writeDataset(out: string, done: readonly CaseRecord[]): Promise<void> {
+  const path = join(out, MANIFEST_NAME);
+  if (done.length === 0) {
+    await rm(path, { force: true });
+    return;
+  }
+  const rows = done.map(({ caseId, subject }) => ({
+    id: caseId,
+    subject,
+    images: Object.fromEntries(
+      MODALITIES.map((modality) => [modality, `${caseId}/${caseFileName(caseId, modality, "brats2021")}`]),
+    ),
+  }));
+  await writeFileAtomically(path, Buffer.from(manifestText(rows)));
+}
