@@ -1,7 +1,15 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ConsiliumError } from "../src/base/index.ts";
-import { CHOICES, checkStudyConsistency, exclusionBetween, parseStudy, type Study } from "../src/study/index.ts";
+import {
+  CHOICES,
+  type ChoiceName,
+  checkStudyConsistency,
+  exclusionBetween,
+  NEEDS,
+  parseStudy,
+  type Study,
+} from "../src/study/index.ts";
 import { areAlternatives, CHOICE_NAMES, COMBINATIONS_PAGE, combinationsPage } from "./combinations-page.ts";
 
 const PLAIN = parseStudy({
@@ -23,13 +31,20 @@ function refusedPath(study: Study): string | undefined {
   }
 }
 
+/** A study that makes a choice, and what the choice needs. */
+function make(name: ChoiceName, study: Study): Study {
+  const needed = NEEDS.filter(({ choice }) => choice === name).map(({ needs }) => needs);
+  return CHOICES[name].make(needed.reduce((made, needs) => make(needs, made), study));
+}
+
 test("docs/COMBINATIONS.md is what the table says: `npx tsx scripts/combinations-page.ts` writes it", () => {
   expect(readFileSync(COMBINATIONS_PAGE, "utf8")).toBe(combinationsPage());
 });
 
-test("every choice can be made by itself", () => {
+test("every choice can be made by itself, with what it needs and not without", () => {
+  for (const { choice, path } of NEEDS) expect(refusedPath(CHOICES[choice].make(PLAIN))).toBe(path);
   for (const name of CHOICE_NAMES) {
-    const study = CHOICES[name].make(PLAIN);
+    const study = make(name, PLAIN);
     expect([name, CHOICES[name].isMade(study), refusedPath(study)]).toEqual([name, true, undefined]);
   }
 });
@@ -39,7 +54,7 @@ test("every pair is refused, for the reason named, or goes together, as the page
   for (const a of CHOICE_NAMES) {
     for (const b of CHOICE_NAMES) {
       if (a === b || areAlternatives(a, b)) continue;
-      const study = CHOICES[b].make(CHOICES[a].make(PLAIN));
+      const study = make(b, make(a, PLAIN));
       expect([a, b, CHOICES[a].isMade(study), CHOICES[b].isMade(study)]).toEqual([a, b, true, true]);
       expect([a, b, refusedPath(study)]).toEqual([a, b, exclusionBetween(a, b)?.path]);
       if (refusedPath(study) !== undefined) refused++;

@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { CHOICES, type Choice, type ChoiceName, EXCLUSIONS, exclusionBetween } from "../src/study/index.ts";
+import { CHOICES, type Choice, type ChoiceName, EXCLUSIONS, exclusionBetween, NEEDS } from "../src/study/index.ts";
 
 export const COMBINATIONS_PAGE = fileURLToPath(new URL("../docs/COMBINATIONS.md", import.meta.url));
 
@@ -50,6 +50,10 @@ ${CHOICE_NAMES.map(row).join("\n")}
 ## Why not
 
 ${EXCLUSIONS.map(({ between: [a, b], expected, path, hint }, i) => `${i + 1}. ${code(CHOICES[a].written)} and ${code(CHOICES[b].written)}: \`${path}\` must be ${expected}. ${hint}`).join("\n")}
+
+## What needs what
+
+${NEEDS.map(({ choice, needs, hint }) => `- ${code(CHOICES[choice].written)} needs ${code(CHOICES[needs].written)}. ${hint}`).join("\n")}
 
 ## What there is no choice about
 

@@ -43,7 +43,7 @@ function describeEvent(event: Happened["event"]): string | undefined {
     case "approval-received":
       return `${event.siteId} ${event.approved ? "approved" : "refused"} the study${event.reason === "" ? "" : `: ${event.reason}`}`;
     case "update-received":
-      return `Round ${event.round}: update of ${event.siteId}, ${formatBytes(event.update.bytes)}, ${event.trainingCases} cases, ${event.meanLoss === null ? "loss kept there" : `mean loss ${event.meanLoss.toFixed(3)}`}`;
+      return `Round ${event.round}: update of ${event.siteId}, ${formatBytes(event.update.bytes)}${event.trainingCases === 0 ? ", figures in the sum alone" : `, ${event.trainingCases} cases, ${event.meanLoss === null ? "loss kept there" : `mean loss ${event.meanLoss.toFixed(3)}`}`}`;
     case "masking-received":
       return undefined;
     case "evaluation-received":

@@ -100,8 +100,12 @@ function factsOf(
       return { id, training: counts.training, validation: counts.validation, figures };
     }),
     figures: overall !== null && overall.cases > 0 ? overall : undefined,
-    gradientSteps: rounds.reduce((sum, each) => sum + each.sites.reduce((own, site) => own + site.gradientSteps, 0), 0),
+    gradientSteps: rounds.reduce((sum, each) => sum + gradientStepsOf(each), 0),
   };
+}
+
+function gradientStepsOf({ summed, sites }: NonNullable<CoordinatorStatus["study"]>["rounds"][number]): number {
+  return summed?.gradientSteps ?? sites.reduce((sum, site) => sum + site.gradientSteps, 0);
 }
 
 async function fromSite(home: string, which: WhichModel, productVersion: string): Promise<EndedStudy> {

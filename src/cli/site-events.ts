@@ -1,5 +1,5 @@
 /** What a site at work says to its operator: lines that stay, and progress that is rewritten. */
-import type { SiteEvent } from "../site/index.ts";
+import type { Comparison, SiteEvent } from "../site/index.ts";
 import { formatBytes, formatDuration, formatFigure } from "./format.ts";
 import { describeChange } from "./live-change.ts";
 import type { Progress } from "./progress.ts";
@@ -45,6 +45,8 @@ export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }
       return `Round ${event.round}: evaluated on ${event.cases} cases${dice(event.regions)}`;
     case "study-changed":
       return `Study ${short(event.studyHash)}: ${describeChange(event.change)}`;
+    case "compared":
+      return `Round ${event.round}: ${besideOthers(event)}`;
     case "certificate-renewed":
       return `Certificate renewed, until ${new Date(event.expiresMs).toISOString().slice(0, 10)}`;
     case "clock-differs":
@@ -64,6 +66,14 @@ export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }
     default:
       return event satisfies never;
   }
+}
+
+/** This site beside the sum of all others, for its own people. */
+export function besideOthers({ otherSites, ownDice, othersDice, ownLoss, othersLoss }: Comparison): string {
+  return (
+    `loss here ${formatFigure(ownLoss)}, at the ${otherSites} other sites together ${formatFigure(othersLoss)}; ` +
+    `mean Dice of the model before it here ${formatFigure(ownDice)}, there ${formatFigure(othersDice)}`
+  );
 }
 
 /** Enough of a digest for people. */

@@ -7,9 +7,9 @@
 import { type AggregatedRound, aggregateRound, type UpdateSource } from "../aggregation/index.ts";
 import { invariant, LIMITS } from "../base/index.ts";
 import { type Parameters, parametersFromSafetensors, parametersToSafetensors } from "../graph/index.ts";
-import { aggregateMasked, openMasks } from "../privacy/index.ts";
+import { aggregateMasked, decodeFigures, openMasks, sumMaskedFigures } from "../privacy/index.ts";
 import type { RoundAggregated } from "./events.ts";
-import { largestWeight, type MaskingText, maskingOf } from "./masked-round.ts";
+import { figureCount, isClosing, isSummed, largestWeight, type MaskingText, maskingOf } from "./masked-round.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { StudyRecord, UpdateRecord } from "./records.ts";
 import type { CoordinatorState } from "./state.ts";
@@ -24,7 +24,7 @@ export async function aggregate(state: CoordinatorState, store: ObjectStore): Pr
 }
 
 /** The new model's file, and what each site counted for. */
-export interface SummedRound extends Pick<RoundAggregated, "totalWeight" | "shares"> {
+export interface SummedRound extends Pick<RoundAggregated, "totalWeight" | "shares" | "figures"> {
   readonly model: Uint8Array;
 }
 
@@ -42,26 +42,43 @@ export async function sumUpdates(state: CoordinatorState, store: ObjectStore): P
     const update = phase.updates[siteId];
     return storedUpdate(store, siteId, update, weightBy === "cases" ? update.trainingCases : 1);
   });
-  const { parameters, totalWeight, shares } =
+  const sum: AggregatedRound & Pick<SummedRound, "figures"> =
     phase.masking === undefined
       ? await aggregateRound({ global, updates, precisionBits })
-      : await unmask(study, phase.masking, global, updates);
-  return { model: parametersToSafetensors(parameters), totalWeight, shares };
+      : await unmask({ study, round: phase.round, masking: phase.masking, global, inputs: updates });
+  const { parameters, totalWeight, shares, figures } = sum;
+  return { model: parametersToSafetensors(parameters), totalWeight, shares, ...(figures && { figures }) };
 }
 
-/** The sum of masked updates, opened by what the survivors revealed. */
-async function unmask(
-  study: StudyRecord,
-  text: MaskingText,
-  global: Parameters,
-  inputs: readonly UpdateSource[],
-): Promise<AggregatedRound> {
+interface ToUnmask {
+  readonly study: StudyRecord;
+  readonly round: number;
+  readonly masking: MaskingText;
+  readonly global: Parameters;
+  readonly inputs: readonly UpdateSource[];
+}
+
+/** The sum of masked updates, opened by what the survivors revealed; after the last round, of their figures alone. */
+async function unmask({
+  study,
+  round,
+  masking: text,
+  global,
+  inputs,
+}: ToUnmask): Promise<AggregatedRound & Pick<SummedRound, "figures">> {
   const masking = maskingOf(text);
   invariant(masking.kind === "reveals", "a masked round whose survivors revealed their shares");
   const { masks } = await openMasks(masking);
   const { precisionBits } = study.study.aggregation;
   const layout = { precisionBits, sites: study.roster.length, maxWeight: largestWeight(study) };
-  return aggregateMasked({ global, inputs, masks, ...layout });
+  const request = { inputs, masks, figures: figureCount(study), ...layout };
+  const regions = Object.keys(study.study.task.regions);
+  if (isClosing(study, round)) {
+    const { totalWeight, figures } = await sumMaskedFigures(request);
+    return { parameters: global, totalWeight, shares: [], figures: decodeFigures(regions, figures) };
+  }
+  const { figures, ...sum } = await aggregateMasked({ global, ...request });
+  return isSummed(study) ? { ...sum, figures: decodeFigures(regions, figures) } : sum;
 }
 
 function storedUpdate(store: ObjectStore, siteId: string, update: UpdateRecord, weight: number): UpdateSource {

@@ -3,12 +3,13 @@
  * either end, and is told the same until something happens.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { LIMITS } from "../base/index.ts";
+import { canonicalJson, type Json, LIMITS } from "../base/index.ts";
 import { sealedSharesFor, writeMasking } from "../privacy/index.ts";
 import { type Directive, DirectiveSchema, type StudyNewsSchema } from "../protocol/index.ts";
 import { studyToBytes } from "../study/index.ts";
 import { type MaskedRound, maskingOf, sitesAsked, sitesHeard, stepOf } from "./masked-round.ts";
 import { isGivenUp, trainersOf } from "./phases/collecting.ts";
+import { evaluatesFirst } from "./phases/summed-rounds.ts";
 import type { FailureRecord, StudyEnd, StudyRecord } from "./records.ts";
 import {
   type Agreeing,
@@ -80,6 +81,8 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
           globalBytes: BigInt(global.bytes),
           deadlineMs: BigInt(deadlineMs),
           masking: sealedFor(phase, siteId),
+          figures: figuresFor(study),
+          evaluates: evaluatesFirst(study, round),
         },
       }));
     }
@@ -153,6 +156,11 @@ function sealedFor({ masking }: Collecting, siteId: string): Uint8Array {
     : new Uint8Array();
 }
 
+/** What the last masked sum said; nothing where figures are not summed. */
+function figuresFor({ lastFigures }: StudyRecord): Uint8Array {
+  return lastFigures === undefined ? new Uint8Array() : bytesOf(canonicalJson(lastFigures as unknown as Json));
+}
+
 function bytesOf(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, "utf8"));
 }
@@ -204,6 +212,7 @@ function ended(study: StudyRecord, end: StudyEnd & Phase): DirectiveKind {
       bestSha256: end.best.sha256,
       bestBytes: BigInt(end.best.bytes),
       bestRound: end.bestRound,
+      figures: figuresFor(study),
     },
   };
 }

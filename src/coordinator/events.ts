@@ -3,7 +3,7 @@
  * data: `step` reads no clock, so the same events always lead to the same state.
  */
 import type { ErrorCode, Sha256 } from "../base/index.ts";
-import type { MaskingStep } from "../privacy/index.ts";
+import type { MaskingStep, SummedFigures } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
 import type { DataCounts, Evidence, ObjectRef, RegionSums, RosterEntry, RoundRules } from "./records.ts";
 
@@ -122,6 +122,8 @@ export interface RoundAggregated extends At {
   readonly model: ObjectRef;
   readonly totalWeight: number;
   readonly shares: readonly { readonly siteId: string; readonly weight: number; readonly share: number }[];
+  /** With `metrics: summed`: counts, losses and scores as the masked sum gave them; shares are then told by nobody. */
+  readonly figures?: SummedFigures;
 }
 
 export interface AggregationFailed extends At {

@@ -118,7 +118,7 @@ describe("a masked round at the coordinator", () => {
     expect(asked.case === "masking" && asked.value.step).toBe("shares");
     const collecting = stateAfter(...approved, ...keyReplies, ...shares);
     expect(collecting.phase.kind).toBe("collecting");
-    expect(uploadBytes(collecting.study)).toBe(8 * (PARAMETERS + 1));
+    expect(uploadBytes(collecting.study, 1)).toBe(8 * (PARAMETERS + 1));
     const order = directiveFor(collecting, "tum", 30).kind;
     expect(order.case === "train" && order.value.masking.length).toBeGreaterThan(100);
     expect(outcomeOf(collecting, update("tum", 1, study))).toBe("rejected update-shape");

@@ -16,6 +16,7 @@ import {
   type CollectingReveals,
   type CollectingShares,
   type CollectingSignatures,
+  figureWords,
   MASKING_REPLIES,
   type MaskingStep,
   maskedInputBytes,
@@ -64,12 +65,27 @@ export function largestWeight({ study }: StudyRecord): number {
 }
 
 /** Bytes of what a site uploads in a round. */
-export function uploadBytes(study: StudyRecord | null): number {
+export function uploadBytes(study: StudyRecord | null, round: number): number {
   if (study === null) return 0;
   if (!isMasked(study)) return 4 * study.parameterCount;
   const { precisionBits } = study.study.aggregation;
   const bits = wordBitsFor({ precisionBits, sites: study.roster.length, maxWeight: largestWeight(study) });
-  return maskedInputBytes(study.parameterCount, bits);
+  return maskedInputBytes(isClosing(study, round) ? 0 : study.parameterCount, bits, figureCount(study));
+}
+
+/** Whether counts, losses and scores travel in the masked sum alone. */
+export function isSummed({ study }: StudyRecord): boolean {
+  return study.metrics === "summed";
+}
+
+/** Figures behind each masked input. */
+export function figureCount(study: StudyRecord): number {
+  return isSummed(study) ? figureWords(Object.keys(study.study.task.regions).length) : 0;
+}
+
+/** The round after the last: masked figures of the last model, and no update. */
+export function isClosing(study: StudyRecord, round: number): boolean {
+  return isSummed(study) && round > study.study.rounds.count;
 }
 
 /** The step that the protocol is at, in the words of messages; none while masked inputs come in. */

@@ -1,5 +1,6 @@
 /** What the coordinator knows, as plain readonly records: the state is JSON, and equal states have equal JSON. */
 import type { Sha256 } from "../base/index.ts";
+import type { SummedFigures } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
 
 /** Counts only: what a site says about its data. */
@@ -59,6 +60,15 @@ export interface StudyRecord {
   readonly failedRounds?: readonly FailedRound[];
   /** What the study lead changed while it ran, in order; absent where nothing was. */
   readonly changes?: readonly LiveChange[];
+  /** With `metrics: summed`: what the last masked sum said, for every site to compare itself with. */
+  readonly lastFigures?: ToldFigures;
+}
+
+/** A sum of figures, of the sites named. */
+export interface ToldFigures {
+  readonly round: number;
+  readonly sites: readonly string[];
+  readonly figures: SummedFigures;
 }
 
 /** The rules of rounds that may change while a study runs. */
@@ -155,6 +165,8 @@ export interface RoundRecord {
   /** Sites of the roster without an update in it, and why. */
   readonly leftOut: readonly LeftOut[];
   readonly evaluation?: RoundEvaluation;
+  /** With `metrics: summed`: what the masked sum said of this round's training, and of the model that it started from. */
+  readonly figures?: SummedFigures;
 }
 
 export interface RoundEvaluation {
@@ -163,6 +175,8 @@ export interface RoundEvaluation {
   readonly regions: Readonly<Record<string, RegionSums>>;
   /** Mean over the regions of the mean Dice over cases; null where no site has figures. */
   readonly meanDice: number | null;
+  /** Validation cases in a masked sum of figures, where no site tells its own. */
+  readonly summedCases?: number;
 }
 
 /** A study that ended. */

@@ -95,6 +95,7 @@ function differences(event: RoundAggregated, again: Awaited<ReturnType<typeof su
   if (model !== event.model.sha256) found.push(`the sum is model ${model.slice(0, 12)}`);
   if (again.totalWeight !== event.totalWeight) found.push(`the total weight is ${again.totalWeight}`);
   if (canonical(again.shares) !== canonical(event.shares)) found.push("shares of sites are others");
+  if (canonical(again.figures ?? null) !== canonical(event.figures ?? null)) found.push("summed figures are others");
   return found.join("; ");
 }
 

@@ -85,7 +85,7 @@ function checkAwaited(state: CoordinatorState, siteId: string, sha256: Sha256, t
     trainersOf(study, phase).includes(siteId) &&
     !(siteId in phase.updates);
   if (!awaited) throw refused(sha256, "no upload now", "one");
-  const wanted = uploadBytes(study);
+  const wanted = uploadBytes(study, phase.round);
   if (totalBytes === wanted) return;
   throw new ConsiliumError("update-shape", {
     subject: `update of ${siteId}`,

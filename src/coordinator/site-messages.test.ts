@@ -47,7 +47,6 @@ describe("a message of a site", () => {
   test.each([
     ["a loss that is no number", { meanLoss: Number.NaN }, "update-not-finite"],
     ["an infinite loss", { meanLoss: Number.POSITIVE_INFINITY }, "update-not-finite"],
-    ["no cases", { trainingCases: 0 }, "message-invalid"],
     ["more cases than a dataset may have", { trainingCases: LIMITS.casesPerDataset + 1 }, "message-invalid"],
     ["a digest that is none", { updateSha256: "../../etc/passwd" }, "message-invalid"],
     ["more bytes than a number holds", { updateBytes: 2n ** 60n }, "message-invalid"],

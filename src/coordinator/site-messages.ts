@@ -134,7 +134,7 @@ function updateOf(update: UpdateReady, origin: Origin): SiteEventKind {
     round,
     attempt,
     update: { sha256: digest(origin, updateSha256), bytes: whole(origin, "update bytes", update.updateBytes) },
-    trainingCases: atLeastOne(origin, "training cases", trainingCases, LIMITS.casesPerDataset),
+    trainingCases: atMost(origin, "training cases", trainingCases, LIMITS.casesPerDataset),
     gradientSteps,
     clippedCoordinates: whole(origin, "clipped coordinates", update.clippedCoordinates),
     meanLoss,
@@ -240,11 +240,6 @@ function whole(origin: Origin, what: string, value: bigint): number {
 function atMost(origin: Origin, what: string, value: number, most: number): number {
   if (value <= most) return value;
   throw invalid(origin, `at most ${most} ${what}`, String(value));
-}
-
-function atLeastOne(origin: Origin, what: string, value: number, most: number): number {
-  if (value >= 1) return atMost(origin, what, value, most);
-  throw invalid(origin, `at least one of ${what}`, String(value));
 }
 
 function invalid(origin: Origin, expected: string, actual: string): ConsiliumError {

@@ -3,7 +3,7 @@ import type { Sha256 } from "../base/index.ts";
 import { readCertificate } from "../protocol/index.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Federation } from "./home.ts";
-import { maskingOf, sitesHeard } from "./masked-round.ts";
+import { isSummed, maskingOf, sitesHeard } from "./masked-round.ts";
 import { bestOf } from "./phases/ending.ts";
 import { siteMeanDice } from "./phases/evaluating.ts";
 import type {
@@ -81,6 +81,8 @@ export interface StudyStatus {
   readonly paused: { readonly reason: string; readonly atMs: number } | null;
   /** What was changed while the study ran, in order. */
   readonly changes: readonly LiveChange[];
+  /** What this study's privacy switches off, in words. */
+  readonly off: readonly string[];
 }
 
 export interface RoundStatus {
@@ -94,6 +96,18 @@ export interface RoundStatus {
   readonly sites: readonly RoundSiteStatus[];
   readonly leftOut: readonly LeftOut[];
   readonly dice: FigureStatus | null;
+  /** With `metrics: summed`: what the masked sum said of the round's training; `sites` is then empty. */
+  readonly summed: SummedStatus | null;
+}
+
+export interface SummedStatus {
+  /** Sites in the sum. */
+  readonly sites: number;
+  readonly trainingCases: number;
+  readonly gradientSteps: number;
+  /** Over the steps of all sites; null with patient-level privacy. */
+  readonly meanLoss: number | null;
+  readonly clippedCoordinates: number;
 }
 
 export interface RoundSiteStatus {
@@ -135,6 +149,11 @@ export interface StatusOptions {
   /** Rounds up to this one are left out. */
   readonly roundsAfter?: number;
 }
+
+const OFF_WHERE_SUMMED: readonly string[] = [
+  "Cases, losses and Dice of single sites are off (metrics: summed): each site compares itself with the others.",
+  "Shares of single sites in the model are off: weights are summed under masks.",
+];
 
 export function statusOf(options: StatusOptions): CoordinatorStatus {
   const { federation, state, contacts, serving, trouble, roundsAfter = 0 } = options;
@@ -183,7 +202,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     name: study.study.name,
     hash: study.hash,
     phase: phase.kind === "idle" ? "failed" : phase.kind,
-    round: "round" in phase ? phase.round : (study.rounds.at(-1)?.round ?? 0),
+    round: "round" in phase ? Math.min(phase.round, rulesOf(study).rounds) : (study.rounds.at(-1)?.round ?? 0),
     roundsInAll: rulesOf(study).rounds,
     deadlineMs: "deadlineMs" in phase ? phase.deadlineMs : null,
     roster: study.roster.map(({ siteId }) => siteId),
@@ -197,6 +216,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     rules: rulesOf(study),
     paused: pause === undefined ? null : { reason: pause.reason, atMs: pause.atMs },
     changes: study.changes ?? [],
+    off: isSummed(study) ? OFF_WHERE_SUMMED : [],
   };
 }
 
@@ -221,7 +241,7 @@ function bestStatus(rounds: readonly RoundRecord[]): StudyStatus["best"] {
 }
 
 export function roundStatusOf(record: RoundRecord): RoundStatus {
-  const { round, startedMs, aggregatedMs, model, updates, shares, leftOut, evaluation } = record;
+  const { round, startedMs, aggregatedMs, model, updates, shares, leftOut, evaluation, figures } = record;
   const present = 1 - leftOut.reduce((sum, { shareLost = 0 }) => sum + shareLost, 0);
   return {
     round,
@@ -239,7 +259,14 @@ export function roundStatusOf(record: RoundRecord): RoundStatus {
     }),
     leftOut,
     dice: evaluation ? allFigures(evaluation) : null,
+    summed: figures === undefined ? null : summedStatus(Object.keys(updates).length, figures),
   };
+}
+
+function summedStatus(sites: number, figures: NonNullable<RoundRecord["figures"]>): SummedStatus {
+  const { trainingCases, gradientSteps, lossSum, lossSteps, clippedCoordinates } = figures;
+  const meanLoss = lossSteps > 0 ? lossSum / lossSteps : null;
+  return { sites, trainingCases, gradientSteps, meanLoss, clippedCoordinates };
 }
 
 function siteFigures(record: EvaluationRecord): FigureStatus | null {
@@ -247,9 +274,10 @@ function siteFigures(record: EvaluationRecord): FigureStatus | null {
   return { mean: siteMeanDice(record), cases: record.cases, regions: meansOf(record.regions) };
 }
 
-function allFigures({ meanDice, regions, sites }: NonNullable<RoundRecord["evaluation"]>): FigureStatus {
+function allFigures({ meanDice, regions, sites, summedCases }: NonNullable<RoundRecord["evaluation"]>): FigureStatus {
   const told = Object.values(sites).filter((site) => Object.keys(site.regions).length > 0);
-  return { mean: meanDice, cases: told.reduce((sum, { cases }) => sum + cases, 0), regions: meansOf(regions) };
+  const cases = summedCases ?? told.reduce((sum, each) => sum + each.cases, 0);
+  return { mean: meanDice, cases, regions: meansOf(regions) };
 }
 
 function meansOf(regions: Readonly<Record<string, RegionSums>>): FigureStatus["regions"] {

@@ -3,6 +3,7 @@ import { LIMITS } from "../base/index.ts";
 import { type Study, studyHash } from "../study/index.ts";
 import { directiveFor } from "./directive.ts";
 import type { CoordinatorEvent } from "./events.ts";
+import { uploadBytes } from "./masked-round.ts";
 import { obsoleteObjects, readableObjects } from "./objects-in-use.ts";
 import type { CoordinatorState } from "./state.ts";
 import { INITIAL_STATE } from "./state.ts";
@@ -190,6 +191,21 @@ describe("submission", () => {
 
 describe("updates", () => {
   const offered = stateAfter(...begun);
+
+  test("bring counts and a loss where sites tell their figures, and none where these are summed", () => {
+    expect(refusal(offered, update("upenn", 1, study, { trainingCases: 0 }))).toBe("rejected message-invalid");
+    const privacy = { secureAggregation: { threshold: 2 } };
+    const summed: Study = { ...study, metrics: "summed", privacy };
+    const begunSummed = stateAfter(...submitted(SITES, summed), ...approvals(SITES, summed));
+    const collecting = { ...begunSummed, phase: { ...offered.phase, kind: "collecting" } } as typeof offered;
+    const bytes = uploadBytes(collecting.study, 1);
+    const quiet = { trainingCases: 0, gradientSteps: 0, clippedCoordinates: 0, meanLoss: null };
+    const ofSize = update("upenn", 1, summed, { ...quiet, update: { sha256: "a".repeat(64), bytes } });
+    expect(step(collecting, ofSize).verdict).toEqual({ outcome: "accepted" });
+    for (const told of [{ trainingCases: 3 }, { gradientSteps: 1 }, { clippedCoordinates: 1 }, { meanLoss: 0.5 }]) {
+      expect(refusal(collecting, { ...ofSize, ...told })).toBe("rejected message-invalid");
+    }
+  });
 
   test("bring a loss exactly where the study has no noise", () => {
     const none = { meanLoss: null };

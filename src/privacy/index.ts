@@ -25,7 +25,12 @@ export {
   spentIn,
   type UnprotectedWork,
 } from "./privacy-ledger.ts";
-export { aggregateMasked, type MaskedAggregation } from "./secure-aggregation/aggregate-masked.ts";
+export {
+  aggregateMasked,
+  type MaskedAggregation,
+  type MaskedRoundSum,
+  sumMaskedFigures,
+} from "./secure-aggregation/aggregate-masked.ts";
 export {
   acceptAdvertisement,
   acceptMaskedInput,
@@ -54,6 +59,7 @@ export {
   type MaskedInput,
   type MaskedSum,
   maskedInputBytes,
+  maskFigures,
 } from "./secure-aggregation/masked-input.ts";
 export { type SumBounds, type WordBits, wordBitsFor } from "./secure-aggregation/masked-words.ts";
 export type {
@@ -89,3 +95,12 @@ export {
   shareSecrets,
   signSurvivors,
 } from "./secure-aggregation/site-rounds.ts";
+export {
+  decodeFigures,
+  encodeFigures,
+  figuresOfOthers,
+  figureWords,
+  meanDiceOfFigures,
+  NO_FIGURES,
+  type SummedFigures,
+} from "./secure-aggregation/summed-figures.ts";

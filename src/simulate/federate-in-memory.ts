@@ -101,7 +101,8 @@ async function admit(coordinator: Coordinator, { id, dir }: SiteFolder, options:
   const home = join(folder, id);
   const enrolBy = (enrolment: EnrolOptions): Promise<Enrolment> => enrolInMemory(coordinator.service, enrolment);
   await joinFederation({ home, invitationFile, productVersion: PRODUCT, enrolBy });
-  await registerDataset({ home, dataset: dir, labels: options.convention });
+  const privateCounts = options.study.metrics === "summed";
+  await registerDataset({ home, dataset: dir, labels: options.convention, privateCounts });
   const planned = plannedPrivacy(options.study);
   if (planned !== undefined) {
     const { epsilon, delta, accountant } = planned;

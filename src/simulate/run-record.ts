@@ -34,7 +34,7 @@ export async function describeRun(
     rounds: record.rounds.map(describeRound),
     traffic: await Promise.all(sites.map(describeTraffic)),
     gradientSteps: record.rounds.reduce(
-      (sum, { updates }) => sum + total(updates, ({ gradientSteps }) => gradientSteps),
+      (sum, { updates, figures }) => sum + (figures?.gradientSteps ?? total(updates, (each) => each.gradientSteps)),
       0,
     ),
   };
@@ -60,17 +60,21 @@ async function describeSite(site: Site, sums: Sums | undefined): Promise<SiteOfR
   };
 }
 
-function describeRound({ round, updates, evaluation, leftOut }: Round): RoundFigures {
+function describeRound({ round, updates, evaluation, leftOut, figures }: Round): RoundFigures {
   const steps = total(updates, ({ gradientSteps }) => gradientSteps);
   const told = Object.values(updates).every(({ meanLoss }) => meanLoss !== null);
   const loss = total(updates, ({ meanLoss, gradientSteps }) => (meanLoss ?? 0) * gradientSteps);
   const sums = evaluation?.regions;
   return {
     round,
-    meanLoss: told && steps > 0 ? loss / steps : null,
+    meanLoss: figures !== undefined ? meanLossOf(figures) : told && steps > 0 ? loss / steps : null,
     dice: sums === undefined ? null : means(sums, ({ diceSum, diceCases }) => [diceSum, diceCases]),
     leftOut,
   };
+}
+
+function meanLossOf({ lossSum, lossSteps }: NonNullable<Round["figures"]>): number | null {
+  return lossSteps > 0 ? lossSum / lossSteps : null;
 }
 
 async function describeTraffic(site: Site): Promise<SiteTraffic> {

@@ -1,12 +1,14 @@
 /** Evaluation of a global model on this site's validation cases: what leaves is sums, once the study allows them. */
 import type { Directive, EvaluateModel } from "../protocol/index.ts";
 import { type CaseScores, EVALUATION } from "../segmentation/index.ts";
-import { toldFigures } from "./figures.ts";
+import { fetchModel } from "./fetch-model.ts";
+import { toldFigures, toldProgress } from "./figures.ts";
 import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
 import { type Shift, say, type Worked, withSignsOfLife } from "./shift.ts";
 import { commitEvaluation, type MadeEvaluation, readEvaluation } from "./study-progress.ts";
-import { fetchModel } from "./train-round.ts";
+
+type ModelToEvaluate = Pick<EvaluateModel, "studyHash" | "round" | "modelSha256" | "modelBytes">;
 
 /** @throws ConsiliumError `study-not-approved`, and what the engine and the link throw. */
 export async function evaluateModel(shift: Shift, directive: Directive, order: EvaluateModel): Promise<Worked<Answer>> {
@@ -26,10 +28,11 @@ export async function evaluateModel(shift: Shift, directive: Directive, order: E
   return { kind: "finished", value: answer };
 }
 
-async function evaluationOf(
+/** Scores of a model, once made sent or summed again as they are. */
+export async function evaluationOf(
   shift: Shift,
   directive: Directive,
-  order: EvaluateModel,
+  order: ModelToEvaluate,
   prepared: PreparedOrder,
 ): Promise<Worked<MadeEvaluation>> {
   const { studyHash, round, modelSha256 } = order;
@@ -47,7 +50,7 @@ async function evaluationOf(
 async function scoresOf(
   shift: Shift,
   directive: Directive,
-  order: EvaluateModel,
+  order: ModelToEvaluate,
   prepared: PreparedOrder,
 ): Promise<Worked<readonly CaseScores[]>> {
   if (prepared.data.validationCases.length === 0) return { kind: "finished", value: [] };
@@ -57,7 +60,7 @@ async function scoresOf(
     const work = await openEngineFor(shift, studyHash, prepared);
     signal.throwIfAborted();
     return work.evaluate({ parameters: model.data, ...EVALUATION }, ({ done, total }) => {
-      report(done, total);
+      report(...toldProgress(prepared.study, done, total));
       void shift.emit({ kind: "progress", activity: "evaluating", round, done, total });
     });
   });

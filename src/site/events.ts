@@ -2,6 +2,7 @@
 import type { ConsiliumError, Sha256 } from "../base/index.ts";
 import type { ToldChange } from "./study-news.ts";
 import type { MadeEvaluation } from "./study-progress.ts";
+import type { Comparison } from "./summed-figures.ts";
 
 export type SiteEvent =
   | { readonly kind: "waiting"; readonly reason: string; readonly retryAfterMs: number }
@@ -43,6 +44,8 @@ export type SiteEvent =
     }
   /** The study lead changed the study while it runs: a pause, a resumption, other rules for its rounds. */
   | { readonly kind: "study-changed"; readonly studyHash: Sha256; readonly change: ToldChange }
+  /** What the last masked sum says of this site beside all others together: for its own people. */
+  | ({ readonly kind: "compared"; readonly studyHash: Sha256 } & Comparison)
   /** The site's certificate was renewed, for the same key. */
   | { readonly kind: "certificate-renewed"; readonly expiresMs: number }
   /** The coordinator's clock less this machine's is more than LIMITS.clockOffsetToldMs. */

@@ -10,7 +10,8 @@ type ToldRegion = MadeEvaluation["regions"][number];
 
 /** Sums in order of case id, so that the same scores give the same bits. */
 export function toldFigures(study: Study, scores: readonly CaseScores[]): ToldRegion[] {
-  const enough = study.minCasesPerMetric;
+  // What is added under masks is nobody's own figure.
+  const enough = study.metrics === "summed" ? 1 : study.minCasesPerMetric;
   if (scores.length === 0 || scores.length < enough) return [];
   const ordered = [...scores].sort((a, b) => (a.caseId < b.caseId ? -1 : 1)).map(({ regions }) => regions);
   return sumScores(ordered, Object.keys(study.task.regions)).map(
@@ -20,4 +21,9 @@ export function toldFigures(study: Study, scores: readonly CaseScores[]): ToldRe
       ...(hd95Cases >= enough ? { hd95Sum, hd95Cases } : { hd95Sum: 0, hd95Cases: 0 }),
     }),
   );
+}
+
+/** How far work is, as signs of life tell it: in hundredths where numbers of cases and steps are nobody's business. */
+export function toldProgress(study: Study, done: number, total: number): readonly [done: number, total: number] {
+  return study.metrics === "summed" ? [Math.floor((100 * done) / Math.max(1, total)), 100] : [done, total];
 }

@@ -36,3 +36,4 @@ export { departuresIn } from "./site-log.ts";
 export { readSiteLog, type SiteStatus, type SiteStudyStatus, siteStatus } from "./site-status.ts";
 export type { SiteStore } from "./site-store.ts";
 export type { ToldChange } from "./study-news.ts";
+export type { Comparison } from "./summed-figures.ts";

@@ -16,10 +16,12 @@ import { ConsiliumError, invariant, LIMITS, type Sha256 } from "../base/index.ts
 import {
   advertiseKeys,
   createMaskedInput,
+  encodeFigures,
   isMaskingStep,
   MASKING_ORDERS,
   type MaskingStep,
   maskedInputBytes,
+  maskFigures,
   maskInput,
   type RoundContext,
   readMasking,
@@ -30,6 +32,7 @@ import {
   type SiteRevealed,
   type SiteShared,
   type SiteSigned,
+  type SummedFigures,
   shareSecrets,
   signSurvivors,
   signWithSiteKey,
@@ -43,6 +46,7 @@ import { type MaskingDocument, maskingDocumentName, readMaskingDocument } from "
 import type { Answer } from "./outgoing.ts";
 import { approvedReview, type StudyReview } from "./reviews.ts";
 import { type Shift, say, type Worked } from "./shift.ts";
+import type { SiteStore } from "./site-store.ts";
 
 type SiteState = SiteAdvertised | SiteShared | SiteMasked | SiteSigned | SiteRevealed;
 
@@ -152,8 +156,11 @@ function roundContext({ study, studyHash, roster }: StudyReview, round: number):
 }
 
 export interface UpdateToMask {
-  readonly sha256: Sha256;
+  /** Absent in the round that closes a study with summed figures. */
+  readonly sha256?: Sha256;
   readonly trainingCases: number;
+  /** With `metrics: summed`. */
+  readonly figures?: SummedFigures;
 }
 
 const STRETCH_COORDINATES = 1 << 18;
@@ -176,9 +183,10 @@ export async function maskUpdate(
   const { sealed } = readMasking(Buffer.from(order.masking).toString("utf8"), MASKING_ORDERS.input);
   const { state, masks } = maskInput(shared, sealed);
   const layout = layoutOf(study, roster.length, update.trainingCases);
-  const plain = Uint8Array.from(await store.object(update.sha256));
-  const coordinates = new Int32Array(plain.buffer, 0, plain.length / BYTES_PER_COORDINATE);
-  const content = new Uint8Array(maskedInputBytes(coordinates.length, layout.bits));
+  const coordinates = await coordinatesOf(store, update.sha256);
+  const regions = Object.keys(study.task.regions);
+  const figures = update.figures && encodeFigures(regions, update.figures);
+  const content = new Uint8Array(maskedInputBytes(coordinates.length, layout.bits, figures?.length));
   const input = createMaskedInput(masks, layout);
   let filled = 0;
   for (let at = 0; at < coordinates.length; at += STRETCH_COORDINATES) {
@@ -187,6 +195,10 @@ export async function maskUpdate(
     filled += words.length;
   }
   content.set(input.end(), filled);
+  if (figures !== undefined) {
+    const words = maskFigures(masks, figures, { coordinates: coordinates.length, bits: layout.bits });
+    content.set(words, content.length - words.length);
+  }
   const masked = { sha256: await store.keepObject(content), bytes: content.length };
   await store.write(maskingDocumentName(studyHash), {
     round,
@@ -196,6 +208,12 @@ export async function maskUpdate(
     masked,
   });
   return masked;
+}
+
+async function coordinatesOf(store: SiteStore, sha256: Sha256 | undefined): Promise<Int32Array> {
+  if (sha256 === undefined) return new Int32Array();
+  const plain = Uint8Array.from(await store.object(sha256));
+  return new Int32Array(plain.buffer, 0, plain.length / BYTES_PER_COORDINATE);
 }
 
 function layoutOf({ aggregation }: Study, sites: number, trainingCases: number) {

@@ -42,6 +42,8 @@ export interface RegisterOptions {
   readonly excludeBroken?: boolean;
   /** Of the split; that of the first registration stays. */
   readonly seed?: number;
+  /** Tell nobody how many cases there are. */
+  readonly privateCounts?: boolean;
   readonly clock?: Clock;
   readonly onProgress?: (checked: number, cases: number) => void;
 }
@@ -79,7 +81,7 @@ export async function registerDataset(options: RegisterOptions): Promise<Registr
     const excluded = new Set(problems.map(({ caseId }) => caseId));
     const cases = dataset.cases.filter(({ id }) => !excluded.has(id));
     if (cases.length === 0) throw nothingLeft(problems.length);
-    return await keep(site.store, dataset, cases, problems, options.seed ?? 0, clock.nowMs());
+    return await keep(site.store, dataset, cases, problems, options, clock.nowMs());
   } finally {
     await site.close();
   }
@@ -101,7 +103,7 @@ async function keep(
   dataset: Dataset,
   cases: readonly CaseFiles[],
   excluded: readonly CaseProblem[],
-  seed: number,
+  { seed = 0, privateCounts = false }: RegisterOptions,
   nowMs: number,
 ): Promise<Registration> {
   const earlier = await readRegisteredData(store);
@@ -114,6 +116,7 @@ async function keep(
     excluded: [...new Set(excluded.map(({ caseId }) => caseId))].sort(),
     smallestExtentMm: await smallestExtent(cases),
     registeredAtMs: nowMs,
+    ...(privateCounts && { privateCounts }),
   };
   await writeRegisteredData(store, data);
   const before = new Set((earlier?.cases ?? []).map(({ id }) => id));

@@ -133,13 +133,13 @@ describe("approveStudy", () => {
     await site.close();
   });
 
-  it("is refused for summed metrics", async () => {
+  it("is refused where masks would need more sites than take part", async () => {
     const folder = await temporaryFolder();
-    const made = await offered(tinyStudy({ metrics: "summed" }), folder);
+    const made = await offered(tinyStudy({ privacy: { secureAggregation: { threshold: 2 } } }), folder);
     const { reviews } = await reviewStudies(made.options);
-    expect(reviews[0].refusal).toMatchObject({ code: "study-refused" });
+    expect(reviews[0].refusal).toMatchObject({ code: "study-invalid" });
     await expect(approveStudy({ ...made.options, study: "Tiny", decision: "approve" })).rejects.toMatchObject({
-      code: "study-refused",
+      code: "study-invalid",
     });
     await rm(folder, { recursive: true });
   });

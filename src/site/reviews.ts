@@ -10,7 +10,14 @@ import { z } from "zod";
 import { ConsiliumError, canonicalJson, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import { plannedPrivacy } from "../privacy/index.ts";
 import type { Directive, ReviewStudy } from "../protocol/index.ts";
-import { describeStudy, type Study, type StudyChange, studyDifference, studyFromBytes } from "../study/index.ts";
+import {
+  checkStudyConsistency,
+  describeStudy,
+  type Study,
+  type StudyChange,
+  studyDifference,
+  studyFromBytes,
+} from "../study/index.ts";
 import { parseDocument, type Site } from "./home.ts";
 import type { SiteStore } from "./site-store.ts";
 
@@ -46,7 +53,7 @@ export interface StudyReview {
   readonly offeredAtMs: number;
   /** The decision on this study with this roster; undefined where the reviewer is still asked. */
   readonly decision?: Decision;
-  /** Why this version of Consilium cannot take part, where it cannot. */
+  /** Why this site cannot take part, where it cannot. */
   readonly refusal?: ConsiliumError;
   /** What changed since the last study that this site approved. */
   readonly changes?: readonly StudyChange[];
@@ -84,7 +91,7 @@ export async function readReview(store: SiteStore, studyHash: Sha256): Promise<S
   if (offer === undefined) throw unknownStudy(studyHash, []);
   const study = studyFromBytes(new TextEncoder().encode(canonicalJson(offer.study as never)), studyHash);
   const decision = await readDecision(store, studyHash);
-  const refusal = policyRefusal(study);
+  const refusal = problemOf(study, offer.roster.length);
   const last = await lastApproved(store, studyHash);
   return {
     studyHash,
@@ -164,15 +171,15 @@ export async function refusalOf(store: SiteStore, studyHash: Sha256): Promise<St
   return review.decision && review;
 }
 
-/** What this version cannot run, in words; a reviewer cannot approve it by mistake. */
-function policyRefusal(study: Study): ConsiliumError | undefined {
-  if (study.metrics === "perSite") return undefined;
-  return new ConsiliumError("study-refused", {
-    subject: `study "${study.name}", metrics`,
-    expected: "metrics: perSite",
-    actual: "metrics: summed, which needs secure aggregation that this version does not have",
-    hint: "Ask the study lead for `metrics: perSite`, or for `minCasesPerMetric` large enough for your site.",
-  });
+/** What no site can run, whoever checked the study before; a reviewer cannot approve it by mistake. */
+function problemOf(study: Study, sites: number): ConsiliumError | undefined {
+  try {
+    checkStudyConsistency(study, { sites }, `study "${study.name}"`);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConsiliumError && error.code !== "internal") return error;
+    throw error;
+  }
 }
 
 function describeDecision(decision: Decision | undefined): string {

@@ -290,12 +290,12 @@ describe("approval", () => {
     ]);
   });
 
-  it("is refused in words for summed metrics, which this version cannot honour", async () => {
-    const made = await federation({ study: tinyStudy({ metrics: "summed" }) });
+  it("is refused in words for summed metrics without a masked sum to hide them in", async () => {
+    const made = await federation({ study: { ...tinyStudy(), metrics: "summed" } });
     await runUntil(made, (event) => event.kind === "approval-sent");
     const [approval] = told(made.coordinator, "approval");
-    expect(approval).toMatchObject({ approved: false, reason: expect.stringContaining("study-refused") });
-    expect(approval.reason).toContain("secure aggregation");
+    expect(approval).toMatchObject({ approved: false, reason: expect.stringContaining("study-invalid") });
+    expect(approval.reason).toContain("secureAggregation");
   });
 });
 

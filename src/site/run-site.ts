@@ -31,6 +31,7 @@ import {
 } from "./shift.ts";
 import { hearNews, isHeld } from "./study-news.ts";
 import { commitEnd, dropUnneededObjects, readEnd } from "./study-progress.ts";
+import { compareWithOthers } from "./summed-figures.ts";
 import { trainRound } from "./train-round.ts";
 
 export interface RunSiteOptions extends ShiftOptions {
@@ -218,6 +219,8 @@ async function finish(shift: Shift, done: StudyDone): Promise<Next> {
   if (known === undefined) {
     await keepModels(shift, done);
     const endedAtMs = shift.clock.nowMs();
+    const compared = await compareWithOthers(store, shift.site.siteId, studyHash, done.figures);
+    if (compared !== undefined) await shift.emit({ kind: "compared", studyHash, ...compared });
     await commitEnd(store, studyHash, { kind: "done", finalSha256, bestSha256, bestRound, endedAtMs });
     await dropUnneededObjects(store);
     await shift.emit({ kind: "done", studyHash, finalSha256, bestSha256, bestRound });

@@ -65,7 +65,7 @@ export interface Shift {
   /** An idle site waits by this; simulations wake it when something happened. */
   readonly pause: Pause;
   readonly productVersion: string;
-  /** Counts of what is registered; nobody registers while a site works, which holds the home's lock. */
+  /** Counts of what is registered, where they may be told; nobody registers while a site works, which holds the home's lock. */
   readonly data: DataCounts | undefined;
   readonly patience: "endless" | "none";
   readonly signal: AbortSignal;
@@ -155,14 +155,13 @@ interface DataCounts {
 }
 
 function countsOf(data: RegisteredData | undefined): DataCounts | undefined {
-  return (
-    data && {
-      trainingCases: trainingCases(data).length,
-      validationCases: validationCases(data).length,
-      channels: [...new Set(data.cases.flatMap(({ images }) => Object.keys(images)))].sort(),
-      labelConvention: data.convention,
-    }
-  );
+  if (data === undefined || data.privateCounts) return undefined;
+  return {
+    trainingCases: trainingCases(data).length,
+    validationCases: validationCases(data).length,
+    channels: [...new Set(data.cases.flatMap(({ images }) => Object.keys(images)))].sort(),
+    labelConvention: data.convention,
+  };
 }
 
 const noWork: OpenWork = () => {

@@ -34,6 +34,7 @@ const registeredSchema = z.strictObject({
   excluded: z.array(z.string()),
   smallestExtentMm: extent,
   registeredAtMs: z.number(),
+  privateCounts: z.literal(true).optional(),
 });
 
 const snapshotSchema = z.strictObject({
@@ -53,6 +54,8 @@ export interface RegisteredData {
   /** Of the cases' volumes, the smallest size along each axis (left-right, front-back, up-down). */
   readonly smallestExtentMm: Triple;
   readonly registeredAtMs: number;
+  /** Numbers of cases are told to nobody: they leave inside masked sums alone. */
+  readonly privateCounts?: true;
 }
 
 export async function readRegisteredData(store: SiteStore): Promise<RegisteredData | undefined> {

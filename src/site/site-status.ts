@@ -9,6 +9,7 @@ import { readRegisteredData, trainingCases, validationCases } from "./site-data.
 import { departuresIn, readSiteLogOf, type SiteLogEntry } from "./site-log.ts";
 import { readNews, type ToldChange } from "./study-news.ts";
 import { type MadeEvaluation, readEnd, readEvaluation, readRound, type StudyEnd } from "./study-progress.ts";
+import { type Comparison, readComparisons } from "./summed-figures.ts";
 
 export interface SiteStudyStatus {
   readonly studyHash: Sha256;
@@ -19,6 +20,8 @@ export interface SiteStudyStatus {
   /** Whether that round's update is made. */
   readonly updateMade?: boolean;
   readonly evaluation?: MadeEvaluation;
+  /** With `metrics: summed`: this site beside all others together, the latest. */
+  readonly comparison?: Comparison;
   readonly end?: StudyEnd;
   /** Whether the study lead has paused it, and what was changed while it runs. */
   readonly paused: boolean;
@@ -51,12 +54,14 @@ export async function siteStatus(home: string): Promise<SiteStatus> {
     const evaluation = await readEvaluation(store, studyHash);
     const end = await readEnd(store, studyHash);
     const { paused, changes } = await readNews(store, studyHash);
+    const comparison = (await readComparisons(store, studyHash)).at(-1);
     studies.push({
       studyHash,
       name: study.name,
       decision: decision === undefined ? "awaited" : decision.approved ? "approved" : "refused",
       ...(round && { round: round.round, updateMade: round.update !== undefined }),
       ...(evaluation && { evaluation }),
+      ...(comparison && { comparison }),
       ...(end && { end }),
       paused: paused && end === undefined,
       changes,

@@ -10,11 +10,14 @@
  */
 import { encodeUpdate, quantiseUpdate, updateScales } from "../aggregation/index.ts";
 import { ConsiliumError, canonicalJson, type Sha256 } from "../base/index.ts";
-import { type Parameters, parametersFromSafetensors } from "../graph/index.ts";
+import type { Parameters } from "../graph/index.ts";
 import { patientLevelRound } from "../privacy/index.ts";
 import type { Directive, TrainRound } from "../protocol/index.ts";
 import { stepsOfRound, type TrainResult } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
+import { evaluationOf } from "./evaluate-model.ts";
+import { fetchModel } from "./fetch-model.ts";
+import { toldProgress } from "./figures.ts";
 import { maskUpdate } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
@@ -23,14 +26,17 @@ import {
   beginRound,
   commitUpdate,
   dropUnneededObjects,
+  type MadeEvaluation,
   type MadeUpdate,
   type RoundProgress,
 } from "./study-progress.ts";
+import { compareWithOthers, keepOwnFigures, ownFigures } from "./summed-figures.ts";
 
 /** @throws ConsiliumError `study-not-approved`, `update-wrong-round`, and what training and the link throw. */
 export async function trainRound(shift: Shift, directive: Directive, order: TrainRound): Promise<Worked<Answer>> {
   const prepared = await prepareOrder(shift, order.studyHash);
   const { store } = shift.site;
+  if (order.round > prepared.study.rounds.count) return closeStudy(shift, directive, order, prepared);
   const begun = await beginRound(store, prepared.study, {
     studyHash: order.studyHash,
     round: order.round,
@@ -39,11 +45,71 @@ export async function trainRound(shift: Shift, directive: Directive, order: Trai
   });
   const made = await updateOf(shift, directive, order, prepared, begun);
   if (made.kind === "withdrawn") return made;
-  const masked = prepared.study.privacy.secureAggregation && (await maskUpdate(shift, order, made.value));
-  await dropUnneededObjects(store);
+  const { study } = prepared;
   // A loss is made from patients and has no noise.
-  const loss = prepared.study.privacy.patientLevel && { meanLoss: null };
-  return sendUpdate(shift, directive, order, { ...made.value, ...masked, ...loss });
+  const isLossTold = study.privacy.patientLevel === undefined;
+  if (study.metrics === "summed") return sendSummed(shift, directive, order, prepared, made.value);
+  const masked = study.privacy.secureAggregation && (await maskUpdate(shift, order, made.value));
+  await dropUnneededObjects(store);
+  return sendUpdate(shift, directive, order, { ...made.value, ...masked, ...(!isLossTold && { meanLoss: null }) });
+}
+
+/** Masks the update with this site's figures behind it, and tells nothing else of them. */
+async function sendSummed(
+  shift: Shift,
+  directive: Directive,
+  order: TrainRound,
+  prepared: PreparedOrder,
+  made: MadeUpdate | undefined,
+): Promise<Worked<Answer>> {
+  const { study, data } = prepared;
+  const { studyHash, round } = order;
+  const { store, siteId } = shift.site;
+  const compared = await compareWithOthers(store, siteId, studyHash, order.figures);
+  if (compared !== undefined) await shift.emit({ kind: "compared", studyHash, ...compared });
+  const evaluated = await evaluationBehind(shift, directive, order, prepared);
+  if (evaluated.kind === "withdrawn") return evaluated;
+  const figures = ownFigures(made, evaluated.value, study.privacy.patientLevel === undefined);
+  await keepOwnFigures(store, studyHash, round, figures);
+  const toMask = { ...(made && { sha256: made.sha256 }), trainingCases: data.trainingCases.length, figures };
+  const masked = await maskUpdate(shift, order, toMask);
+  await dropUnneededObjects(store);
+  const quiet = { trainingCases: 0, gradientSteps: 0, clippedCoordinates: 0, meanLoss: null };
+  return sendUpdate(shift, directive, order, { runRecord: made?.runRecord ?? "{}", ...quiet, ...masked });
+}
+
+/** This site's scores of the model that the round starts from, where they are asked for. */
+async function evaluationBehind(
+  shift: Shift,
+  directive: Directive,
+  { studyHash, round, attempt, globalSha256, globalBytes, evaluates }: TrainRound,
+  prepared: PreparedOrder,
+): Promise<Worked<MadeEvaluation | undefined>> {
+  if (!evaluates) return { kind: "finished", value: undefined };
+  const model = { studyHash, round: round - 1, attempt, modelSha256: globalSha256, modelBytes: globalBytes };
+  return evaluationOf(shift, directive, model, prepared);
+}
+
+/**
+ * The round after the last: the last model's scores, masked, and no update.
+ * @throws ConsiliumError `update-wrong-round` where the study as approved has no such round
+ */
+async function closeStudy(
+  shift: Shift,
+  directive: Directive,
+  order: TrainRound,
+  prepared: PreparedOrder,
+): Promise<Worked<Answer>> {
+  const { count } = prepared.study.rounds;
+  if (prepared.study.metrics === "summed" && order.round === count + 1) {
+    return sendSummed(shift, directive, order, prepared, undefined);
+  }
+  throw new ConsiliumError("update-wrong-round", {
+    subject: `study ${order.studyHash.slice(0, 12)}`,
+    expected: `one of the ${count} rounds that were approved`,
+    actual: `round ${order.round}`,
+    hint: "The coordinator asks for more than this site's reviewer approved: nothing was done.",
+  });
 }
 
 async function updateOf(
@@ -76,7 +142,7 @@ async function updateOf(
         siteId: shift.site.siteId,
       },
       ({ done, total, loss }) => {
-        report(done, total);
+        report(...toldProgress(study, done, total));
         void shift.emit({
           kind: "progress",
           activity: "training",
@@ -109,19 +175,6 @@ async function payFor(
   const event = patientLevelRound(study);
   if (event === undefined) await ledger.noteUnprotected(work, clock.nowMs());
   else await ledger.pay({ ...work, attempt: 0, event }, clock.nowMs());
-}
-
-/** The global model of a round, brought here if it is not. */
-export async function fetchModel(
-  shift: Shift,
-  studyHash: Sha256,
-  round: number,
-  sha256: Sha256,
-  bytes: number,
-): Promise<Parameters> {
-  const { signal } = shift;
-  const content = await untilReached(shift, () => shift.out.fetch({ sha256, studyHash, round, signal }, bytes));
-  return parametersFromSafetensors(content, `global model of round ${round}`);
 }
 
 async function keepUpdate(
@@ -163,7 +216,7 @@ async function sendUpdate(
   shift: Shift,
   directive: Directive,
   order: TrainRound,
-  update: MadeUpdate,
+  update: Omit<MadeUpdate, "momentsAfter">,
 ): Promise<Worked<Answer>> {
   const { studyHash, round, attempt } = order;
   const sent = await withSignsOfLife(shift, directive, "sending", (report, signal) =>

@@ -73,6 +73,12 @@ export const CHOICES = {
         patientLevel: { clipNorm: 1, noiseMultiplier: 1, samplingRate: 0.1, patchesPerScan: 1, delta: 1e-5 },
       }),
   },
+  summedFigures: {
+    group: "figures",
+    written: "metrics: summed",
+    isMade: ({ metrics }) => metrics === "summed",
+    make: (study) => ({ ...study, metrics: "summed" }),
+  },
   fewerBits: {
     group: "compression",
     written: `aggregation.precisionBits below ${FULL_PRECISION_BITS}`,
@@ -162,8 +168,32 @@ export const EXCLUSIONS: readonly Exclusion[] = [
   },
 ];
 
-/** Every exclusion that a study meets. */
+/** A choice that another must come with. */
+export interface Need extends Omit<StudyProblem, "actual"> {
+  readonly choice: ChoiceName;
+  readonly needs: ChoiceName;
+}
+
+export const NEEDS: readonly Need[] = [
+  {
+    choice: "summedFigures",
+    needs: "masking",
+    path: "metrics",
+    expected: "perSite without privacy.secureAggregation",
+    hint: "Figures are hidden by travelling in the masked sum: declare secureAggregation, or let sites tell their figures.",
+  },
+];
+
+/** Every rule that a study breaks. */
 export function combinationProblems(study: Study): StudyProblem[] {
+  const made = (name: ChoiceName): boolean => CHOICES[name].isMade(study);
+  const unmet = NEEDS.filter(({ choice, needs }) => made(choice) && !made(needs)).map(
+    ({ choice, path, expected, hint }) => ({ path, expected, actual: CHOICES[choice].written, hint }),
+  );
+  return [...unmet, ...excluded(study)];
+}
+
+function excluded(study: Study): StudyProblem[] {
   return EXCLUSIONS.filter(({ between }) => between.every((name) => CHOICES[name].isMade(study))).map(
     ({ path, expected, actual, hint }) => ({ path, expected, actual: actual(study), hint }),
   );

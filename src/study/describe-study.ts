@@ -178,12 +178,24 @@ function whatLeaves(study: Study): string[] {
     ...(study.privacy.secureAggregation
       ? ["Around it: public keys, sealed shares of secrets for the other sites, and shares that open the sum alone."]
       : []),
-    `With it: the numbers of training cases and gradient steps, ${study.privacy.patientLevel ? "" : "the mean loss, "}and a record of engine and processor.`,
-    `After every ${rounds.evaluateEvery === 1 ? "round" : `${rounds.evaluateEvery} rounds`} and the last: ${figures}; ` +
-      `none with fewer than ${minCasesPerMetric} validation case(s).`,
+    ...(metrics === "summed"
+      ? [
+          "Inside the masked sum, and in no other way: numbers of cases and gradient steps, the loss" +
+            `${study.privacy.patientLevel ? " left out" : ""}, ` +
+            `and after every ${every(rounds)} and the last ${figures}. Beside it a record of engine and processor.`,
+          "Numbers of cases that this site told before any study are known: register with --private-counts to tell none.",
+        ]
+      : [
+          `With it: the numbers of training cases and gradient steps, ${study.privacy.patientLevel ? "" : "the mean loss, "}and a record of engine and processor.`,
+          `After every ${every(rounds)} and the last: ${figures}; none with fewer than ${minCasesPerMetric} validation case(s).`,
+        ]),
     "Signs of life: what the site is doing and how far it is.",
     "Every message and object is listed, with size and digest, in this site's own log.",
   ];
+}
+
+function every({ evaluateEvery }: Study["rounds"]): string {
+  return evaluateEvery === 1 ? "round" : `${evaluateEvery} rounds`;
 }
 
 function whatIsNotProtected(study: Study, { patientEpsilon }: StudyAccount): string[] {

@@ -142,9 +142,9 @@ export const studySchema = z.strictObject({
       patientLevel: patientLevel.optional(),
     })
     .default({}),
-  /** Whether a site's own figures travel to the coordinator. */
+  /** Whether a site's own figures travel to the coordinator, or only inside the masked sum. */
   metrics: z.enum(["perSite", "summed"]).default("perSite"),
-  /** A site with fewer validation cases reports no figures of its own. */
+  /** A site with fewer validation cases reports no figures of its own; in a masked sum none is its own. */
   minCasesPerMetric: count.default(1),
   /** Large objects kept by the coordinator: every update, the last N rounds' or none after their round. */
   retain: z.union([z.enum(["none", "all"]), z.string().regex(/^last:[1-9][0-9]*$/)]).default("last:2"),

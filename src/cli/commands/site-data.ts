@@ -20,17 +20,19 @@ export const siteData = defineCommand({
     labels: labelsOption("how labels are written, where file names do not tell"),
     mayMiss: option.list("SCANS", "scans that a case may lack, of t1, t1ce, t2, flair, with commas between"),
     excludeBroken: option.flag("leave out cases with a problem, instead of refusing the dataset"),
+    privateCounts: option.flag("tell nobody how many cases there are: they leave inside masked sums alone"),
     seed: option.integer("seed of the split, at the first registration"),
   },
   examples: ["consilium site data --home site --dataset data/glioma"],
   async run({ options, progress, signal }) {
     const { registerDataset } = await import("../../site/index.ts");
-    const { home, dataset, labels, excludeBroken, seed } = options;
+    const { home, dataset, labels, excludeBroken, privateCounts, seed } = options;
     const mayMiss = options.mayMiss?.map(parseModality);
     const registration = await registerDataset({
       home,
       dataset,
       excludeBroken,
+      privateCounts,
       ...(labels !== undefined && { labels }),
       ...(mayMiss !== undefined && { mayMiss }),
       ...(seed !== undefined && { seed }),

@@ -5,7 +5,7 @@ import { defineCommand } from "../command.ts";
 import { countOf, formatBytes, formatFigure, formatTable } from "../format.ts";
 import { describeChange } from "../live-change.ts";
 import { option } from "../options.ts";
-import { short } from "../site-events.ts";
+import { besideOthers, short } from "../site-events.ts";
 
 export const siteStatus = defineCommand({
   path: ["site", "status"],
@@ -74,5 +74,8 @@ function describeStatus({ siteId, membership, running, data, studies, left }: Si
     ...(rows.length === 0
       ? ["no study yet"]
       : ["", formatTable(["Study", "Hash", "Decision", "Round", "Dice here", "End"], rows), ...changes]),
+    ...studies.flatMap(({ name, comparison }) =>
+      comparison === undefined ? [] : [`${name}, round ${comparison.round}: ${besideOthers(comparison)}`],
+    ),
   ].join("\n");
 }

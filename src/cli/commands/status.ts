@@ -65,12 +65,13 @@ function sitesTable(sites: CoordinatorStatus["sites"], nowMs: number): string {
 }
 
 function describeStudy(study: StudyStatus): string {
-  const { name, hash, phase, round, roundsInAll, rounds, failedRounds, failures, best, paused, changes, end } = study;
+  const { name, hash, phase, round, roundsInAll, rounds, failedRounds, failures, best, paused, changes, end, off } =
+    study;
   const regions = [...new Set(rounds.flatMap(({ dice }) => Object.keys(dice?.regions ?? {})))];
   const rows = rounds.map((each) => [
     String(each.round),
-    String(each.sites.length),
-    formatFigure(weightedLoss(each.sites)),
+    String(each.summed?.sites ?? each.sites.length),
+    formatFigure(each.summed === null ? weightedLoss(each.sites) : each.summed.meanLoss),
     ...regions.map((region) => formatFigure(each.dice?.regions[region]?.dice)),
     formatFigure(each.dice?.mean),
     formatDuration(each.seconds * 1000),
@@ -103,6 +104,7 @@ function describeStudy(study: StudyStatus): string {
       "",
       `Best so far: round ${best.round}, mean Dice ${formatFigure(best.meanDice)}, model ${short(best.sha256)}`,
     );
+  if (off.length > 0) lines.push("", ...off);
   if (end?.kind === "failed") lines.push("", `Failed: ${end.reason}`);
   return lines.join("\n");
 }

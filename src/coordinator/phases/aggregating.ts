@@ -2,18 +2,21 @@
 import { invariant } from "../../base/index.ts";
 import { isEvaluated } from "../../study/index.ts";
 import type { AggregationFailed, RoundAggregated } from "../events.ts";
+import { isSummed } from "../masked-round.ts";
 import type { LeftOut, RoundRecord, StudyRecord } from "../records.ts";
 import { type Aggregating, type CoordinatorState, rulesOf } from "../state.ts";
 import { accepted, discarded, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
 import { startEvaluation } from "./evaluating.ts";
 import { goOn } from "./going-on.ts";
+import { takeSummedRound } from "./summed-rounds.ts";
 
 export function roundAggregated(state: CoordinatorState, event: RoundAggregated): Taken {
   const { phase, study } = state;
   if (phase.kind !== "aggregating" || phase.round !== event.round) return notAsked(state, event.round);
   invariant(study !== null, "a study in every phase but idle");
   const record = roundRecord(state, phase, event);
+  if (isSummed(study)) return accepted(takeSummedRound(state, phase, event, record));
   const after: StudyRecord = { ...study, rounds: [...study.rounds, record] };
   const next = { ...state, study: after };
   return accepted(

@@ -77,7 +77,7 @@ function maskingProblem(record: StudyRecord): ConsiliumError | undefined {
   if (!isMasked(record)) return undefined;
   try {
     checkContext(roundContext(record, 1));
-    uploadBytes(record);
+    uploadBytes(record, 1);
     return undefined;
   } catch (error) {
     if (error instanceof ConsiliumError && error.code !== "internal") return error;

@@ -11,6 +11,7 @@ import { acceptMaskedInput, closeInputs, openMaskedRound } from "../../privacy/i
 import type { FailureReceived, UpdateReceived } from "../events.ts";
 import {
   isMasked,
+  isSummed,
   type MaskingText,
   maskingOf,
   maskingText,
@@ -86,7 +87,7 @@ export function trainersOf(study: StudyRecord, { masking }: Collecting): readonl
 
 export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): Taken {
   const unfit =
-    studyMismatch(state, event) ?? wrongRound(state, event) ?? wrongShape(state, event) ?? wrongLoss(state, event);
+    studyMismatch(state, event) ?? wrongRound(state, event) ?? wrongShape(state, event) ?? wrongFigures(state, event);
   if (unfit !== undefined) return unfit;
   const { phase, study } = state;
   invariant(phase.kind === "collecting" && study !== null, "a collecting study");
@@ -162,7 +163,7 @@ function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | und
 }
 
 function wrongShape(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
-  const wanted = uploadBytes(state.study);
+  const wanted = uploadBytes(state.study, event.round);
   if (event.update.bytes === wanted) return undefined;
   return rejected(state, "update-shape", {
     subject: `update of ${event.siteId} for round ${event.round}`,
@@ -172,16 +173,25 @@ function wrongShape(state: CoordinatorState, event: UpdateReceived): Taken | und
   });
 }
 
-/** With patient-level privacy a loss must not come, and is not journalled; without it one must. */
-function wrongLoss(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
-  const isPrivate = state.study?.study.privacy.patientLevel !== undefined;
-  if (isPrivate === (event.meanLoss === null)) return undefined;
-  return rejected(state, "message-invalid", {
-    subject: `update of ${event.siteId} for round ${event.round}`,
-    expected: isPrivate ? "no mean loss: the study has patient-level privacy" : "a mean loss",
-    actual: isPrivate ? "one" : "none",
-    hint: "The site does not follow the protocol: compare the versions at both ends.",
-  });
+/** What must not come is refused, and not journalled: losses with patient-level privacy, any figure where they are summed. */
+function wrongFigures(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
+  const { study } = state;
+  const { meanLoss, trainingCases, gradientSteps, clippedCoordinates } = event;
+  const wrong = (expected: string, actual: string): Taken =>
+    rejected(state, "message-invalid", {
+      subject: `update of ${event.siteId} for round ${event.round}`,
+      expected,
+      actual,
+      hint: "The site does not follow the protocol: compare the versions at both ends.",
+    });
+  if (study !== null && isSummed(study)) {
+    const quiet = meanLoss === null && trainingCases + gradientSteps + clippedCoordinates === 0;
+    return quiet ? undefined : wrong("no count and no loss: the study has metrics: summed", "some");
+  }
+  if (trainingCases === 0) return wrong("at least one training case", "none");
+  const isPrivate = study?.study.privacy.patientLevel !== undefined;
+  if (isPrivate === (meanLoss === null)) return undefined;
+  return isPrivate ? wrong("no mean loss: the study has patient-level privacy", "one") : wrong("a mean loss", "none");
 }
 
 export function trainingFailed(state: CoordinatorState, event: FailureReceived): Taken {

@@ -1,6 +1,7 @@
 /** The ends of a study: its final model, or the reason why there is none. Both are phases, and both are told to sites. */
 import { type ErrorCode, invariant } from "../../base/index.ts";
 import type { StudyStopped } from "../events.ts";
+import { isClosing } from "../masked-round.ts";
 import type { DoneEnd, RoundRecord, StudyRecord } from "../records.ts";
 import type { CoordinatorState } from "../state.ts";
 import { accepted, discarded, type Taken } from "../verdict.ts";
@@ -30,11 +31,15 @@ export function bestOf(rounds: readonly RoundRecord[]): RoundRecord | undefined 
   return best;
 }
 
+/** The study has failed; or is done, where it was in the round that closes one with summed figures. */
 export function failStudy(
   state: CoordinatorState,
   failure: { readonly code: ErrorCode; readonly reason: string; readonly round: number; readonly atMs: number },
 ): CoordinatorState {
-  const { phase } = state;
+  const { phase, study } = state;
+  const closing = study !== null && study.rounds.length > 0 && isClosing(study, failure.round);
+  // Only figures of the last model are missing.
+  if (closing) return finishStudy(state, study, failure.atMs);
   const collected = "updates" in phase ? Object.values(phase.updates) : [];
   return { ...state, phase: { kind: "failed", ...failure, unused: collected.map(({ sha256 }) => sha256) } };
 }

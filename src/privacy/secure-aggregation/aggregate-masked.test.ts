@@ -11,7 +11,8 @@ import { createRandom, sha256 } from "../../base/index.ts";
 import { type Parameters, parameterLayout, parametersSha256 } from "../../graph/index.ts";
 import { aggregateMasked } from "./aggregate-masked.ts";
 import type { MaskTerm } from "./mask-stream.ts";
-import { createMaskedInput } from "./masked-input.ts";
+import { createMaskedInput, maskedInputBytes, maskFigures } from "./masked-input.ts";
+import { decodeFigures, encodeFigures, figureWords, NO_FIGURES, type SummedFigures } from "./summed-figures.ts";
 
 const BITS = 24;
 const SITES = 3;
@@ -76,6 +77,36 @@ describe("aggregateMasked", () => {
       expect(masked.shares).toEqual(plain.shares);
       expect(masked.totalWeight).toBe(50);
     }
+  });
+
+  it("sums figures behind the model, and weights that nobody tells, to the same model", async () => {
+    const regions = ["WT", "ET"];
+    const own = weights.map((_, i): SummedFigures => {
+      const sums = { diceSum: 0.7 * (i + 1), diceCases: i + 1, hd95Sum: 3.25 * i, hd95Cases: i };
+      return { ...NO_FIGURES, trainingCases: weights[i], lossSum: -0.5 + i, lossSteps: 4, regions: { WT: sums } };
+    });
+    const plain = await aggregateMasked({ ...request, inputs: maskedInputs(), masks: undo });
+    const inputs = updates.map((coordinates, i) => {
+      const input = createMaskedInput([masks[i]], { weight: weights[i], maxWeight: MAX_WEIGHT, bits: 64 });
+      const body = Buffer.concat([Uint8Array.from(input.stretch(coordinates)), Uint8Array.from(input.end())]);
+      const place = { coordinates: coordinates.length, bits: 64 } as const;
+      const words = maskFigures([masks[i]], encodeFigures(regions, own[i]), place);
+      const bytes = new Uint8Array(maskedInputBytes(coordinates.length, 64, words.length / 8));
+      bytes.set(body);
+      bytes.set(words, bytes.length - words.length);
+      return sourceOf(bytes, `s${i}`, 1);
+    });
+    const figures = figureWords(regions.length);
+    const summed = await aggregateMasked({ ...request, inputs, masks: undo, figures, stretchElements: 5 });
+    expect(parametersSha256(summed.parameters)).toBe(parametersSha256(plain.parameters));
+    expect([summed.totalWeight, summed.shares]).toEqual([50, []]);
+    const told = decodeFigures([...regions].reverse(), summed.figures);
+    expect(told).toMatchObject({ trainingCases: 50, lossSum: 1.5, lossSteps: 12 });
+    expect(told.regions.WT).toMatchObject({ diceCases: 6, hd95Sum: 9.75, hd95Cases: 3 });
+    expect(told.regions.WT.diceSum).toBeCloseTo(4.2, 6);
+    expect(told.regions.ET).toEqual({ diceSum: 0, diceCases: 0, hd95Sum: 0, hd95Cases: 0 });
+    const left = aggregateMasked({ ...request, inputs, masks: undo.slice(1), figures });
+    await expect(left).rejects.toThrow(/masking-message-invalid/);
   });
 
   it("makes no model where a mask is left on, a site told another weight, or an input changed or is cut", async () => {

@@ -9,8 +9,8 @@ import { type AggregatedRound, applySum, type UpdateSource, updateScales } from 
 import { ConsiliumError } from "../../base/index.ts";
 import type { Parameters } from "../../graph/index.ts";
 import type { MaskTerm } from "./mask-stream.ts";
-import { createMaskedSum, maskedInputBytes } from "./masked-input.ts";
-import { wordBitsFor } from "./masked-words.ts";
+import { createFiguresSum, createMaskedSum, figuresOffsetBytes, maskedInputBytes } from "./masked-input.ts";
+import { type WordBits, wordBitsFor } from "./masked-words.ts";
 
 export interface MaskedAggregation {
   readonly global: Parameters;
@@ -22,18 +22,27 @@ export interface MaskedAggregation {
   /** Sites of the roster and the most that one may weigh: what the words were laid out for. */
   readonly sites: number;
   readonly maxWeight: number;
+  /** Words of figures behind each input. Weights are then told by nobody: their sum is what the masks give. */
+  readonly figures?: number;
   readonly stretchElements?: number;
+}
+
+export interface MaskedRoundSum extends AggregatedRound {
+  /** Sums of the figures, in their order; empty where there are none. */
+  readonly figures: Float64Array;
 }
 
 const STRETCH_ELEMENTS = 1 << 18;
 
 /** @throws ConsiliumError `update-shape`, `object-corrupt`, `aggregation-overflow`, `masking-message-invalid` */
-export async function aggregateMasked(request: MaskedAggregation): Promise<AggregatedRound> {
+export async function aggregateMasked(request: MaskedAggregation): Promise<MaskedRoundSum> {
   const { global, inputs, masks, precisionBits, sites, maxWeight, stretchElements = STRETCH_ELEMENTS } = request;
+  const { figures: figureCount = 0 } = request;
   const { layout } = global;
   const bits = wordBitsFor({ precisionBits, sites, maxWeight });
   const wordBytes = bits / 8;
-  const readers = inputs.map((input) => createReader(input, maskedInputBytes(layout.length, bits)));
+  const wantedBytes = maskedInputBytes(layout.length, bits, figureCount);
+  const readers = inputs.map((input) => createReader(input, wantedBytes));
   const sum = createMaskedSum(masks, bits);
   const stretch = async (elements: number): Promise<Float64Array> => {
     const into = new Float64Array(elements);
@@ -42,7 +51,9 @@ export async function aggregateMasked(request: MaskedAggregation): Promise<Aggre
     sum.stretch(parts, into);
     return into;
   };
-  const totalWeight = inputs.reduce((total, { weight }) => total + weight, 0);
+  const toldWeight = inputs.reduce((total, { weight }) => total + weight, 0);
+  const totalWeight =
+    figureCount === 0 ? toldWeight : await sumOfWeights(request, { coordinates: layout.length, bits, wantedBytes });
   const scales = updateScales(global, precisionBits);
   const data = new Float32Array(layout.length);
   for (let offsetElements = 0; offsetElements < layout.length; offsetElements += stretchElements) {
@@ -50,17 +61,86 @@ export async function aggregateMasked(request: MaskedAggregation): Promise<Aggre
     applySum({ global, scales, sums, offsetElements, totalWeight }, data);
   }
   const [maskedWeight] = await stretch(1);
+  const figures = await readFigures(readers, masks, { coordinates: layout.length, bits, figures: figureCount });
   for (const reader of readers) reader.finish();
-  if (maskedWeight !== totalWeight) {
-    throw new ConsiliumError("masking-message-invalid", {
-      subject: "weights of a masked round",
-      expected: `${totalWeight}, the sum of what sites told`,
-      actual: `${maskedWeight} under the masks`,
-      hint: "A site masked with another weight than it told, or the masks do not cancel: no model was made.",
-    });
+  if (maskedWeight !== totalWeight) throw otherWeights(totalWeight, maskedWeight);
+  const shares =
+    figureCount === 0 ? inputs.map(({ siteId, weight }) => ({ siteId, weight, share: weight / totalWeight })) : [];
+  return { parameters: { layout, data }, totalWeight, shares, figures };
+}
+
+/**
+ * The figures of a round that has nothing else: inputs of a weight and figures, without a model.
+ * @throws as `aggregateMasked`
+ */
+export async function sumMaskedFigures(
+  request: Omit<MaskedAggregation, "global" | "stretchElements"> & { readonly figures: number },
+): Promise<Pick<MaskedRoundSum, "totalWeight" | "figures">> {
+  const { inputs, masks, precisionBits, sites, maxWeight, figures } = request;
+  const bits = wordBitsFor({ precisionBits, sites, maxWeight });
+  const readers = inputs.map((input) => createReader(input, maskedInputBytes(0, bits, figures)));
+  const words = await Promise.all(readers.map((reader) => reader.next(bits / 8)));
+  const weight = new Float64Array(1);
+  createMaskedSum(masks, bits).stretch(words, weight);
+  const sums = await readFigures(readers, masks, { coordinates: 0, bits, figures });
+  for (const reader of readers) reader.finish();
+  if (!isWeight(weight[0], inputs.length)) throw otherWeights(inputs.length, weight[0]);
+  return { totalWeight: weight[0], figures: sums };
+}
+
+interface Place {
+  readonly coordinates: number;
+  readonly bits: WordBits;
+}
+
+/** What stands after the weight: room up to the next block, then the figures. */
+async function readFigures(
+  readers: readonly Reader[],
+  masks: readonly MaskTerm[],
+  { coordinates, bits, figures }: Place & { readonly figures: number },
+): Promise<Float64Array> {
+  const sums = new Float64Array(figures);
+  if (figures === 0) return sums;
+  const room = figuresOffsetBytes(coordinates, bits) - maskedInputBytes(coordinates, bits);
+  const parts: Uint8Array[] = [];
+  for (const reader of readers) {
+    await reader.next(room);
+    parts.push(await reader.next(8 * figures));
   }
-  const shares = inputs.map(({ siteId, weight }) => ({ siteId, weight, share: weight / totalWeight }));
-  return { parameters: { layout, data }, totalWeight, shares };
+  createFiguresSum(masks, { coordinates, bits }).stretch(parts, sums);
+  return sums;
+}
+
+/** The sum of the weights, before the model is read: from the last block of words before the figures. */
+async function sumOfWeights(
+  { inputs, masks }: MaskedAggregation,
+  { coordinates, bits, wantedBytes }: Place & { readonly wantedBytes: number },
+): Promise<number> {
+  const end = maskedInputBytes(coordinates, bits);
+  const start = Math.floor((end - bits / 8) / 16) * 16;
+  const parts: Uint8Array[] = [];
+  for (const input of inputs) {
+    if (input.bytes !== wantedBytes) throw wrongLength(input, wantedBytes, input.bytes);
+    parts.push(await readStretch(input, start, end - start));
+  }
+  const sums = new Float64Array((end - start) / (bits / 8));
+  createMaskedSum(masks, bits, start).stretch(parts, sums);
+  const weight = sums[sums.length - 1];
+  if (!isWeight(weight, inputs.length)) throw otherWeights(inputs.length, weight);
+  return weight;
+}
+
+function isWeight(weight: number, sites: number): boolean {
+  return Number.isSafeInteger(weight) && weight >= sites;
+}
+
+function otherWeights(expected: number, actual: number): ConsiliumError {
+  return new ConsiliumError("masking-message-invalid", {
+    subject: "weights of a masked round",
+    expected: `${expected}, the sum of what sites told, or at least one for each where nobody tells`,
+    actual: `${actual} under the masks`,
+    hint: "A site masked with another weight than it told, or the masks do not cancel: no model was made.",
+  });
 }
 
 interface Reader {
@@ -74,14 +154,7 @@ function createReader(input: UpdateSource, wantedBytes: number): Reader {
   let position = 0;
   return {
     async next(length) {
-      const stretch = new Uint8Array(length);
-      let filled = 0;
-      for await (const chunk of input.chunks(position, position + length)) {
-        if (filled + chunk.length > length) throw wrongLength(input, length, filled + chunk.length);
-        stretch.set(chunk, filled);
-        filled += chunk.length;
-      }
-      if (filled !== length) throw wrongLength(input, length, filled);
+      const stretch = await readStretch(input, position, length);
       hash?.update(stretch);
       position += length;
       return stretch;
@@ -97,6 +170,18 @@ function createReader(input: UpdateSource, wantedBytes: number): Reader {
       });
     },
   };
+}
+
+async function readStretch(input: UpdateSource, position: number, length: number): Promise<Uint8Array> {
+  const stretch = new Uint8Array(length);
+  let filled = 0;
+  for await (const chunk of input.chunks(position, position + length)) {
+    if (filled + chunk.length > length) throw wrongLength(input, length, filled + chunk.length);
+    stretch.set(chunk, filled);
+    filled += chunk.length;
+  }
+  if (filled !== length) throw wrongLength(input, length, filled);
+  return stretch;
 }
 
 function wrongLength({ siteId }: UpdateSource, expected: number, actual: number): ConsiliumError {

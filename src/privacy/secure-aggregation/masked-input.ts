@@ -3,15 +3,47 @@
  * and the number of sites.
  *
  * The vector is the site's weighted coordinates and, as one more word, its weight: how many cases a site has is hidden
- * like everything else, and the sum of the weights comes out with the sum of the updates.
+ * like everything else, and the sum of the weights comes out with the sum of the updates. After it, from the next
+ * multiple of 16 bytes on, words of 64 bits may follow: figures that are to be seen as sums alone.
  */
 import { ConsiliumError, invariant } from "../../base/index.ts";
 import { aligned, createMasker, type MaskTerm } from "./mask-stream.ts";
 import { addWords, decodeWords, encodeWords, type WordBits } from "./masked-words.ts";
 
-/** Bytes of the masked input of a model. */
-export function maskedInputBytes(coordinates: number, bits: WordBits): number {
-  return ((coordinates + 1) * bits) / 8;
+/** Where figures begin must be a whole block of the cipher. */
+const BLOCK_BYTES = 16;
+const FIGURE_BITS = 64;
+
+/** Bytes of the masked input of a model, and of so many figures behind it. */
+export function maskedInputBytes(coordinates: number, bits: WordBits, figures = 0): number {
+  return figures === 0
+    ? ((coordinates + 1) * bits) / 8
+    : figuresOffsetBytes(coordinates, bits) + (figures * FIGURE_BITS) / 8;
+}
+
+/** Where the figures begin. */
+export function figuresOffsetBytes(coordinates: number, bits: WordBits): number {
+  return Math.ceil(maskedInputBytes(coordinates, bits) / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
+/** Masked words of whole numbers below 2^52, as they stand behind a model of so many coordinates. */
+export function maskFigures(
+  masks: readonly MaskTerm[],
+  figures: Float64Array,
+  { coordinates, bits }: { readonly coordinates: number; readonly bits: WordBits },
+): Uint8Array {
+  const words = new Uint8Array((figures.length * FIGURE_BITS) / 8);
+  encodeWords(figures, 1, FIGURE_BITS, words);
+  createMasker(masks, FIGURE_BITS, figuresOffsetBytes(coordinates, bits)).apply(words);
+  return words;
+}
+
+/** A sum of the figures alone. */
+export function createFiguresSum(
+  masks: readonly MaskTerm[],
+  { coordinates, bits }: { readonly coordinates: number; readonly bits: WordBits },
+): MaskedSum {
+  return createMaskedSum(masks, FIGURE_BITS, figuresOffsetBytes(coordinates, bits));
 }
 
 export interface MaskedInput {
@@ -52,9 +84,12 @@ export interface MaskedSum {
   stretch(inputs: Iterable<Uint8Array>, into: Float64Array): void;
 }
 
-/** @param masks from `openMasks`. */
-export function createMaskedSum(masks: readonly MaskTerm[], bits: WordBits): MaskedSum {
-  const masker = createMasker(masks, bits);
+/**
+ * @param masks from `openMasks`.
+ * @param startByte where the first stretch lies in the inputs: a multiple of 16.
+ */
+export function createMaskedSum(masks: readonly MaskTerm[], bits: WordBits, startByte = 0): MaskedSum {
+  const masker = createMasker(masks, bits, startByte);
   return {
     stretch(inputs, into) {
       const words = new Uint8Array((into.length * bits) / 8);

@@ -22,13 +22,18 @@ export interface Begun {
 }
 
 /** Three sites of 6, 3 and 11 cases, joined, and a study submitted to them. */
-export async function begin(root: string, privacy: object, rounds: object = { count: 2 }): Promise<Begun> {
+export async function begin(
+  root: string,
+  privacy: object,
+  rounds: object = { count: 2 },
+  more: object = {},
+): Promise<Begun> {
   const folder = join(root, `run-${runs++}`);
   await mkdir(folder);
   const home = await newCoordinatorHome(folder);
   const coordinator = await openCoordinator({ home });
   const sites = await joinSites(folder, coordinator, "memory");
-  const studyHash = await submit(coordinator, tinyStudy({ rounds, aggregation: AGGREGATION, privacy }));
+  const studyHash = await submit(coordinator, tinyStudy({ rounds, aggregation: AGGREGATION, privacy, ...more }));
   return { sites, home, coordinator, studyHash };
 }
 

@@ -1,0 +1,56 @@
+/**
+ * Rounds of a study with `metrics: summed`: figures come out of the masked sum, a round late. Each site evaluates the
+ * model that a round starts from and puts its scores into that round's masked input; after the last round a closing one
+ * brings the scores of the last model and nothing else.
+ *
+ * Invariants: no figure of one site is in the state; the closing round makes no model, and whatever becomes of it, the
+ * study ends with the models that it has.
+ */
+import { invariant } from "../../base/index.ts";
+import { meanDiceOfFigures, type SummedFigures } from "../../privacy/index.ts";
+import { isEvaluated } from "../../study/index.ts";
+import type { RoundAggregated } from "../events.ts";
+import { isClosing, isSummed } from "../masked-round.ts";
+import type { RoundEvaluation, RoundRecord, StudyRecord, ToldFigures } from "../records.ts";
+import { type Aggregating, type CoordinatorState, rulesOf } from "../state.ts";
+import { startRound } from "./collecting.ts";
+import { finishStudy } from "./ending.ts";
+
+/** @param record the round that became a model; that of a closing round is left aside. */
+export function takeSummedRound(
+  state: CoordinatorState,
+  { round, updates }: Aggregating,
+  { figures, atMs }: RoundAggregated,
+  record: RoundRecord,
+): CoordinatorState {
+  const { study } = state;
+  invariant(study !== null && figures !== undefined, "figures of a study that sums them");
+  const lastFigures: ToldFigures = { round, sites: Object.keys(updates).sort(), figures };
+  const evaluated: StudyRecord = { ...study, lastFigures, rounds: withEvaluation(study, round, figures) };
+  if (isClosing(study, round)) return finishStudy(state, evaluated, atMs);
+  const after = { ...evaluated, rounds: [...evaluated.rounds, { ...record, figures }] };
+  // Numbers beyond what the reviewers approved name the closing round, however many rounds are run.
+  const next = round >= rulesOf(study).rounds ? study.study.rounds.count + 1 : round + 1;
+  return startRound({ ...state, study: after }, { round: next, global: record.model, atMs });
+}
+
+/** Whether sites score the model that a round starts from. */
+export function evaluatesFirst(study: StudyRecord, round: number): boolean {
+  const last = study.rounds.at(-1);
+  if (!isSummed(study) || last === undefined) return false;
+  return isClosing(study, round) || isEvaluated(study.study, last.round, rulesOf(study).rounds);
+}
+
+/** The rounds, the one that made the evaluated model with its scores. */
+function withEvaluation(study: StudyRecord, round: number, figures: SummedFigures): readonly RoundRecord[] {
+  if (!evaluatesFirst(study, round)) return study.rounds;
+  const evaluation: RoundEvaluation = {
+    sites: {},
+    leftOut: [],
+    regions: figures.regions,
+    meanDice: meanDiceOfFigures(figures),
+    summedCases: figures.evaluatedCases,
+  };
+  const [last, ...before] = [...study.rounds].reverse();
+  return [...before.reverse(), { ...last, evaluation }];
+}
