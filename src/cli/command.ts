@@ -16,6 +16,8 @@ export interface Invocation<O extends OptionSpecs = OptionSpecs> {
   readonly args: readonly string[];
   /** Progress and notes on standard error. */
   readonly progress: Progress;
+  /** Standard output before the command has ended: a document a line with --json, a screen on a terminal. */
+  readonly show: (json: Json, text: string) => void;
   /** Aborted by an interrupt, with a ConsiliumError `interrupted` as its reason. */
   readonly signal: AbortSignal;
   /** Of the product. */

@@ -22,6 +22,7 @@ export async function main(argv: readonly string[], { launcher }: MainOptions): 
   const exitCode = await runCommandLine(program, argv, {
     launcher,
     writeOut: (text) => process.stdout.write(text),
+    outIsTerminal: process.stdout.isTTY === true,
     err: {
       write: (text) => process.stderr.write(text),
       isTerminal: process.stderr.isTTY === true,

@@ -177,3 +177,37 @@ test("help and version", async () => {
   expect(await runCommandLine(programWith(echo), ["say", "echo", "--help", "--json"], around)).toBe(0);
   expect(JSON.parse(out).help).toContain("--times <N>");
 });
+
+const looping = defineCommand({
+  path: ["next"],
+  summary: "Show twice",
+  options: {},
+  examples: [],
+  run: async ({ show }) => {
+    show({ turn: 1 }, "one");
+    show({ turn: 2 }, "two");
+    return { json: { turn: 3 }, text: "three" };
+  },
+});
+
+test("what is shown before the end: lines, documents, or a screen that is drawn again", async () => {
+  expect(await runCommandLine(programWith(looping), ["next"], around)).toBe(0);
+  expect(out).toBe("one\n\ntwo\n\nthree\n");
+  out = "";
+  await runCommandLine(programWith(looping), ["next", "--json"], around);
+  expect(
+    out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).turn),
+  ).toEqual([1, 2, 3]);
+  out = "";
+  await runCommandLine(programWith(looping), ["next"], { ...around, outIsTerminal: true });
+  expect(out).toBe("\x1b[H\x1b[2Jone\n\x1b[H\x1b[2Jtwo\nthree\n");
+});
+
+test("no command at all is what to do next, where the program has that", async () => {
+  expect(await runCommandLine(programWith(looping), ["--quiet"], around)).toBe(0);
+  expect(out).toContain("three");
+  expect(await runCommandLine(programWith(echo), [], around)).toBe(2);
+});

@@ -11,9 +11,15 @@ import { createProgress, type ProgressOutput, silentProgress } from "./progress.
 /** How long an interrupted command may take to put its things in order: an engine finishes the step that runs. */
 const FAREWELL_MS = 120_000;
 
+const NEXT = ["next"];
+/** Home, and away with all that is on the screen. */
+const CLEAR = "\x1b[H\x1b[2J";
+
 export interface Surroundings {
   readonly launcher: string;
   readonly writeOut: (text: string) => void;
+  /** Whether standard output is a terminal: what is shown again then takes the place of what was. */
+  readonly outIsTerminal?: boolean;
   readonly err: ProgressOutput;
   readonly debug: boolean;
   /** Calls back on each interrupt; returns a function that stops listening. */
@@ -30,7 +36,7 @@ export async function runCommandLine(
   const json = argv.slice(0, argv.includes("--") ? argv.indexOf("--") : undefined).includes("--json");
   const print = (document: Json, text: string): void => around.writeOut(`${json ? JSON.stringify(document) : text}\n`);
   try {
-    const parsed = parseCommandLine(program, argv);
+    const parsed = parseCommandLine(program, isBare(program, argv) ? [...NEXT, ...argv] : argv);
     if (parsed.kind === "help") {
       print({ help: parsed.text }, parsed.text);
       return 0;
@@ -49,6 +55,12 @@ export async function runCommandLine(
     if (!json || around.debug) around.err.write(`${describeError(error, around.debug)}\n`);
     return error.exitCode;
   }
+}
+
+/** No command and no question, only how to answer: then what to do next is shown. */
+function isBare({ commands }: ProgramSpec, argv: readonly string[]): boolean {
+  const offered = commands.some(({ path }) => path.join(" ") === NEXT.join(" "));
+  return offered && argv.every((word) => ["--json", "--quiet", "-q"].includes(word));
 }
 
 /** The command's result, or the interrupt's error as soon as the command has put its things in order. */
@@ -72,7 +84,15 @@ async function runInterruptibly(
   });
   try {
     const { spec, given } = parsed;
-    const invocation = { ...given, progress, signal: controller.signal, version, launcher: around.launcher };
+    const show = (document: Json, text: string): void => {
+      if (parsed.common.json) {
+        around.writeOut(`${JSON.stringify(document)}\n`);
+        return;
+      }
+      around.writeOut(around.outIsTerminal ? `${CLEAR}${text}\n` : `${text}\n\n`);
+    };
+    const { launcher } = around;
+    const invocation = { ...given, progress, signal: controller.signal, version, launcher, show };
     return await Promise.race([spec.run(invocation), givenUp]);
   } catch (error) {
     throw controller.signal.aborted ? controller.signal.reason : error;

@@ -5,6 +5,7 @@ import { reviewDraft, reviewReturn, reviewStatus } from "./case-review.ts";
 import { cohortCheck } from "./cohort-check.ts";
 import { cohortMake } from "./cohort-make.ts";
 import { compare } from "./compare.ts";
+import { defineCompletion } from "./completion.ts";
 import { coordinatorInit } from "./coordinator-init.ts";
 import { coordinatorInvite } from "./coordinator-invite.ts";
 import { coordinatorRevoke } from "./coordinator-revoke.ts";
@@ -17,6 +18,7 @@ import { intake } from "./intake.ts";
 import { modelExport } from "./model-export.ts";
 import { modelInspect } from "./model-inspect.ts";
 import { modelVerify } from "./model-verify.ts";
+import { next } from "./next.ts";
 import { privacyEpsilon } from "./privacy-epsilon.ts";
 import { replay } from "./replay.ts";
 import { segment } from "./segment.ts";
@@ -76,6 +78,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   modelInspect,
   modelVerify,
   privacyEpsilon,
+  next,
+  defineCompletion(() => COMMANDS),
 ];
 
 export const GROUPS: readonly GroupSpec[] = [

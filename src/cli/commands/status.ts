@@ -12,14 +12,52 @@ type StudyStatus = NonNullable<CoordinatorStatus["study"]>;
 export const status = defineCommand({
   path: ["status"],
   summary: "Show a federation's sites, rounds and Dice so far",
-  options: { home: option.requiredText("DIR", "the coordinator's home folder") },
-  examples: ["consilium status --home coordinator"],
-  async run({ options }) {
+  description:
+    "With --watch it goes on until the study ends or it is interrupted: on a terminal the screen is kept up to date, " +
+    "elsewhere the status is written again when it has changed (with --json a document a line).",
+  options: {
+    home: option.requiredText("DIR", "the coordinator's home folder"),
+    watch: option.flag("keep it up to date, until the study ends"),
+  },
+  examples: ["consilium status --home coordinator", "consilium status --home coordinator --watch"],
+  async run({ options, show, signal }) {
     const { adminClient } = await import("../../coordinator/index.ts");
-    const told = await adminClient(options.home).status();
-    return { json: told as unknown as Json, text: describeStatus(told, Date.now()) };
+    const client = adminClient(options.home);
+    let shown = "";
+    for (;;) {
+      const told = await client.status();
+      const result = { json: told as unknown as Json, text: describeStatus(told, Date.now()) };
+      if (!options.watch || (told.study !== null && told.study.end !== null)) return result;
+      const essence = essenceOf(told);
+      if (essence !== shown || process.stdout.isTTY) show(result.json, result.text);
+      shown = essence;
+      await pause(WATCH_MS, signal);
+    }
   },
 });
+
+const WATCH_MS = 1_000;
+
+/** The status without what changes at every sign of life. */
+function essenceOf(told: CoordinatorStatus): string {
+  const sites = told.sites.map((site) => ({ ...site, lastContactMs: null, clockOffsetMs: null }));
+  return JSON.stringify({ ...told, sites });
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const stop = (): void => {
+      clearTimeout(timer);
+      reject(signal.reason as Error);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}
 
 export function describeStatus(
   { federation, serving, sites, invitations, study, trouble }: CoordinatorStatus,
