@@ -2,15 +2,17 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ConsiliumError } from "../src/base/index.ts";
 import {
+  areAlternatives,
   CHOICES,
   type ChoiceName,
   checkStudyConsistency,
   exclusionBetween,
   NEEDS,
+  needAgainst,
   parseStudy,
   type Study,
 } from "../src/study/index.ts";
-import { areAlternatives, CHOICE_NAMES, COMBINATIONS_PAGE, combinationsPage } from "./combinations-page.ts";
+import { CHOICE_NAMES, COMBINATIONS_PAGE, combinationsPage } from "./combinations-page.ts";
 
 const PLAIN = parseStudy({
   schema: "consilium.study/1",
@@ -42,7 +44,12 @@ test("docs/COMBINATIONS.md is what the table says: `npx tsx scripts/combinations
 });
 
 test("every choice can be made by itself, with what it needs and not without", () => {
-  for (const { choice, path } of NEEDS) expect(refusedPath(CHOICES[choice].make(PLAIN))).toBe(path);
+  for (const { choice, needs: unmet, path } of NEEDS) {
+    const others = NEEDS.filter((need) => need.choice === choice && need.needs !== unmet);
+    const without = unmet === "weightByCases" ? CHOICES.weightEqual.make(PLAIN) : PLAIN;
+    const study = others.reduce((made, { needs }) => make(needs, made), without);
+    expect([choice, unmet, refusedPath(CHOICES[choice].make(study))]).toEqual([choice, unmet, path]);
+  }
   for (const name of CHOICE_NAMES) {
     const study = make(name, PLAIN);
     expect([name, CHOICES[name].isMade(study), refusedPath(study)]).toEqual([name, true, undefined]);
@@ -53,7 +60,7 @@ test("every pair is refused, for the reason named, or goes together, as the page
   let refused = 0;
   for (const a of CHOICE_NAMES) {
     for (const b of CHOICE_NAMES) {
-      if (a === b || areAlternatives(a, b)) continue;
+      if (a === b || areAlternatives(a, b) || needAgainst(a, b) !== undefined) continue;
       const study = make(b, make(a, PLAIN));
       expect([a, b, CHOICES[a].isMade(study), CHOICES[b].isMade(study)]).toEqual([a, b, true, true]);
       expect([a, b, refusedPath(study)]).toEqual([a, b, exclusionBetween(a, b)?.path]);

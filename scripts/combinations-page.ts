@@ -4,7 +4,15 @@
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { CHOICES, type Choice, type ChoiceName, EXCLUSIONS, exclusionBetween, NEEDS } from "../src/study/index.ts";
+import {
+  areAlternatives,
+  CHOICES,
+  type ChoiceName,
+  EXCLUSIONS,
+  exclusionBetween,
+  NEEDS,
+  needAgainst,
+} from "../src/study/index.ts";
 
 export const COMBINATIONS_PAGE = fileURLToPath(new URL("../docs/COMBINATIONS.md", import.meta.url));
 
@@ -15,13 +23,8 @@ function cell(a: ChoiceName, b: ChoiceName): string {
   if (a === b) return "";
   const exclusion = exclusionBetween(a, b);
   if (exclusion !== undefined) return `no (${EXCLUSIONS.indexOf(exclusion) + 1})`;
-  return areAlternatives(a, b) ? "one of the two" : "yes";
-}
-
-/** Whether making one choice unmakes the other: both stand under one key of the study. */
-export function areAlternatives(a: ChoiceName, b: ChoiceName): boolean {
-  const key = ({ written }: Choice): string => written.split(":")[0];
-  return key(CHOICES[a]) === key(CHOICES[b]);
+  if (areAlternatives(a, b)) return "one of the two";
+  return needAgainst(a, b) === undefined ? "yes" : "no (needs)";
 }
 
 function row(name: ChoiceName, i: number): string {

@@ -7,9 +7,26 @@
 import { type AggregatedRound, aggregateRound, type UpdateSource } from "../aggregation/index.ts";
 import { invariant, LIMITS } from "../base/index.ts";
 import { type Parameters, parametersFromSafetensors, parametersToSafetensors } from "../graph/index.ts";
-import { aggregateMasked, decodeFigures, openMasks, sumMaskedFigures } from "../privacy/index.ts";
+import {
+  aggregateMasked,
+  clipNormAfter,
+  decodeFigures,
+  openMasks,
+  siteNoise,
+  siteWeight,
+  sumMaskedFigures,
+} from "../privacy/index.ts";
 import type { RoundAggregated } from "./events.ts";
-import { figureCount, isClosing, isSummed, largestWeight, type MaskingText, maskingOf } from "./masked-round.ts";
+import {
+  clipNormOf,
+  figureCount,
+  isClosing,
+  isSummed,
+  largestWeight,
+  type MaskingText,
+  maskingOf,
+  scoreWords,
+} from "./masked-round.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { StudyRecord, UpdateRecord } from "./records.ts";
 import type { CoordinatorState } from "./state.ts";
@@ -24,7 +41,7 @@ export async function aggregate(state: CoordinatorState, store: ObjectStore): Pr
 }
 
 /** The new model's file, and what each site counted for. */
-export interface SummedRound extends Pick<RoundAggregated, "totalWeight" | "shares" | "figures"> {
+export interface SummedRound extends Pick<RoundAggregated, "totalWeight" | "shares" | "figures" | "clipNorm"> {
   readonly model: Uint8Array;
 }
 
@@ -32,7 +49,7 @@ export interface SummedRound extends Pick<RoundAggregated, "totalWeight" | "shar
 export async function sumUpdates(state: CoordinatorState, store: ObjectStore): Promise<SummedRound> {
   const { phase, study } = state;
   invariant(phase.kind === "aggregating" && study !== null, "a round that is closed");
-  const { weightBy, precisionBits } = study.study.aggregation;
+  const { precisionBits } = study.study.aggregation;
   const sites = Object.keys(phase.updates).sort();
   const global = parametersFromSafetensors(
     await store.readWhole(phase.global.sha256),
@@ -40,14 +57,15 @@ export async function sumUpdates(state: CoordinatorState, store: ObjectStore): P
   );
   const updates = sites.map((siteId) => {
     const update = phase.updates[siteId];
-    return storedUpdate(store, siteId, update, weightBy === "cases" ? update.trainingCases : 1);
+    return storedUpdate(store, siteId, update, siteWeight(study.study, update.trainingCases));
   });
-  const sum: AggregatedRound & Pick<SummedRound, "figures"> =
+  const sum: AggregatedRound & Pick<SummedRound, "figures" | "clipNorm"> =
     phase.masking === undefined
       ? await aggregateRound({ global, updates, precisionBits })
       : await unmask({ study, round: phase.round, masking: phase.masking, global, inputs: updates });
-  const { parameters, totalWeight, shares, figures } = sum;
-  return { model: parametersToSafetensors(parameters), totalWeight, shares, ...(figures && { figures }) };
+  const { parameters, totalWeight, shares, figures, clipNorm } = sum;
+  const more = { ...(figures && { figures }), ...(clipNorm !== undefined && { clipNorm }) };
+  return { model: parametersToSafetensors(parameters), totalWeight, shares, ...more };
 }
 
 interface ToUnmask {
@@ -65,20 +83,28 @@ async function unmask({
   masking: text,
   global,
   inputs,
-}: ToUnmask): Promise<AggregatedRound & Pick<SummedRound, "figures">> {
+}: ToUnmask): Promise<AggregatedRound & Pick<SummedRound, "figures" | "clipNorm">> {
   const masking = maskingOf(text);
   invariant(masking.kind === "reveals", "a masked round whose survivors revealed their shares");
   const { masks } = await openMasks(masking);
   const { precisionBits } = study.study.aggregation;
   const layout = { precisionBits, sites: study.roster.length, maxWeight: largestWeight(study) };
-  const request = { inputs, masks, figures: figureCount(study), ...layout };
+  const areWeightsTold = !isSummed(study);
+  const request = { inputs, masks, figures: figureCount(study), areWeightsTold, ...layout };
   const regions = Object.keys(study.study.task.regions);
   if (isClosing(study, round)) {
     const { totalWeight, figures } = await sumMaskedFigures(request);
     return { parameters: global, totalWeight, shares: [], figures: decodeFigures(regions, figures) };
   }
-  const { figures, ...sum } = await aggregateMasked({ global, ...request });
-  return isSummed(study) ? { ...sum, figures: decodeFigures(regions, figures) } : sum;
+  const clipNorm = clipNormOf(study);
+  const stepSize = siteNoise(study.study, study.parameterCount, clipNorm)?.stepSize;
+  const { figures, ...sum } = await aggregateMasked({ global, stepSize, ...request });
+  const followed = study.study.privacy.siteLevel?.adaptive !== undefined && clipNorm !== undefined;
+  return {
+    ...sum,
+    ...(isSummed(study) && { figures: decodeFigures(regions, figures) }),
+    ...(followed && { clipNorm: clipNormAfter(study.study, clipNorm, figures[scoreWords(study)], inputs.length) }),
+  };
 }
 
 function storedUpdate(store: ObjectStore, siteId: string, update: UpdateRecord, weight: number): UpdateSource {

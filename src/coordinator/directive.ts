@@ -7,7 +7,7 @@ import { canonicalJson, type Json, LIMITS } from "../base/index.ts";
 import { sealedSharesFor, writeMasking } from "../privacy/index.ts";
 import { type Directive, DirectiveSchema, type StudyNewsSchema } from "../protocol/index.ts";
 import { studyToBytes } from "../study/index.ts";
-import { type MaskedRound, maskingOf, sitesAsked, sitesHeard, stepOf } from "./masked-round.ts";
+import { clipNormOf, type MaskedRound, maskingOf, sitesAsked, sitesHeard, stepOf } from "./masked-round.ts";
 import { isGivenUp, trainersOf } from "./phases/collecting.ts";
 import { evaluatesFirst } from "./phases/summed-rounds.ts";
 import type { FailureRecord, StudyEnd, StudyRecord } from "./records.ts";
@@ -82,6 +82,7 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
           deadlineMs: BigInt(deadlineMs),
           masking: sealedFor(phase, siteId),
           figures: figuresFor(study),
+          clipNorm: clipNormOf(study) ?? 0,
           evaluates: evaluatesFirst(study, round),
         },
       }));

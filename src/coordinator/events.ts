@@ -124,6 +124,8 @@ export interface RoundAggregated extends At {
   readonly shares: readonly { readonly siteId: string; readonly weight: number; readonly share: number }[];
   /** With `metrics: summed`: counts, losses and scores as the masked sum gave them; shares are then told by nobody. */
   readonly figures?: SummedFigures;
+  /** With adaptive clipping: the next round's, from the noised count of this one. */
+  readonly clipNorm?: number;
 }
 
 export interface AggregationFailed extends At {

@@ -59,8 +59,9 @@ export function roundContext(study: StudyRecord, round: number): RoundContext {
   return { studyHash: study.hash, round, attempt: 0, threshold: secureAggregation.threshold, sites };
 }
 
-/** The most that one site may weigh in a masked sum. */
+/** The most by which a coordinate is multiplied in a masked sum; with noise of sites, weights are in the coordinates. */
 export function largestWeight({ study }: StudyRecord): number {
+  if (study.privacy.siteLevel !== undefined) return 1;
   return study.aggregation.weightBy === "cases" ? LIMITS.casesPerDataset : 1;
 }
 
@@ -80,7 +81,17 @@ export function isSummed({ study }: StudyRecord): boolean {
 
 /** Figures behind each masked input. */
 export function figureCount(study: StudyRecord): number {
+  return scoreWords(study) + (study.study.privacy.siteLevel?.adaptive === undefined ? 0 : 1);
+}
+
+/** Those of them that `metrics: summed` puts there; behind them may stand the count of updates within the clip norm. */
+export function scoreWords(study: StudyRecord): number {
   return isSummed(study) ? figureWords(Object.keys(study.study.task.regions).length) : 0;
+}
+
+/** The clip norm of the round underway, with `privacy.siteLevel`. */
+export function clipNormOf({ study, clipNorm }: StudyRecord): number | undefined {
+  return clipNorm ?? study.privacy.siteLevel?.clipNorm;
 }
 
 /** The round after the last: masked figures of the last model, and no update. */

@@ -62,6 +62,8 @@ export interface StudyRecord {
   readonly changes?: readonly LiveChange[];
   /** With `metrics: summed`: what the last masked sum said, for every site to compare itself with. */
   readonly lastFigures?: ToldFigures;
+  /** With adaptive clipping: of the next round. */
+  readonly clipNorm?: number;
 }
 
 /** A sum of figures, of the sites named. */

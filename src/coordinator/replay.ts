@@ -96,6 +96,7 @@ function differences(event: RoundAggregated, again: Awaited<ReturnType<typeof su
   if (again.totalWeight !== event.totalWeight) found.push(`the total weight is ${again.totalWeight}`);
   if (canonical(again.shares) !== canonical(event.shares)) found.push("shares of sites are others");
   if (canonical(again.figures ?? null) !== canonical(event.figures ?? null)) found.push("summed figures are others");
+  if (again.clipNorm !== event.clipNorm) found.push("the next clip norm is another");
   return found.join("; ");
 }
 

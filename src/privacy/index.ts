@@ -104,3 +104,17 @@ export {
   NO_FIGURES,
   type SummedFigures,
 } from "./secure-aggregation/summed-figures.ts";
+export {
+  type ClippedUpdate,
+  clipNormAfter,
+  clipSiteUpdate,
+  countedWithin,
+  isLossTold,
+  ledgerRound,
+  ledgerRounds,
+  plannedLedger,
+  plannedSitePrivacy,
+  type SiteNoise,
+  siteNoise,
+  siteWeight,
+} from "./site-level.ts";

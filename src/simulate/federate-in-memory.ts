@@ -16,7 +16,7 @@ import {
 } from "../coordinator/index.ts";
 import { type Graph, type Parameters, parametersFromSafetensors } from "../graph/index.ts";
 import type { LabelConvention } from "../imaging/index.ts";
-import { plannedPrivacy } from "../privacy/index.ts";
+import { plannedLedger } from "../privacy/index.ts";
 import { type Enrolment, type EnrolOptions, enrolInMemory, memoryLink } from "../protocol/index.ts";
 import { type EnginePool, openEnginePool } from "../segmentation/index.ts";
 import {
@@ -103,7 +103,7 @@ async function admit(coordinator: Coordinator, { id, dir }: SiteFolder, options:
   await joinFederation({ home, invitationFile, productVersion: PRODUCT, enrolBy });
   const privateCounts = options.study.metrics === "summed";
   await registerDataset({ home, dataset: dir, labels: options.convention, privateCounts });
-  const planned = plannedPrivacy(options.study);
+  const planned = plannedLedger(options.study);
   if (planned !== undefined) {
     const { epsilon, delta, accountant } = planned;
     await setPrivacyBudget(home, { epsilon: epsilon * BUDGET_ROOM, delta, accountant });

@@ -15,6 +15,8 @@ import { BYTES_PER_COORDINATE } from "../aggregation/index.ts";
 import { ConsiliumError, invariant, LIMITS, type Sha256 } from "../base/index.ts";
 import {
   advertiseKeys,
+  countedWithin,
+  createDiscreteGaussian,
   createMaskedInput,
   encodeFigures,
   isMaskingStep,
@@ -29,6 +31,7 @@ import {
   revealShares,
   type SiteAdvertised,
   type SiteMasked,
+  type SiteNoise,
   type SiteRevealed,
   type SiteShared,
   type SiteSigned,
@@ -36,6 +39,8 @@ import {
   shareSecrets,
   signSurvivors,
   signWithSiteKey,
+  siteNoise,
+  siteWeight,
   verifyByRoster,
   wordBitsFor,
   writeMasking,
@@ -47,6 +52,7 @@ import type { Answer } from "./outgoing.ts";
 import { approvedReview, type StudyReview } from "./reviews.ts";
 import { type Shift, say, type Worked } from "./shift.ts";
 import type { SiteStore } from "./site-store.ts";
+import type { MadeUpdate } from "./study-progress.ts";
 
 type SiteState = SiteAdvertised | SiteShared | SiteMasked | SiteSigned | SiteRevealed;
 
@@ -161,6 +167,8 @@ export interface UpdateToMask {
   readonly trainingCases: number;
   /** With `metrics: summed`. */
   readonly figures?: SummedFigures;
+  /** With `privacy.siteLevel`. */
+  readonly clipped?: MadeUpdate["clipped"];
 }
 
 const STRETCH_COORDINATES = 1 << 18;
@@ -182,12 +190,12 @@ export async function maskUpdate(
   const shared = expectState(known && restoreMasking<SiteState>(known.state), "shared", "shares");
   const { sealed } = readMasking(Buffer.from(order.masking).toString("utf8"), MASKING_ORDERS.input);
   const { state, masks } = maskInput(shared, sealed);
-  const layout = layoutOf(study, roster.length, update.trainingCases);
   const coordinates = await coordinatesOf(store, update.sha256);
-  const regions = Object.keys(study.task.regions);
-  const figures = update.figures && encodeFigures(regions, update.figures);
-  const content = new Uint8Array(maskedInputBytes(coordinates.length, layout.bits, figures?.length));
-  const input = createMaskedInput(masks, layout);
+  const noise = siteNoise(study, coordinates.length, update.clipped?.clipNorm);
+  const layout = layoutOf(study, roster.length, update.trainingCases);
+  const figures = wordsBehind(study, update, noise);
+  const content = new Uint8Array(maskedInputBytes(coordinates.length, layout.bits, figures.length));
+  const input = createMaskedInput(masks, { ...layout, noise: noise && noiseOf(noise.deviationSteps) });
   let filled = 0;
   for (let at = 0; at < coordinates.length; at += STRETCH_COORDINATES) {
     const words = input.stretch(coordinates.subarray(at, at + STRETCH_COORDINATES));
@@ -195,7 +203,7 @@ export async function maskUpdate(
     filled += words.length;
   }
   content.set(input.end(), filled);
-  if (figures !== undefined) {
+  if (figures.length > 0) {
     const words = maskFigures(masks, figures, { coordinates: coordinates.length, bits: layout.bits });
     content.set(words, content.length - words.length);
   }
@@ -210,17 +218,36 @@ export async function maskUpdate(
   return masked;
 }
 
+/** Figures that are summed, then the noised word that says whether the update was within the clip norm. */
+function wordsBehind(study: Study, { figures, clipped }: UpdateToMask, noise: SiteNoise | undefined): Float64Array {
+  const scores = figures === undefined ? [] : encodeFigures(Object.keys(study.task.regions), figures);
+  if (noise?.count === undefined) return Float64Array.from(scores);
+  // A round that only closes a study has no update to count.
+  const counted = clipped === undefined ? 0 : countedWithin(noise, clipped.within);
+  return Float64Array.from([...scores, counted + noiseOf(noise.count.deviationSteps)()]);
+}
+
+/** From the operating system's generator: never from the study's seed, and written down only under masks. */
+function noiseOf(standardDeviation: number): () => number {
+  const gaussian = createDiscreteGaussian(standardDeviation, {
+    randomBytes: (length) => new Uint8Array(randomBytes(length)),
+  });
+  return () => gaussian.sample();
+}
+
 async function coordinatesOf(store: SiteStore, sha256: Sha256 | undefined): Promise<Int32Array> {
   if (sha256 === undefined) return new Int32Array();
   const plain = Uint8Array.from(await store.object(sha256));
   return new Int32Array(plain.buffer, 0, plain.length / BYTES_PER_COORDINATE);
 }
 
-function layoutOf({ aggregation }: Study, sites: number, trainingCases: number) {
-  const byCases = aggregation.weightBy === "cases";
-  const maxWeight = byCases ? LIMITS.casesPerDataset : 1;
-  const bits = wordBitsFor({ precisionBits: aggregation.precisionBits, sites, maxWeight });
-  return { weight: byCases ? trainingCases : 1, maxWeight, bits };
+function layoutOf(study: Study, sites: number, trainingCases: number) {
+  const { aggregation, privacy } = study;
+  const maxWeight = aggregation.weightBy === "cases" ? (privacy.siteLevel?.weightCap ?? LIMITS.casesPerDataset) : 1;
+  // With noise of sites, what a coordinate is multiplied by is in its own range already.
+  const factor = privacy.siteLevel === undefined ? maxWeight : 1;
+  const bits = wordBitsFor({ precisionBits: aggregation.precisionBits, sites, maxWeight: factor });
+  return { weight: siteWeight(study, trainingCases), maxWeight, bits };
 }
 
 function unknownStep(round: number, step: string): ConsiliumError {

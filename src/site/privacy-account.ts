@@ -5,13 +5,14 @@
 import { type Clock, type Sha256, systemClock } from "../base/index.ts";
 import {
   checkWithinBudget,
+  isLossTold,
+  ledgerRounds,
   OUTSIDE_THE_ACCOUNT,
   openPrivacyLedger,
   PRIVACY_LEDGER,
   type PrivacyBudget,
   type PrivacyLedger,
   type PrivacySpent,
-  patientLevelRounds,
   readLedger,
   spentIn,
 } from "../privacy/index.ts";
@@ -100,12 +101,12 @@ export async function setPrivacyBudget(home: string, budget: PrivacyBudget, cloc
 export async function checkStudyFitsBudget(store: SiteStore, study: Study, studyHash: Sha256): Promise<void> {
   const ledger = readLedger(await store.lines(PRIVACY_LEDGER));
   const subject = `study "${study.name}"`;
-  if (study.privacy.patientLevel === undefined) {
+  if (isLossTold(study)) {
     if (ledger.budget !== undefined) checkWithinBudget(ledger, { kind: "nonPrivate" }, subject);
     return;
   }
   const paid = ledger.work.filter((work) => work.studyHash === studyHash).length;
   const rest = study.rounds.count - paid;
-  const event = rest < 1 ? undefined : patientLevelRounds(study, rest);
+  const event = rest < 1 ? undefined : ledgerRounds(study, rest);
   if (event !== undefined) checkWithinBudget(ledger, event, subject);
 }

@@ -8,7 +8,7 @@
  */
 import { z } from "zod";
 import { ConsiliumError, canonicalJson, LIMITS, type Sha256, sha256 } from "../base/index.ts";
-import { plannedPrivacy } from "../privacy/index.ts";
+import { plannedPrivacy, plannedSitePrivacy } from "../privacy/index.ts";
 import type { Directive, ReviewStudy } from "../protocol/index.ts";
 import {
   checkStudyConsistency,
@@ -96,7 +96,10 @@ export async function readReview(store: SiteStore, studyHash: Sha256): Promise<S
   return {
     studyHash,
     study,
-    text: describeStudy(study, { patientEpsilon: plannedPrivacy(study)?.epsilon }),
+    text: describeStudy(study, {
+      patientEpsilon: plannedPrivacy(study)?.epsilon,
+      siteEpsilon: plannedSitePrivacy(study)?.epsilon,
+    }),
     roster: offer.roster,
     networkBytes: offer.networkBytes,
     offeredAtMs: offer.offeredAtMs,

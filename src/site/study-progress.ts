@@ -13,6 +13,7 @@
  */
 import { z } from "zod";
 import { ConsiliumError, type Sha256 } from "../base/index.ts";
+import { isLossTold } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
 import { parseDocument } from "./home.ts";
 import { readMaskingDocument } from "./masking-document.ts";
@@ -37,6 +38,8 @@ const updateSchema = z.strictObject({
   /** Canonical JSON. */
   runRecord: z.string(),
   momentsAfter: moments,
+  /** With `privacy.siteLevel`: what the update was clipped to, and whether it was within that as it was. */
+  clipped: z.strictObject({ clipNorm: z.number(), within: z.boolean() }).optional(),
 });
 export type MadeUpdate = z.infer<typeof updateSchema>;
 
@@ -96,7 +99,7 @@ export async function readRound(store: SiteStore, studyHash: Sha256): Promise<Ro
  * The state that the ordered round starts from, on disk when this returns.
  *
  * @throws ConsiliumError `study-not-approved` for a round beyond the study's; `update-wrong-round` for one before the one that this site is in; `privacy-work-differs`
- * where a round with patient-level privacy is asked for from another model than before
+ * where a round with noise is asked for from another model than before
  */
 export async function beginRound(store: SiteStore, study: Study, order: RoundOrder): Promise<RoundProgress> {
   const { studyHash, round, globalSha256, globalBytes } = order;
@@ -111,7 +114,7 @@ export async function beginRound(store: SiteStore, study: Study, order: RoundOrd
       hint: "The coordinator went back: was it restored from an old copy? The study has to be started anew.",
     });
   }
-  if (last?.round === round && last.update !== undefined && study.privacy.patientLevel !== undefined) {
+  if (last?.round === round && last.update !== undefined && !isLossTold(study)) {
     throw new ConsiliumError("privacy-work-differs", {
       subject: `study ${studyHash.slice(0, 12)}, round ${round}`,
       expected: `the round's model ${last.globalSha256.slice(0, 12)}, from which its update was made`,

@@ -11,7 +11,15 @@
 import { encodeUpdate, quantiseUpdate, updateScales } from "../aggregation/index.ts";
 import { ConsiliumError, canonicalJson, type Sha256 } from "../base/index.ts";
 import type { Parameters } from "../graph/index.ts";
-import { patientLevelRound } from "../privacy/index.ts";
+import {
+  type ClippedUpdate,
+  clipSiteUpdate,
+  type DpEvent,
+  isLossTold,
+  ledgerRound,
+  type SiteNoise,
+  siteNoise,
+} from "../privacy/index.ts";
 import type { Directive, TrainRound } from "../protocol/index.ts";
 import { stepsOfRound, type TrainResult } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
@@ -46,12 +54,14 @@ export async function trainRound(shift: Shift, directive: Directive, order: Trai
   const made = await updateOf(shift, directive, order, prepared, begun);
   if (made.kind === "withdrawn") return made;
   const { study } = prepared;
-  // A loss is made from patients and has no noise.
-  const isLossTold = study.privacy.patientLevel === undefined;
   if (study.metrics === "summed") return sendSummed(shift, directive, order, prepared, made.value);
   const masked = study.privacy.secureAggregation && (await maskUpdate(shift, order, made.value));
   await dropUnneededObjects(store);
-  return sendUpdate(shift, directive, order, { ...made.value, ...masked, ...(!isLossTold && { meanLoss: null }) });
+  return sendUpdate(shift, directive, order, {
+    ...made.value,
+    ...masked,
+    ...(!isLossTold(study) && { meanLoss: null }),
+  });
 }
 
 /** Masks the update with this site's figures behind it, and tells nothing else of them. */
@@ -69,9 +79,13 @@ async function sendSummed(
   if (compared !== undefined) await shift.emit({ kind: "compared", studyHash, ...compared });
   const evaluated = await evaluationBehind(shift, directive, order, prepared);
   if (evaluated.kind === "withdrawn") return evaluated;
-  const figures = ownFigures(made, evaluated.value, study.privacy.patientLevel === undefined);
+  const figures = ownFigures(made, evaluated.value, isLossTold(study));
   await keepOwnFigures(store, studyHash, round, figures);
-  const toMask = { ...(made && { sha256: made.sha256 }), trainingCases: data.trainingCases.length, figures };
+  const toMask = {
+    ...(made && { sha256: made.sha256, clipped: made.clipped }),
+    trainingCases: data.trainingCases.length,
+    figures,
+  };
   const masked = await maskUpdate(shift, order, toMask);
   await dropUnneededObjects(store);
   const quiet = { trainingCases: 0, gradientSteps: 0, clippedCoordinates: 0, meanLoss: null };
@@ -126,7 +140,8 @@ async function updateOf(
   }
   const global = await fetchModel(shift, studyHash, round, begun.globalSha256, begun.globalBytes);
   const { study, data } = prepared;
-  await payFor(shift, study, { studyHash, round });
+  const clipNorm = clipNormOf(study, order);
+  await payFor(shift, { studyHash, round }, ledgerRound(study, global.data.length, clipNorm));
   const steps = stepsOfRound(study, data.trainingCases.length);
   await shift.emit({ kind: "training", studyHash, round, attempt, steps });
   const trained = await withSignsOfLife(shift, directive, "training", async (report, signal) => {
@@ -158,7 +173,8 @@ async function updateOf(
     await shift.engine.drop();
     return trained;
   }
-  const update = await keepUpdate(shift, study, global, trained.value, data.trainingCases.length);
+  const clip = siteNoise(study, global.data.length, clipNorm);
+  const update = await keepUpdate(shift, study, global, trained.value, data.trainingCases.length, clip);
   await commitUpdate(shift.site.store, studyHash, begun, update);
   return { kind: "finished", value: update };
 }
@@ -169,10 +185,9 @@ async function updateOf(
  */
 async function payFor(
   { ledger, clock }: Shift,
-  study: Study,
   work: { studyHash: Sha256; round: number },
+  event: DpEvent | undefined,
 ): Promise<void> {
-  const event = patientLevelRound(study);
   if (event === undefined) await ledger.noteUnprotected(work, clock.nowMs());
   else await ledger.pay({ ...work, attempt: 0, event }, clock.nowMs());
 }
@@ -183,11 +198,13 @@ async function keepUpdate(
   global: Parameters,
   trained: TrainResult,
   trainingCases: number,
+  clip: SiteNoise | undefined,
 ): Promise<MadeUpdate> {
   checkLoss(trained.meanLoss);
-  const { precisionBits } = study.aggregation;
-  const local: Parameters = { layout: global.layout, data: trained.parameters };
-  const { coordinates, clipped } = quantiseUpdate(global, local, updateScales(global, precisionBits), precisionBits);
+  const { coordinates, clippedCoordinates, within } =
+    clip === undefined
+      ? quantised(study, global, trained.parameters)
+      : { ...clipSiteUpdate(global.data, trained.parameters, clip), clippedCoordinates: 0 };
   const bytes = encodeUpdate(coordinates);
   const { store } = shift.site;
   const moments = trained.optimiserState;
@@ -196,14 +213,41 @@ async function keepUpdate(
     bytes: bytes.length,
     trainingCases,
     gradientSteps: trained.steps,
-    clippedCoordinates: clipped,
+    clippedCoordinates,
     meanLoss: trained.meanLoss,
     runRecord: canonicalJson(trained.runRecord),
     momentsAfter: {
       sha256: await store.keepObject(new Uint8Array(moments.buffer, moments.byteOffset, moments.byteLength)),
       stepsTaken: trained.stepsTaken,
     },
+    ...(clip !== undefined && within !== undefined && { clipped: { clipNorm: clip.clipNorm, within } }),
   };
+}
+
+function quantised(
+  { aggregation: { precisionBits } }: Study,
+  global: Parameters,
+  parameters: Float32Array,
+): Pick<ClippedUpdate, "coordinates"> & { readonly clippedCoordinates: number; readonly within?: undefined } {
+  const local: Parameters = { layout: global.layout, data: parameters };
+  const { coordinates, clipped } = quantiseUpdate(global, local, updateScales(global, precisionBits), precisionBits);
+  return { coordinates, clippedCoordinates: clipped };
+}
+
+/**
+ * The round's clip norm: the study's, or where that follows the data the coordinator's, which scales clipping and noise
+ * alike.
+ * @throws ConsiliumError `message-invalid`
+ */
+function clipNormOf({ privacy: { siteLevel } }: Study, { round, clipNorm }: TrainRound): number | undefined {
+  if (siteLevel?.adaptive === undefined) return siteLevel?.clipNorm;
+  if (clipNorm > 0 && Number.isFinite(clipNorm)) return clipNorm;
+  throw new ConsiliumError("message-invalid", {
+    subject: `order for round ${round}`,
+    expected: "a positive clip norm",
+    actual: String(clipNorm),
+    hint: "Nothing was trained: ask the study lead.",
+  });
 }
 
 async function momentsOf({ site }: Shift, { momentsBefore }: RoundProgress): Promise<Float32Array | null> {

@@ -36,6 +36,8 @@ const withAggregation = (study: Study, aggregation: Partial<Study["aggregation"]
   aggregation: { ...study.aggregation, ...aggregation },
 });
 
+const SITE_LEVEL = { clipNorm: 1, noiseMultiplier: 1, delta: 1e-3, colluders: 0 };
+
 /** Bits of an update where a study says nothing. */
 const FULL_PRECISION_BITS = 28;
 
@@ -72,6 +74,18 @@ export const CHOICES = {
       withPrivacy(study, {
         patientLevel: { clipNorm: 1, noiseMultiplier: 1, samplingRate: 0.1, patchesPerScan: 1, delta: 1e-5 },
       }),
+  },
+  siteLevel: {
+    group: "privacy",
+    written: "privacy.siteLevel: without weightCap",
+    isMade: ({ privacy }) => privacy.siteLevel !== undefined && privacy.siteLevel.weightCap === undefined,
+    make: (study) => withPrivacy(study, { siteLevel: SITE_LEVEL }),
+  },
+  siteLevelCapped: {
+    group: "privacy",
+    written: "privacy.siteLevel: with weightCap",
+    isMade: ({ privacy }) => privacy.siteLevel?.weightCap !== undefined,
+    make: (study) => withPrivacy(study, { siteLevel: { ...SITE_LEVEL, weightCap: 50 } }),
   },
   summedFigures: {
     group: "figures",
@@ -174,7 +188,30 @@ export interface Need extends Omit<StudyProblem, "actual"> {
   readonly needs: ChoiceName;
 }
 
+const MASKED_NOISE = {
+  needs: "masking",
+  path: "privacy.siteLevel",
+  expected: "privacy.secureAggregation beside it",
+  hint: "Sites add the noise in shares under masks: declare secureAggregation.",
+} as const;
+
 export const NEEDS: readonly Need[] = [
+  { choice: "siteLevel", ...MASKED_NOISE },
+  {
+    choice: "siteLevel",
+    needs: "weightEqual",
+    path: "aggregation.weightBy",
+    expected: "equal with privacy.siteLevel, or siteLevel.weightCap",
+    hint: "Without a cap nobody could say how much one site may change the sum.",
+  },
+  { choice: "siteLevelCapped", ...MASKED_NOISE },
+  {
+    choice: "siteLevelCapped",
+    needs: "weightByCases",
+    path: "privacy.siteLevel.weightCap",
+    expected: "none where sites weigh equally",
+    hint: "Leave it out, or weigh by cases.",
+  },
   {
     choice: "summedFigures",
     needs: "masking",
@@ -197,6 +234,21 @@ function excluded(study: Study): StudyProblem[] {
   return EXCLUSIONS.filter(({ between }) => between.every((name) => CHOICES[name].isMade(study))).map(
     ({ path, expected, actual, hint }) => ({ path, expected, actual: actual(study), hint }),
   );
+}
+
+/** What a choice needs that another one is instead of: then the two do not go together either. */
+export function needAgainst(a: ChoiceName, b: ChoiceName): Need | undefined {
+  return NEEDS.find(
+    ({ choice, needs }) =>
+      (choice === a && needs !== b && areAlternatives(needs, b)) ||
+      (choice === b && needs !== a && areAlternatives(needs, a)),
+  );
+}
+
+/** Whether making one choice unmakes the other: both stand under one key of the study. */
+export function areAlternatives(a: ChoiceName, b: ChoiceName): boolean {
+  const key = ({ written }: Choice): string => written.split(":")[0];
+  return key(CHOICES[a]) === key(CHOICES[b]);
 }
 
 export function exclusionBetween(a: ChoiceName, b: ChoiceName): Exclusion | undefined {

@@ -11,6 +11,8 @@ const MODALITY_NAMES = { t1: "T1", t1ce: "T1 with contrast", t2: "T2", flair: "F
 export interface StudyAccount {
   /** Of each patient of a site over all rounds, at `privacy.patientLevel.delta`. */
   readonly patientEpsilon?: number | undefined;
+  /** Of each site over all rounds, at `privacy.siteLevel.delta`. */
+  readonly siteEpsilon?: number | undefined;
 }
 
 /** Several lines of text, in sections; no line is longer than it needs to be for a terminal to wrap it. */
@@ -123,7 +125,21 @@ function trainingDetails({ training }: Study): string[] {
   return lines;
 }
 
-function noiseOf({ privacy: { patientLevel } }: Study): string[] {
+function noiseOf(study: Study): string[] {
+  return [...patientNoise(study), ...siteNoiseInWords(study)];
+}
+
+function siteNoiseInWords({ privacy: { siteLevel, secureAggregation } }: Study): string[] {
+  if (siteLevel === undefined || secureAggregation === undefined) return [];
+  const { clipNorm, noiseMultiplier, colluders, adaptive } = siteLevel;
+  return [
+    `This site's update is cut to a length of ${clipNorm}${adaptive ? " at first, then to one that follows all sites' updates" : ""}; ` +
+      `it adds its share of noise before masking, so that ${secureAggregation.threshold - colluders} sites together ` +
+      `make noise of ${noiseMultiplier} times that length.`,
+  ];
+}
+
+function patientNoise({ privacy: { patientLevel } }: Study): string[] {
   if (patientLevel === undefined) return [];
   const { clipNorm, noiseMultiplier, samplingRate, patchesPerScan } = patientLevel;
   return [
@@ -181,12 +197,12 @@ function whatLeaves(study: Study): string[] {
     ...(metrics === "summed"
       ? [
           "Inside the masked sum, and in no other way: numbers of cases and gradient steps, the loss" +
-            `${study.privacy.patientLevel ? " left out" : ""}, ` +
+            `${isNoisy(study) ? " left out" : ""}, ` +
             `and after every ${every(rounds)} and the last ${figures}. Beside it a record of engine and processor.`,
           "Numbers of cases that this site told before any study are known: register with --private-counts to tell none.",
         ]
       : [
-          `With it: the numbers of training cases and gradient steps, ${study.privacy.patientLevel ? "" : "the mean loss, "}and a record of engine and processor.`,
+          `With it: the numbers of training cases and gradient steps, ${isNoisy(study) ? "" : "the mean loss, "}and a record of engine and processor.`,
           `After every ${every(rounds)} and the last: ${figures}; none with fewer than ${minCasesPerMetric} validation case(s).`,
         ]),
     "Signs of life: what the site is doing and how far it is.",
@@ -194,24 +210,36 @@ function whatLeaves(study: Study): string[] {
   ];
 }
 
+function isNoisy({ privacy }: Study): boolean {
+  return privacy.patientLevel !== undefined || privacy.siteLevel !== undefined;
+}
+
 function every({ evaluateEvery }: Study["rounds"]): string {
   return evaluateEvery === 1 ? "round" : `${evaluateEvery} rounds`;
 }
 
-function whatIsNotProtected(study: Study, { patientEpsilon }: StudyAccount): string[] {
-  const { patientLevel } = study.privacy;
+function whatIsNotProtected(study: Study, { patientEpsilon, siteEpsilon }: StudyAccount): string[] {
+  const { patientLevel, siteLevel } = study.privacy;
   const threshold = study.privacy.secureAggregation?.threshold;
   return [
     threshold === undefined
       ? "The coordinator sees this site's own update: there is no secure aggregation in this study."
       : `The sum of at least ${threshold} sites' updates is seen, and who knows all the others' updates knows this site's.`,
-    ...(patientLevel === undefined
-      ? ["No noise is added: traces of single patients in the model are not bounded by differential privacy."]
+    ...(siteLevel === undefined
+      ? []
       : [
-          `Traces of a training patient in the model are bounded: epsilon ${patientEpsilon?.toPrecision(4) ?? "(see the accountant)"} ` +
-            `at delta ${patientLevel.delta} over all rounds, adding or removing one patient. Larger epsilons bound less.`,
-          "Figures of validation patients, numbers of cases and times of messages have no noise.",
+          `What all of this site's updates show in the model is bounded: epsilon ${siteEpsilon?.toPrecision(4) ?? "(see the accountant)"} ` +
+            `at delta ${siteLevel.delta} over all rounds, its updates present or zero. That it takes part is no secret.`,
         ]),
+    ...(patientLevel === undefined && siteLevel !== undefined
+      ? ["Of a single patient the same noise bounds half as much: this site's ledger counts it so."]
+      : patientLevel === undefined
+        ? ["No noise is added: traces of single patients in the model are not bounded by differential privacy."]
+        : [
+            `Traces of a training patient in the model are bounded: epsilon ${patientEpsilon?.toPrecision(4) ?? "(see the accountant)"} ` +
+              `at delta ${patientLevel.delta} over all rounds, adding or removing one patient. Larger epsilons bound less.`,
+            "Figures of validation patients, numbers of cases and times of messages have no noise.",
+          ]),
   ];
 }
 

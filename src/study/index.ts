@@ -1,4 +1,12 @@
-export { CHOICES, type Choice, type ChoiceName, EXCLUSIONS, exclusionBetween, NEEDS } from "./combinations.ts";
+export {
+  areAlternatives,
+  CHOICES,
+  type ChoiceName,
+  EXCLUSIONS,
+  exclusionBetween,
+  NEEDS,
+  needAgainst,
+} from "./combinations.ts";
 export { describePostProcessing, describeStudy } from "./describe-study.ts";
 export { isEvaluated } from "./evaluated-rounds.ts";
 export { type LoadedStudy, loadStudyFile, studyFromText } from "./load-study.ts";

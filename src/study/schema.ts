@@ -103,6 +103,29 @@ const patientLevel = z.strictObject({
   delta: z.number().gt(0).max(0.01),
 });
 
+/** Differential privacy of each site's whole contribution (Kairouz et al. 2021), by noise in shares under masks. */
+const siteLevel = z.strictObject({
+  /** The largest L2 norm of a site's update; of the first round, where it follows the data. */
+  clipNorm: positive,
+  /** Standard deviation of the noise on the sum over clipNorm. */
+  noiseMultiplier: z.number().min(0.01).max(1000),
+  /** Chance that the guarantee fails, by which the study's epsilon is told. */
+  delta: z.number().gt(0).max(0.01),
+  /** Sites of the threshold whose noise is not counted on. */
+  colluders: z.number().int().min(0).default(0),
+  /** With weights by cases: a site weighs its cases, at most so many. */
+  weightCap: count.max(100_000).optional(),
+  /** The clip norm follows a quantile of the updates' norms (Andrew et al. 2021). */
+  adaptive: z
+    .strictObject({
+      targetQuantile: z.number().min(0).max(1).default(0.5),
+      learningRate: positive.default(0.2),
+      /** Standard deviation of the noise on the count of sites within the clip norm: above half the multiplier. */
+      countDeviation: positive,
+    })
+    .optional(),
+});
+
 const rounds = z.strictObject({
   count,
   /** Sites whose updates close a round: `all`, or a number with the deadline. */
@@ -140,6 +163,7 @@ export const studySchema = z.strictObject({
         })
         .optional(),
       patientLevel: patientLevel.optional(),
+      siteLevel: siteLevel.optional(),
     })
     .default({}),
   /** Whether a site's own figures travel to the coordinator, or only inside the masked sum. */

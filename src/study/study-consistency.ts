@@ -39,6 +39,7 @@ export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, su
     ...roundProblems(study, facts),
     ...maskingProblems(study, facts),
     ...combinationProblems(study),
+    ...siteLevelProblems(study, facts),
     ...normProblems(study, facts),
   ];
   if (problems.length > 0) throw studyError(subject, problems);
@@ -300,6 +301,31 @@ function normProblems({ privacy, training }: Study, { network }: NetworkFacts): 
       hint: "Running statistics are made from patients without noise: freeze them, or take norms over each case.",
     },
   ];
+}
+
+function siteLevelProblems({ privacy: { siteLevel, secureAggregation } }: Study, facts: NetworkFacts): StudyProblem[] {
+  if (siteLevel === undefined || secureAggregation === undefined) return [];
+  const { colluders, noiseMultiplier, adaptive } = siteLevel;
+  const { threshold } = secureAggregation;
+  const problems: StudyProblem[] = [];
+  const most = Math.min(threshold - 1, facts.sites === undefined ? threshold - 1 : 2 * threshold - facts.sites - 1);
+  if (colluders > most) {
+    problems.push({
+      path: "privacy.siteLevel.colluders",
+      expected: `at most ${most} at a threshold of ${threshold}`,
+      actual: String(colluders),
+      hint: "Raise the threshold: so many sites together with the coordinator could open single updates.",
+    });
+  }
+  if (adaptive !== undefined && adaptive.countDeviation <= noiseMultiplier / 2) {
+    problems.push({
+      path: "privacy.siteLevel.adaptive.countDeviation",
+      expected: `more than ${noiseMultiplier / 2}, half the noise multiplier`,
+      actual: String(adaptive.countDeviation),
+      hint: "The count alone would spend all of the privacy: give it more noise.",
+    });
+  }
+  return problems;
 }
 
 function repeated<T>(items: readonly T[]): T[] {

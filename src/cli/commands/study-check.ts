@@ -11,19 +11,21 @@ export const studyCheck = defineCommand({
   examples: ["consilium study check study.yaml"],
   async run({ args, options }) {
     const { describeStudy, studyHash } = await import("../../study/index.ts");
-    const { plannedPrivacy } = await import("../../privacy/index.ts");
+    const { plannedPrivacy, plannedSitePrivacy } = await import("../../privacy/index.ts");
     const { openStudyFile } = await import("../open-study.ts");
     const { study } = await openStudyFile(args[0]);
     const hash = studyHash(study);
     const planned = plannedPrivacy(study);
+    const ofSites = plannedSitePrivacy(study);
     const text = options.full
       ? JSON.stringify(study, null, 2)
-      : describeStudy(study, { patientEpsilon: planned?.epsilon });
+      : describeStudy(study, { patientEpsilon: planned?.epsilon, siteEpsilon: ofSites?.epsilon });
     return {
       json: {
         studyHash: hash,
         study: study as unknown as Json,
         ...(planned && { patientLevel: planned as unknown as Json }),
+        ...(ofSites && { siteLevel: ofSites as unknown as Json }),
       },
       text: `${text}\n\nHash of the study: ${hash}`,
     };

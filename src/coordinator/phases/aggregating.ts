@@ -17,7 +17,12 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
   invariant(study !== null, "a study in every phase but idle");
   const record = roundRecord(state, phase, event);
   if (isSummed(study)) return accepted(takeSummedRound(state, phase, event, record));
-  const after: StudyRecord = { ...study, rounds: [...study.rounds, record] };
+  const { clipNorm } = event;
+  const after: StudyRecord = {
+    ...study,
+    rounds: [...study.rounds, record],
+    ...(clipNorm !== undefined && { clipNorm }),
+  };
   const next = { ...state, study: after };
   return accepted(
     isEvaluated(study.study, phase.round, rulesOf(study).rounds)

@@ -8,7 +8,7 @@
  * decisions let a site leave, come late, or come back; a round that is short of its quorum waits for its deadline.
  */
 import { ConsiliumError, invariant } from "../../base/index.ts";
-import { checkContext } from "../../privacy/index.ts";
+import { checkContext, siteNoise } from "../../privacy/index.ts";
 import type { ApprovalReceived, StudySubmitted } from "../events.ts";
 import { isMasked, roundContext, uploadBytes } from "../masked-round.ts";
 import type { RosterEntry, StudyRecord } from "../records.ts";
@@ -78,6 +78,7 @@ function maskingProblem(record: StudyRecord): ConsiliumError | undefined {
   try {
     checkContext(roundContext(record, 1));
     uploadBytes(record, 1);
+    siteNoise(record.study, record.parameterCount);
     return undefined;
   } catch (error) {
     if (error instanceof ConsiliumError && error.code !== "internal") return error;

@@ -7,7 +7,7 @@
  * once where the sites that are left cannot make the quorum.
  */
 import { invariant, LIMITS } from "../../base/index.ts";
-import { acceptMaskedInput, closeInputs, openMaskedRound } from "../../privacy/index.ts";
+import { acceptMaskedInput, closeInputs, isLossTold, openMaskedRound } from "../../privacy/index.ts";
 import type { FailureReceived, UpdateReceived } from "../events.ts";
 import {
   isMasked,
@@ -173,7 +173,7 @@ function wrongShape(state: CoordinatorState, event: UpdateReceived): Taken | und
   });
 }
 
-/** What must not come is refused, and not journalled: losses with patient-level privacy, any figure where they are summed. */
+/** What must not come is refused, and not journalled: losses where there is noise, any figure where they are summed. */
 function wrongFigures(state: CoordinatorState, event: UpdateReceived): Taken | undefined {
   const { study } = state;
   const { meanLoss, trainingCases, gradientSteps, clippedCoordinates } = event;
@@ -189,9 +189,9 @@ function wrongFigures(state: CoordinatorState, event: UpdateReceived): Taken | u
     return quiet ? undefined : wrong("no count and no loss: the study has metrics: summed", "some");
   }
   if (trainingCases === 0) return wrong("at least one training case", "none");
-  const isPrivate = study?.study.privacy.patientLevel !== undefined;
+  const isPrivate = study !== null && !isLossTold(study.study);
   if (isPrivate === (meanLoss === null)) return undefined;
-  return isPrivate ? wrong("no mean loss: the study has patient-level privacy", "one") : wrong("a mean loss", "none");
+  return isPrivate ? wrong("no mean loss: the study is noised", "one") : wrong("a mean loss", "none");
 }
 
 export function trainingFailed(state: CoordinatorState, event: FailureReceived): Taken {

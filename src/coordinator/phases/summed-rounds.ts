@@ -20,7 +20,7 @@ import { finishStudy } from "./ending.ts";
 export function takeSummedRound(
   state: CoordinatorState,
   { round, updates }: Aggregating,
-  { figures, atMs }: RoundAggregated,
+  { figures, clipNorm, atMs }: RoundAggregated,
   record: RoundRecord,
 ): CoordinatorState {
   const { study } = state;
@@ -28,7 +28,8 @@ export function takeSummedRound(
   const lastFigures: ToldFigures = { round, sites: Object.keys(updates).sort(), figures };
   const evaluated: StudyRecord = { ...study, lastFigures, rounds: withEvaluation(study, round, figures) };
   if (isClosing(study, round)) return finishStudy(state, evaluated, atMs);
-  const after = { ...evaluated, rounds: [...evaluated.rounds, { ...record, figures }] };
+  const rounds = [...evaluated.rounds, { ...record, figures }];
+  const after = { ...evaluated, rounds, ...(clipNorm !== undefined && { clipNorm }) };
   // Numbers beyond what the reviewers approved name the closing round, however many rounds are run.
   const next = round >= rulesOf(study).rounds ? study.study.rounds.count + 1 : round + 1;
   return startRound({ ...state, study: after }, { round: next, global: record.model, atMs });

@@ -97,7 +97,14 @@ describe("aggregateMasked", () => {
       return sourceOf(bytes, `s${i}`, 1);
     });
     const figures = figureWords(regions.length);
-    const summed = await aggregateMasked({ ...request, inputs, masks: undo, figures, stretchElements: 5 });
+    const summed = await aggregateMasked({
+      ...request,
+      inputs,
+      masks: undo,
+      figures,
+      areWeightsTold: false,
+      stretchElements: 5,
+    });
     expect(parametersSha256(summed.parameters)).toBe(parametersSha256(plain.parameters));
     expect([summed.totalWeight, summed.shares]).toEqual([50, []]);
     const told = decodeFigures([...regions].reverse(), summed.figures);
@@ -105,7 +112,7 @@ describe("aggregateMasked", () => {
     expect(told.regions.WT).toMatchObject({ diceCases: 6, hd95Sum: 9.75, hd95Cases: 3 });
     expect(told.regions.WT.diceSum).toBeCloseTo(4.2, 6);
     expect(told.regions.ET).toEqual({ diceSum: 0, diceCases: 0, hd95Sum: 0, hd95Cases: 0 });
-    const left = aggregateMasked({ ...request, inputs, masks: undo.slice(1), figures });
+    const left = aggregateMasked({ ...request, inputs, masks: undo.slice(1), figures, areWeightsTold: false });
     await expect(left).rejects.toThrow(/masking-message-invalid/);
   });
 

@@ -22,8 +22,12 @@ export interface MaskedAggregation {
   /** Sites of the roster and the most that one may weigh: what the words were laid out for. */
   readonly sites: number;
   readonly maxWeight: number;
-  /** Words of figures behind each input. Weights are then told by nobody: their sum is what the masks give. */
+  /** Words of figures behind each input. */
   readonly figures?: number;
+  /** Where weights are told by nobody, their sum is what the masks give. */
+  readonly areWeightsTold?: boolean;
+  /** One step for every tensor, instead of those that follow from the global model. */
+  readonly stepSize?: number | undefined;
   readonly stretchElements?: number;
 }
 
@@ -37,7 +41,7 @@ const STRETCH_ELEMENTS = 1 << 18;
 /** @throws ConsiliumError `update-shape`, `object-corrupt`, `aggregation-overflow`, `masking-message-invalid` */
 export async function aggregateMasked(request: MaskedAggregation): Promise<MaskedRoundSum> {
   const { global, inputs, masks, precisionBits, sites, maxWeight, stretchElements = STRETCH_ELEMENTS } = request;
-  const { figures: figureCount = 0 } = request;
+  const { figures: figureCount = 0, areWeightsTold = true, stepSize } = request;
   const { layout } = global;
   const bits = wordBitsFor({ precisionBits, sites, maxWeight });
   const wordBytes = bits / 8;
@@ -52,9 +56,13 @@ export async function aggregateMasked(request: MaskedAggregation): Promise<Maske
     return into;
   };
   const toldWeight = inputs.reduce((total, { weight }) => total + weight, 0);
-  const totalWeight =
-    figureCount === 0 ? toldWeight : await sumOfWeights(request, { coordinates: layout.length, bits, wantedBytes });
-  const scales = updateScales(global, precisionBits);
+  const totalWeight = areWeightsTold
+    ? toldWeight
+    : await sumOfWeights(request, { coordinates: layout.length, bits, wantedBytes });
+  const scales =
+    stepSize === undefined
+      ? updateScales(global, precisionBits)
+      : new Float64Array(layout.entries.length).fill(stepSize);
   const data = new Float32Array(layout.length);
   for (let offsetElements = 0; offsetElements < layout.length; offsetElements += stretchElements) {
     const sums = await stretch(Math.min(stretchElements, layout.length - offsetElements));
@@ -64,8 +72,9 @@ export async function aggregateMasked(request: MaskedAggregation): Promise<Maske
   const figures = await readFigures(readers, masks, { coordinates: layout.length, bits, figures: figureCount });
   for (const reader of readers) reader.finish();
   if (maskedWeight !== totalWeight) throw otherWeights(totalWeight, maskedWeight);
-  const shares =
-    figureCount === 0 ? inputs.map(({ siteId, weight }) => ({ siteId, weight, share: weight / totalWeight })) : [];
+  const shares = areWeightsTold
+    ? inputs.map(({ siteId, weight }) => ({ siteId, weight, share: weight / totalWeight }))
+    : [];
   return { parameters: { layout, data }, totalWeight, shares, figures };
 }
 

@@ -53,10 +53,18 @@ export interface MaskedInput {
   end(): Uint8Array;
 }
 
+export interface MaskedInputOptions {
+  readonly weight: number;
+  readonly maxWeight: number;
+  readonly bits: WordBits;
+  /** Whole numbers, a new one for each coordinate, added to it after its weight. */
+  readonly noise?: (() => number) | undefined;
+}
+
 /** @param maxWeight as `wordBitsFor` was asked. @throws ConsiliumError `aggregation-overflow` for a larger weight. */
 export function createMaskedInput(
   masks: readonly MaskTerm[],
-  { weight, maxWeight, bits }: { readonly weight: number; readonly maxWeight: number; readonly bits: WordBits },
+  { weight, maxWeight, bits, noise }: MaskedInputOptions,
 ): MaskedInput {
   if (!Number.isSafeInteger(weight) || weight < 1 || weight > maxWeight) {
     throw new ConsiliumError("aggregation-overflow", {
@@ -68,15 +76,23 @@ export function createMaskedInput(
   }
   const masker = createMasker(masks, bits);
   let buffer = new Uint8Array(0);
-  const masked = (values: ArrayLike<number>): Uint8Array => {
+  const masked = (values: ArrayLike<number>, factor: number): Uint8Array => {
     const bytes = (values.length * bits) / 8;
     if (buffer.length < bytes) buffer = new Uint8Array(bytes);
     const words = buffer.subarray(0, bytes);
-    encodeWords(values, weight, bits, words);
+    encodeWords(values, factor, bits, words);
     masker.apply(words);
     return words;
   };
-  return { stretch: masked, end: () => masked([1]) };
+  if (noise === undefined) return { stretch: (values) => masked(values, weight), end: () => masked([1], weight) };
+  return {
+    stretch: (coordinates) =>
+      masked(
+        Float64Array.from(coordinates, (value) => weight * value + noise()),
+        1,
+      ),
+    end: () => masked([1], weight),
+  };
 }
 
 export interface MaskedSum {
