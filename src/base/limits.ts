@@ -29,6 +29,12 @@ export const LIMITS = {
   /** One case of intake, from its series to the dataset. */
   intakeCaseMs: 60 * 60_000,
   intakeCasesPerPage: 25,
+  /** Jobs that the segmentation service holds, what one may bring, how long one may take, how long results are kept. */
+  serveJobs: 32,
+  serveFiles: 20_000,
+  serveJobBytes: 4 * 1024 ** 3,
+  serveJobMs: 2 * 3_600_000,
+  serveKeptMs: 3_600_000,
   /** Prepared cases that one engine keeps in memory. */
   caseCacheBytes: 1024 ** 3,
   roundsPerStudy: 100_000,

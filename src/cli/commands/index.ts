@@ -22,6 +22,7 @@ import { next } from "./next.ts";
 import { privacyEpsilon } from "./privacy-epsilon.ts";
 import { replay } from "./replay.ts";
 import { segment } from "./segment.ts";
+import { serve } from "./serve.ts";
 import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
 import { siteJoin } from "./site-join.ts";
@@ -41,6 +42,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   simulate,
   train,
   segment,
+  serve,
   evaluate,
   compare,
   reviewDraft,

@@ -1,0 +1,80 @@
+/** `serve`: segmentation over HTTP, for programs of a hospital. */
+import { once } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer as createPlainServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { ConsiliumError } from "../../base/index.ts";
+import { defineCommand } from "../command.ts";
+import { option } from "../options.ts";
+import { createService } from "../serve/http-service.ts";
+import { openJobStore } from "../serve/job-store.ts";
+import { segmentProcess } from "../serve/segment-process.ts";
+import { readOrMakeToken } from "../serve/token-file.ts";
+
+const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
+const REQUEST_MS = 15 * 60_000;
+
+export const serve = defineCommand({
+  path: ["serve"],
+  summary: "Outline tumours for other programs, over HTTP",
+  description:
+    "Takes DICOM studies and NIfTI files as jobs, one after the other, and gives back what `segment` writes. Listens on " +
+    "this machine alone unless a certificate is given. Every request needs the token of the token file, which is made " +
+    "where there is none. For research: not a medical device.",
+  options: {
+    model: option.requiredList("DIRS", "model folder; several vote, with commas between"),
+    token: option.requiredText("FILE", "file with the token that requests must carry"),
+    host: option.textOr("ADDRESS", "address to listen on", "127.0.0.1"),
+    port: option.integerOr("port to listen on", 8443, { min: 0, max: 65_535 }),
+    tlsCert: option.text("FILE", "certificate (PEM), needed beyond this machine"),
+    tlsKey: option.text("FILE", "its key (PEM)"),
+    atlas: option.text("FILE", "as for segment"),
+    brainModel: option.text("FILE", "as for segment"),
+    flips: option.flag("as for segment"),
+    threads: option.integerOr("processor threads", 2, { min: 1, max: 256 }),
+  },
+  examples: ["consilium serve --model model --token serve.token"],
+  async run({ options, progress, signal, launcher }) {
+    const { readModelFolder } = await import("../../segmentation/index.ts");
+    const { host, port, tlsCert, tlsKey, atlas, brainModel, flips, threads, model } = options;
+    const secured = tlsCert !== undefined && tlsKey !== undefined;
+    if (!secured && !LOOPBACK.includes(host)) throw notSecured(host);
+    // A model that cannot be read is told before anybody sends a scan.
+    for (const dir of model) await readModelFolder(dir);
+    const token = await readOrMakeToken(options.token);
+    const args = [
+      ...["--model", model.join(","), "--threads", String(threads)],
+      ...(atlas === undefined ? [] : ["--atlas", atlas]),
+      ...(brainModel === undefined ? [] : ["--brain-model", brainModel]),
+      ...(flips ? ["--flips"] : []),
+    ];
+    const store = await openJobStore(segmentProcess({ launcher, args }));
+    const service = createService(store, token);
+    const server = secured
+      ? createTlsServer({ cert: await readFile(tlsCert), key: await readFile(tlsKey) }, service)
+      : createPlainServer(service);
+    server.requestTimeout = REQUEST_MS;
+    try {
+      server.listen(port, host);
+      await once(server, "listening");
+      const { port: bound } = server.address() as AddressInfo;
+      progress.note(`Serving on ${secured ? "https" : "http"}://${host}:${bound}; the token is in ${options.token}.`);
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+    } finally {
+      server.close();
+      server.closeAllConnections();
+      await store.close();
+    }
+    return { json: { served: true }, text: "Stopped." };
+  },
+});
+
+function notSecured(host: string): ConsiliumError {
+  return new ConsiliumError("usage", {
+    subject: "consilium serve --host",
+    expected: "a certificate and its key (--tls-cert, --tls-key) beyond this machine",
+    actual: `${host} without`,
+    hint: "Scans must not travel in the clear.",
+  });
+}
