@@ -124,6 +124,8 @@ describe("the table of rights", () => {
     const changing = {
       "consilium.v1.CoordinatorConsole/SubmitStudy": ["lead"],
       "consilium.v1.CoordinatorConsole/StopStudy": ["lead"],
+      "consilium.v1.CoordinatorConsole/PauseStudy": ["lead"],
+      "consilium.v1.CoordinatorConsole/ChangeRules": ["lead"],
       "consilium.v1.CoordinatorConsole/InviteSite": ["lead", "operator"],
       "consilium.v1.CoordinatorConsole/RevokeSite": ["lead"],
       "consilium.v1.SiteConsole/DecideStudy": ["reviewer"],

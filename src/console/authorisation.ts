@@ -24,6 +24,8 @@ const COORDINATOR_METHODS: Rights<typeof CoordinatorConsole.method> = {
   checkStudy: ["lead", "reviewer"],
   submitStudy: ["lead"],
   stopStudy: ["lead"],
+  pauseStudy: ["lead"],
+  changeRules: ["lead"],
   inviteSite: ["lead", "operator"],
   revokeSite: ["lead"],
   listModels: EVERYBODY,

@@ -47,6 +47,21 @@ export function coordinatorConsole(options: CoordinatorConsoleOptions): (router:
           await coordinator.stopStudy(words(reason));
           return {};
         }),
+      pauseStudy: ({ paused, reason }) =>
+        answered(async () => {
+          await coordinator.changeStudy({ kind: paused ? "study-paused" : "study-resumed", reason: words(reason) });
+          return {};
+        }),
+      changeRules: ({ reason, deadlineS, quorum }) =>
+        answered(async () => {
+          await coordinator.changeStudy({
+            kind: "study-changed",
+            reason: words(reason),
+            ...(deadlineS !== undefined && { deadlineS }),
+            ...(quorum !== undefined && { quorum: quorum === 0 ? "all" : quorum }),
+          });
+          return {};
+        }),
       inviteSite: ({ siteId }) =>
         answered(async () => {
           const made = await coordinator.invite({ siteId });

@@ -25,6 +25,13 @@ export function siteConsole({ home, productVersion }: SiteConsoleOptions): (rout
     const { store } = await readSite(home);
     return JSON.stringify({ ...(await siteStatus(home)), activity: (await readActivity(store)) ?? null });
   };
+  // Talking to the coordinator takes the home's lock for a moment: one at a time, or one would think that a site runs.
+  let queue: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = queue.then(work);
+    queue = done.catch(() => undefined);
+    return done;
+  };
   return (router) => {
     router.service(SiteConsole, {
       getStatus: () => answered(async () => ({ json: await status(), timeMs: BigInt(Date.now()) })),
@@ -37,11 +44,12 @@ export function siteConsole({ home, productVersion }: SiteConsoleOptions): (rout
       },
       listReviews: () =>
         answered(async () => {
-          const { reviews, asked } = await reviewStudies({ home, productVersion });
+          const { reviews, asked } = await inTurn(() => reviewStudies({ home, productVersion }));
           const unreachable = asked instanceof ConsiliumError ? asked.toJSON() : null;
           return document({ reviews: reviews.map(reviewDocument), unreachable });
         }),
-      decideStudy: (request) => answered(async () => document(await decide(home, productVersion, request))),
+      decideStudy: (request) =>
+        answered(async () => document(await inTurn(() => decide(home, productVersion, request)))),
       listDepartures: () => answered(async () => document(await readSiteLog(home))),
       getLedger: () => answered(async () => document(await privacyAccount(home))),
     });

@@ -147,10 +147,12 @@ interface ActionProps {
   readonly primary?: boolean;
   /** @returns what to say afterwards */
   readonly run: (text: string) => Promise<string>;
+  /** Says it outside, and the dialogue closes: where what is done takes the button away. */
+  readonly onDone?: (said: string) => void;
 }
 
 /** A button that opens a dialogue which says what will happen, asks for a reason, and tells how it went. */
-export function Action({ label, explain, ask, danger, primary, run }: ActionProps) {
+export function Action({ label, explain, ask, danger, primary, run, onDone }: ActionProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
@@ -168,7 +170,10 @@ export function Action({ label, explain, ask, danger, primary, run }: ActionProp
     setBusy(true);
     setTrouble(undefined);
     try {
-      setSaid(await run(text.trim()));
+      const done = await run(text.trim());
+      if (onDone === undefined) return setSaid(done);
+      dialog.current?.close();
+      onDone(done);
     } catch (error) {
       setTrouble(troubleOf(error));
     } finally {

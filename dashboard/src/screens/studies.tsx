@@ -1,4 +1,5 @@
 /** Studies that were offered to this site: what would run here, what would leave, who takes part; and the decision. */
+import { useState } from "preact/hooks";
 import type { StudyChange } from "../../../src/study/index.ts";
 import { type Role, site, type Trouble } from "../api.ts";
 import { formatBytes, formatTime } from "../format.ts";
@@ -75,6 +76,11 @@ interface CardProps {
 
 function ReviewCard({ review, role, decided }: CardProps) {
   const { studyHash, name, text, roster, networkBytes, offeredAtMs, decision, refusal, changes } = review;
+  const [said, setSaid] = useState("");
+  const done = (words: string): void => {
+    setSaid(words);
+    decided();
+  };
   return (
     <Section title={name}>
       <p>
@@ -95,7 +101,8 @@ function ReviewCard({ review, role, decided }: CardProps) {
         <Changes changes={changes} before="the study approved last" />
       )}
       {refusal && <TroubleNote trouble={refusal} />}
-      {role === "reviewer" && <Decide review={review} decided={decided} />}
+      {said !== "" && <p role="status">{said}</p>}
+      {role === "reviewer" && <Decide review={review} done={done} />}
     </Section>
   );
 }
@@ -110,7 +117,7 @@ function Decision({ decision }: { readonly decision: Review["decision"] }) {
   );
 }
 
-function Decide({ review, decided }: { readonly review: Review; readonly decided: () => void }) {
+function Decide({ review, done }: { readonly review: Review; readonly done: (said: string) => void }) {
   const { studyHash, rosterSha256, name, decision, refusal } = review;
   const send = (choice: "approve" | "refuse") => async (reason: string) => {
     const { sent } = JSON.parse(
@@ -118,7 +125,6 @@ function Decide({ review, decided }: { readonly review: Review; readonly decided
     ) as {
       sent: string;
     };
-    decided();
     return `“${name}” is ${choice === "approve" ? "approved" : "refused"}; sent ${sent}.`;
   };
   return (
@@ -130,6 +136,7 @@ function Decide({ review, decided }: { readonly review: Review; readonly decided
           explain={`Lets exactly this study run here, with exactly this list of sites and their keys. If either changes, this site asks again.`}
           ask={{ label: "Remark for the study lead", optional: true }}
           run={send("approve")}
+          onDone={done}
         />
       )}
       {decision === null && (
@@ -139,6 +146,7 @@ function Decide({ review, decided }: { readonly review: Review; readonly decided
           explain="Nothing of this study runs here. The reason goes to the study lead, and is journalled there."
           ask={{ label: "Reason" }}
           run={send("refuse")}
+          onDone={done}
         />
       )}
     </p>

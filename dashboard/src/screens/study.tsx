@@ -35,8 +35,8 @@ const PHASES: Readonly<Record<StudyStatus["phase"], string>> = {
   unmasking: "sites open the sum",
   aggregating: "the updates are summed",
   evaluating: "sites evaluate",
-  done: "done",
-  failed: "failed",
+  done: "the study has its model",
+  failed: "it ended without a last model",
 };
 
 export interface Plan {
@@ -79,7 +79,7 @@ function KnownStudy({ study, status, role }: Props & { readonly study: StudyStat
       <Curves study={study} />
       <BeforeAfter study={study} />
       <Rounds study={study} />
-      {role === "lead" && !ended && <Steering />}
+      {role === "lead" && !ended && <Steering study={study} />}
       {role === "lead" && ended && (
         <Section title="The next study" note="The study has ended; its model is on the Models screen.">
           <NewStudy sites={status.sites.map(({ id }) => id)} />
@@ -100,7 +100,8 @@ function Now({ study, status }: { readonly study: StudyStatus; readonly status: 
   return (
     <Section title="Now">
       <p role="status">
-        <Badge tone={tone}>{phase}</Badge> {PHASES[phase]}
+        <Badge tone={tone}>{phase}</Badge> {study.paused && <Badge tone="bad">paused: {study.paused.reason}</Badge>}{" "}
+        {PHASES[phase]}
         {end?.kind === "failed" && `: ${end.reason}`}
         {end && `, ${formatTime(end.atMs)}`}
       </p>
@@ -370,10 +371,58 @@ function partsOf({ startedMs, aggregatedMs, evaluatedMs, sites }: RoundStatus): 
   ];
 }
 
-function Steering() {
+/** Whole hours for people, seconds on the wire. */
+const HOUR_S = 3600;
+
+function Steering({ study: { paused, rules } }: { readonly study: StudyStatus }) {
   return (
-    <Section title="End it before its time">
+    <Section
+      title="Steer it"
+      note={`A round closes with ${rules.quorum === "all" ? "all sites" : countOf(rules.quorum, "update")}, after at most ${formatDuration(rules.deadlineS * 1000)}. Whatever is changed is journalled with its reason, and told to the sites.`}
+    >
       <p class="buttons">
+        {paused === null ? (
+          <Action
+            label="Pause"
+            explain="No new work begins and no deadline passes until the study is resumed. What sites have begun they finish and send, and it counts."
+            ask={{ label: "Reason" }}
+            run={async (reason) => {
+              await coordinator.pauseStudy({ paused: true, reason });
+              return "Paused.";
+            }}
+          />
+        ) : (
+          <Action
+            label="Resume"
+            primary
+            explain={`Paused ${formatTime(paused.atMs)}: ${paused.reason}. The study goes on where it was.`}
+            ask={{ label: "Reason" }}
+            run={async (reason) => {
+              await coordinator.pauseStudy({ paused: false, reason });
+              return "Resumed.";
+            }}
+          />
+        )}
+        <Action
+          label="Change the deadline"
+          explain="Gives each round that begins another time. Write the hours, then the reason: 12 scanner upgrade"
+          ask={{ label: "Hours, and the reason" }}
+          run={async (text) => {
+            const [hours, reason] = numberAndReason(text);
+            await coordinator.changeRules({ reason, deadlineS: hours * HOUR_S });
+            return `Rounds have ${hours} h from now on.`;
+          }}
+        />
+        <Action
+          label="Change the quorum"
+          explain="Closes each round that begins with another number of updates; 0 means all sites. Write the number, then the reason: 2 ukhd is moving"
+          ask={{ label: "Updates, and the reason" }}
+          run={async (text) => {
+            const [quorum, reason] = numberAndReason(text);
+            await coordinator.changeRules({ reason, quorum });
+            return `Rounds close with ${quorum === 0 ? "all sites" : countOf(quorum, "update")} from now on.`;
+          }}
+        />
         <Action
           label="Stop the study"
           danger
@@ -387,4 +436,17 @@ function Steering() {
       </p>
     </Section>
   );
+}
+
+/** @throws a Trouble in words */
+function numberAndReason(text: string): readonly [number, string] {
+  const match = /^(\d+(?:[.]\d+)?)\s+(\S.*)$/.exec(text);
+  if (match !== null) return [Number(match[1]), match[2]];
+  throw {
+    code: "usage",
+    subject: "what was written",
+    expected: "a number, and after it the reason",
+    actual: text,
+    hint: "For example: 12 scanner upgrade at two sites",
+  };
 }

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/console.proto.
  */
 export const file_consilium_v1_console: GenFile = /*@__PURE__*/
-  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiEwoRRGVwYXJ0dXJlc1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIoCglTdHVkeVRleHQSDAoEeWFtbBgBIAEoCRINCgVzaXRlcxgCIAMoCSIdCgtTdG9wUmVxdWVzdBIOCgZyZWFzb24YASABKAkiIAoNSW52aXRlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJIkMKDk1hZGVJbnZpdGF0aW9uEg8KB3NpdGVfaWQYASABKAkSEgoKZXhwaXJlc19tcxgCIAEoAxIMCgR0ZXh0GAMgASgJIjAKDVJldm9rZVJlcXVlc3QSDwoHc2l0ZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiLgoOSm91cm5hbFJlcXVlc3QSDQoFYWZ0ZXIYASABKAQSDQoFbGltaXQYAiABKA0iPQoNSm91cm5hbFJlY29yZBIOCgZudW1iZXIYASABKAQSDAoEYm9keRgCIAEoCRIOCgZzaGEyNTYYAyABKAkiZQoLSm91cm5hbFBhZ2USLAoHcmVjb3JkcxgBIAMoCzIbLmNvbnNpbGl1bS52MS5Kb3VybmFsUmVjb3JkEhMKC2hlYWRfbnVtYmVyGAIgASgEEhMKC2hlYWRfc2hhMjU2GAMgASgJIokBChFDb3VudGVyc2lnbmVkSGVhZBIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkSDgoGbnVtYmVyGAMgASgEEg4KBnNoYTI1NhgEIAEoCRIOCgZoZWFkZXIYBSABKAkSDAoEYm9keRgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiRAoSQ291bnRlcnNpZ25lZEhlYWRzEi4KBWhlYWRzGAEgAygLMh8uY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRIZWFkIlwKDURlY2lkZVJlcXVlc3QSEgoKc3R1ZHlfaGFzaBgBIAEoCRIQCghkZWNpc2lvbhgCIAEoCRIOCgZyZWFzb24YAyABKAkSFQoNcm9zdGVyX3NoYTI1NhgEIAEoCTLTBgoSQ29vcmRpbmF0b3JDb25zb2xlEkQKCUdldFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZRJICgtXYXRjaFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZTABEj4KCEdldFN0dWR5EhouY29uc2lsaXVtLnYxLlN0dWR5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI9CgpDaGVja1N0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI+CgtTdWJtaXRTdHVkeRIXLmNvbnNpbGl1bS52MS5TdHVkeVRleHQaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSOgoJU3RvcFN0dWR5EhkuY29uc2lsaXVtLnYxLlN0b3BSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSRwoKSW52aXRlU2l0ZRIbLmNvbnNpbGl1bS52MS5JbnZpdGVSZXF1ZXN0GhwuY29uc2lsaXVtLnYxLk1hZGVJbnZpdGF0aW9uEj0KClJldm9rZVNpdGUSGy5jb25zaWxpdW0udjEuUmV2b2tlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkEKCkxpc3RNb2RlbHMSGy5jb25zaWxpdW0udjEuTW9kZWxzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJGCgtMaXN0Sm91cm5hbBIcLmNvbnNpbGl1bS52MS5Kb3VybmFsUmVxdWVzdBoZLmNvbnNpbGl1bS52MS5Kb3VybmFsUGFnZRJZChFMaXN0Q291bnRlcnNpZ25lZBIiLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkUmVxdWVzdBogLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkSGVhZHMSRAoNVmVyaWZ5Sm91cm5hbBIbLmNvbnNpbGl1bS52MS5WZXJpZnlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50MrMDCgtTaXRlQ29uc29sZRJECglHZXRTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUSSAoLV2F0Y2hTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUwARJDCgtMaXN0UmV2aWV3cxIcLmNvbnNpbGl1bS52MS5SZXZpZXdzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJCCgtEZWNpZGVTdHVkeRIbLmNvbnNpbGl1bS52MS5EZWNpZGVSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkkKDkxpc3REZXBhcnR1cmVzEh8uY29uc2lsaXVtLnYxLkRlcGFydHVyZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkAKCUdldExlZGdlchIbLmNvbnNpbGl1bS52MS5MZWRnZXJSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50YgZwcm90bzM");
+  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiEwoRRGVwYXJ0dXJlc1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIoCglTdHVkeVRleHQSDAoEeWFtbBgBIAEoCRINCgVzaXRlcxgCIAMoCSIdCgtTdG9wUmVxdWVzdBIOCgZyZWFzb24YASABKAkiLgoMUGF1c2VSZXF1ZXN0Eg4KBnBhdXNlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkiZgoMUnVsZXNSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCRIXCgpkZWFkbGluZV9zGAIgASgBSACIAQESEwoGcXVvcnVtGAMgASgNSAGIAQFCDQoLX2RlYWRsaW5lX3NCCQoHX3F1b3J1bSIgCg1JbnZpdGVSZXF1ZXN0Eg8KB3NpdGVfaWQYASABKAkiQwoOTWFkZUludml0YXRpb24SDwoHc2l0ZV9pZBgBIAEoCRISCgpleHBpcmVzX21zGAIgASgDEgwKBHRleHQYAyABKAkiMAoNUmV2b2tlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIuCg5Kb3VybmFsUmVxdWVzdBINCgVhZnRlchgBIAEoBBINCgVsaW1pdBgCIAEoDSI9Cg1Kb3VybmFsUmVjb3JkEg4KBm51bWJlchgBIAEoBBIMCgRib2R5GAIgASgJEg4KBnNoYTI1NhgDIAEoCSJlCgtKb3VybmFsUGFnZRIsCgdyZWNvcmRzGAEgAygLMhsuY29uc2lsaXVtLnYxLkpvdXJuYWxSZWNvcmQSEwoLaGVhZF9udW1iZXIYAiABKAQSEwoLaGVhZF9zaGEyNTYYAyABKAkiiQEKEUNvdW50ZXJzaWduZWRIZWFkEg8KB3NpdGVfaWQYASABKAkSEgoKa2V5X3NoYTI1NhgCIAEoCRIOCgZudW1iZXIYAyABKAQSDgoGc2hhMjU2GAQgASgJEg4KBmhlYWRlchgFIAEoCRIMCgRib2R5GAYgASgMEhEKCXNpZ25hdHVyZRgHIAEoDCJEChJDb3VudGVyc2lnbmVkSGVhZHMSLgoFaGVhZHMYASADKAsyHy5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWQiXAoNRGVjaWRlUmVxdWVzdBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGRlY2lzaW9uGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIVCg1yb3N0ZXJfc2hhMjU2GAQgASgJMtAHChJDb29yZGluYXRvckNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESPgoIR2V0U3R1ZHkSGi5jb25zaWxpdW0udjEuU3R1ZHlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej0KCkNoZWNrU3R1ZHkSFy5jb25zaWxpdW0udjEuU3R1ZHlUZXh0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej4KC1N1Ym1pdFN0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI6CglTdG9wU3R1ZHkSGS5jb25zaWxpdW0udjEuU3RvcFJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRI8CgpQYXVzZVN0dWR5EhouY29uc2lsaXVtLnYxLlBhdXNlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEj0KC0NoYW5nZVJ1bGVzEhouY29uc2lsaXVtLnYxLlJ1bGVzUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkcKCkludml0ZVNpdGUSGy5jb25zaWxpdW0udjEuSW52aXRlUmVxdWVzdBocLmNvbnNpbGl1bS52MS5NYWRlSW52aXRhdGlvbhI9CgpSZXZva2VTaXRlEhsuY29uc2lsaXVtLnYxLlJldm9rZVJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRJBCgpMaXN0TW9kZWxzEhsuY29uc2lsaXVtLnYxLk1vZGVsc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSRgoLTGlzdEpvdXJuYWwSHC5jb25zaWxpdW0udjEuSm91cm5hbFJlcXVlc3QaGS5jb25zaWxpdW0udjEuSm91cm5hbFBhZ2USWQoRTGlzdENvdW50ZXJzaWduZWQSIi5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZFJlcXVlc3QaIC5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWRzEkQKDVZlcmlmeUpvdXJuYWwSGy5jb25zaWxpdW0udjEuVmVyaWZ5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudDKzAwoLU2l0ZUNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESQwoLTGlzdFJldmlld3MSHC5jb25zaWxpdW0udjEuUmV2aWV3c1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQgoLRGVjaWRlU3R1ZHkSGy5jb25zaWxpdW0udjEuRGVjaWRlUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJJCg5MaXN0RGVwYXJ0dXJlcxIfLmNvbnNpbGl1bS52MS5EZXBhcnR1cmVzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJACglHZXRMZWRnZXISGy5jb25zaWxpdW0udjEuTGVkZ2VyUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudGIGcHJvdG8z");
 
 /**
  * @generated from message consilium.v1.StatusRequest
@@ -225,6 +225,57 @@ export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
   messageDesc(file_consilium_v1_console, 12);
 
 /**
+ * @generated from message consilium.v1.PauseRequest
+ */
+export type PauseRequest = Message<"consilium.v1.PauseRequest"> & {
+  /**
+   * @generated from field: bool paused = 1;
+   */
+  paused: boolean;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message consilium.v1.PauseRequest.
+ * Use `create(PauseRequestSchema)` to create a new message.
+ */
+export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 13);
+
+/**
+ * @generated from message consilium.v1.RulesRequest
+ */
+export type RulesRequest = Message<"consilium.v1.RulesRequest"> & {
+  /**
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: optional double deadline_s = 2;
+   */
+  deadlineS?: number | undefined;
+
+  /**
+   * 0 means all sites that take part.
+   *
+   * @generated from field: optional uint32 quorum = 3;
+   */
+  quorum?: number | undefined;
+};
+
+/**
+ * Describes the message consilium.v1.RulesRequest.
+ * Use `create(RulesRequestSchema)` to create a new message.
+ */
+export const RulesRequestSchema: GenMessage<RulesRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 14);
+
+/**
  * @generated from message consilium.v1.InviteRequest
  */
 export type InviteRequest = Message<"consilium.v1.InviteRequest"> & {
@@ -239,7 +290,7 @@ export type InviteRequest = Message<"consilium.v1.InviteRequest"> & {
  * Use `create(InviteRequestSchema)` to create a new message.
  */
 export const InviteRequestSchema: GenMessage<InviteRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 13);
+  messageDesc(file_consilium_v1_console, 15);
 
 /**
  * @generated from message consilium.v1.MadeInvitation
@@ -268,7 +319,7 @@ export type MadeInvitation = Message<"consilium.v1.MadeInvitation"> & {
  * Use `create(MadeInvitationSchema)` to create a new message.
  */
 export const MadeInvitationSchema: GenMessage<MadeInvitation> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 14);
+  messageDesc(file_consilium_v1_console, 16);
 
 /**
  * @generated from message consilium.v1.RevokeRequest
@@ -290,7 +341,7 @@ export type RevokeRequest = Message<"consilium.v1.RevokeRequest"> & {
  * Use `create(RevokeRequestSchema)` to create a new message.
  */
 export const RevokeRequestSchema: GenMessage<RevokeRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 15);
+  messageDesc(file_consilium_v1_console, 17);
 
 /**
  * @generated from message consilium.v1.JournalRequest
@@ -314,7 +365,7 @@ export type JournalRequest = Message<"consilium.v1.JournalRequest"> & {
  * Use `create(JournalRequestSchema)` to create a new message.
  */
 export const JournalRequestSchema: GenMessage<JournalRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 16);
+  messageDesc(file_consilium_v1_console, 18);
 
 /**
  * @generated from message consilium.v1.JournalRecord
@@ -343,7 +394,7 @@ export type JournalRecord = Message<"consilium.v1.JournalRecord"> & {
  * Use `create(JournalRecordSchema)` to create a new message.
  */
 export const JournalRecordSchema: GenMessage<JournalRecord> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 17);
+  messageDesc(file_consilium_v1_console, 19);
 
 /**
  * @generated from message consilium.v1.JournalPage
@@ -372,7 +423,7 @@ export type JournalPage = Message<"consilium.v1.JournalPage"> & {
  * Use `create(JournalPageSchema)` to create a new message.
  */
 export const JournalPageSchema: GenMessage<JournalPage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 18);
+  messageDesc(file_consilium_v1_console, 20);
 
 /**
  * @generated from message consilium.v1.CountersignedHead
@@ -421,7 +472,7 @@ export type CountersignedHead = Message<"consilium.v1.CountersignedHead"> & {
  * Use `create(CountersignedHeadSchema)` to create a new message.
  */
 export const CountersignedHeadSchema: GenMessage<CountersignedHead> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 19);
+  messageDesc(file_consilium_v1_console, 21);
 
 /**
  * @generated from message consilium.v1.CountersignedHeads
@@ -438,7 +489,7 @@ export type CountersignedHeads = Message<"consilium.v1.CountersignedHeads"> & {
  * Use `create(CountersignedHeadsSchema)` to create a new message.
  */
 export const CountersignedHeadsSchema: GenMessage<CountersignedHeads> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 20);
+  messageDesc(file_consilium_v1_console, 22);
 
 /**
  * @generated from message consilium.v1.DecideRequest
@@ -474,7 +525,7 @@ export type DecideRequest = Message<"consilium.v1.DecideRequest"> & {
  * Use `create(DecideRequestSchema)` to create a new message.
  */
 export const DecideRequestSchema: GenMessage<DecideRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 21);
+  messageDesc(file_consilium_v1_console, 23);
 
 /**
  * Of a coordinator's home: studies, rounds, sites, the journal.
@@ -534,6 +585,26 @@ export const CoordinatorConsole: GenService<{
   stopStudy: {
     methodKind: "unary";
     input: typeof StopRequestSchema;
+    output: typeof DoneSchema;
+  },
+  /**
+   * Pauses the study underway, or lets it go on.
+   *
+   * @generated from rpc consilium.v1.CoordinatorConsole.PauseStudy
+   */
+  pauseStudy: {
+    methodKind: "unary";
+    input: typeof PauseRequestSchema;
+    output: typeof DoneSchema;
+  },
+  /**
+   * Other rules for the rounds that begin: only what is given changes.
+   *
+   * @generated from rpc consilium.v1.CoordinatorConsole.ChangeRules
+   */
+  changeRules: {
+    methodKind: "unary";
+    input: typeof RulesRequestSchema;
     output: typeof DoneSchema;
   },
   /**
