@@ -1,12 +1,10 @@
 /**
  * Time and memory of one training step of UNet3D or SegResNet3D, warm, median of the runs.
  *
- *   npx tsx bench/training-step.ts [--network unet3d|segresnet3d] [--base 8] [--stem 1] [--detail] [--levels 4] [--side 64] [--threads 2] [--runs 12] [--python PYTHON]
+ *   npx tsx bench/training-step.ts [--network unet3d|segresnet3d] [--base 8] [--stem 1] [--detail] [--levels 4] [--side 64] [--threads 2] [--runs 12]
  *
- * With --python, an interpreter that has PyTorch, the same network, weights' shapes, batch and threads are timed there
- * too (bench/pytorch/training_step.py), one process after the other, and the ratio of medians is printed.
+ * Beside PyTorch: bench/side-by-side.ts.
  */
-import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { segResNet3d, unet3d } from "../src/networks/index.ts";
 import { openTrainingSession } from "../src/runtime/index.ts";
@@ -22,7 +20,6 @@ const { values } = parseArgs({
     side: { type: "string", default: "64" },
     threads: { type: "string", default: "2" },
     runs: { type: "string", default: "12" },
-    python: { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
@@ -67,7 +64,6 @@ const ours = {
   openMs,
   parameters: parameters.data.length,
 };
-const theirs = values.python === undefined ? undefined : pytorch(values.python);
 const report = {
   network: network.name,
   base,
@@ -76,50 +72,14 @@ const report = {
   threads,
   runs,
   consilium: ours,
-  ...(theirs && {
-    pytorch: theirs,
-    ratio: ours.medianMs / theirs.medianMs,
-    processorRatio: ours.processorMs / theirs.processorMs,
-  }),
 };
 if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
 else {
-  const row = (name: string, { medianMs, processorMs, peakRssMb }: Timing): string =>
-    `${name.padEnd(12)} ${medianMs.toFixed(0).padStart(7)} ms ${processorMs.toFixed(0).padStart(7)} ms of processors ${peakRssMb.toFixed(0).padStart(7)} MB\n`;
-  process.stdout.write(`${network.name}, ${side}^3, ${threads} threads, median of ${runs}\n`);
-  process.stdout.write(row("consilium", ours));
-  if (theirs !== undefined) {
-    process.stdout.write(row("PyTorch", theirs));
-    const [wall, processor] = [ours.medianMs / theirs.medianMs, ours.processorMs / theirs.processorMs];
-    process.stdout.write(`ratio        ${wall.toFixed(2)}, of processors ${processor.toFixed(2)}\n`);
-  }
-}
-
-interface Timing {
-  readonly medianMs: number;
-  /** Time that all threads together spent on processors: what a busy machine changes least. */
-  readonly processorMs: number;
-  readonly peakRssMb: number;
-}
-
-function pytorch(python: string): Timing {
-  const script = new URL("./pytorch/training_step.py", import.meta.url).pathname;
-  const args = [
-    script,
-    "--network",
-    values.network,
-    "--base",
-    base,
-    "--levels",
-    levels,
-    "--side",
-    side,
-    "--threads",
-    threads,
-    "--runs",
-    runs,
-  ].map(String);
-  return JSON.parse(execFileSync(python, args, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] })) as Timing;
+  const { medianMs, processorMs, peakRssMb } = ours;
+  process.stdout.write(
+    `${network.name}, ${side}^3, ${threads} threads, median of ${runs}\n` +
+      `${medianMs.toFixed(0)} ms, ${processorMs.toFixed(0)} ms of processors, ${peakRssMb.toFixed(0)} MB\n`,
+  );
 }
 
 function median(times: readonly number[]): number {

@@ -47,6 +47,7 @@ export const ERROR_CODES = {
   "graph-invalid": EXIT.badInput,
   "operator-unsupported": EXIT.badInput,
   "gradient-unsupported": EXIT.badInput,
+  "lowerings-invalid": EXIT.badInput,
   "shape-mismatch": EXIT.badInput,
   "tensors-corrupt": EXIT.badInput,
   "tensor-missing": EXIT.badInput,

@@ -35,6 +35,8 @@ export const LIMITS = {
   serveJobBytes: 4 * 1024 ** 3,
   serveJobMs: 2 * 3_600_000,
   serveKeptMs: 3_600_000,
+  /** Steps whose patches are prepared while one runs. */
+  preparedSteps: 2,
   /** Prepared cases that one engine keeps in memory. */
   caseCacheBytes: 1024 ** 3,
   roundsPerStudy: 100_000,

@@ -5,7 +5,7 @@ import { ConsiliumError } from "../base/index.ts";
 import { type Graph, type Parameters, parametersFromSafetensors, sameLayout } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
 import { checkStudyConsistency, loadStudyFile, networkStrides, type Study } from "../study/index.ts";
-import { networkParameters } from "../training/index.ts";
+import { type LoweringTable, networkParameters } from "../training/index.ts";
 
 export interface OpenedStudy {
   readonly study: Study;
@@ -13,6 +13,8 @@ export interface OpenedStudy {
   readonly initial: Parameters;
   /** Path of the ONNX model, where the study's network is a file. */
   readonly modelFile?: string;
+  /** How gradients are lowered, instead of the table that ships. */
+  readonly lowerings?: LoweringTable | undefined;
 }
 
 /**

@@ -15,19 +15,31 @@ export const studyOptions = {
   patchesPerCase: option.number("N", "patches for each training case in a round, instead of the study's", {
     min: 0.001,
   }),
+  lowerings: option.text(
+    "FILE",
+    "table of lowerings that `model tune` wrote for this machine; other tables, other bits",
+  ),
 } as const;
 
 /** @throws ConsiliumError what the study file, its network or the overridden values are refused for. */
 export async function openChosenStudy(
   options: OptionValues<typeof studyOptions>,
-  {
-    from,
-    maskingThreshold,
-  }: {
-    readonly maskingThreshold?: number | undefined;
-    /** A model to go on from: its study holds, with the options' overrides. */
-    readonly from?: Model | undefined;
-  } = {},
+  more: StudyAdditions = {},
+): Promise<OpenedStudy> {
+  const { readLowerings } = await import("./read-lowerings.ts");
+  const lowerings = options.lowerings === undefined ? undefined : await readLowerings(options.lowerings);
+  return { ...(await openUntuned(options, more)), lowerings };
+}
+
+interface StudyAdditions {
+  readonly maskingThreshold?: number | undefined;
+  /** A model to go on from: its study holds, with the options' overrides. */
+  readonly from?: Model | undefined;
+}
+
+async function openUntuned(
+  options: OptionValues<typeof studyOptions>,
+  { from, maskingThreshold }: StudyAdditions,
 ): Promise<OpenedStudy> {
   const { openStudy, openStudyFile } = await import("./open-study.ts");
   const { defaultStudy, withOverrides } = await import("../simulate/index.ts");

@@ -64,7 +64,7 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
   const data = await dataOf(options);
   const { trainingCases, validationCases } = data;
   const cacheDir = join(out, "cache");
-  const pool = openEnginePool({ study, network, workers: 1, cacheDir });
+  const pool = openEnginePool({ study, network, workers: 1, cacheDir, lowerings: options.lowerings });
   const stop = (): void => void pool.close();
   signal.addEventListener("abort", stop);
   try {

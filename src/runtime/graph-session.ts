@@ -9,6 +9,7 @@ import { arch, cpus, platform } from "node:os";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { ConsiliumError, type Json } from "../base/index.ts";
 import { encodeOnnx, type Graph } from "../graph/index.ts";
+import { type LoweringTable, loweringsDigest, SHIPPED_LOWERINGS } from "../training/index.ts";
 
 export interface SessionOptions {
   readonly threads: number;
@@ -43,20 +44,36 @@ export async function openModelSession(
   subject: string,
   options: SessionOptions,
 ): Promise<GraphSession> {
-  let session: InferenceSession;
+  const session = await createRuntimeSession(bytes, subject, options);
+  return graphSession(session, subject);
+}
+
+/** ONNX Runtime's own session, by the settings that every session here has. @param profilePrefix writes a profile. */
+export async function createRuntimeSession(
+  bytes: Uint8Array,
+  subject: string,
+  options: SessionOptions,
+  profilePrefix?: string,
+): Promise<InferenceSession> {
   try {
-    session = await InferenceSession.create(bytes, {
+    return await InferenceSession.create(bytes, {
       executionProviders: ["cpu"],
       intraOpNumThreads: options.threads,
       interOpNumThreads: 1,
       executionMode: "sequential",
       graphOptimizationLevel: GRAPH_OPTIMISATION,
+      // A pattern is one block for all values of a run, made beside the arena of the first run: nearly twice the memory.
+      enableMemPattern: false,
       logSeverityLevel: 3,
       extra: { session: { intra_op: { allow_spinning: "0" } } },
+      ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });
   } catch (cause) {
     throw runtimeError(cause, subject, "a graph that ONNX Runtime accepts");
   }
+}
+
+export function graphSession(session: InferenceSession, subject: string): GraphSession {
   return {
     async run(feeds, where = subject) {
       const tensors: Record<string, OrtTensor> = {};
@@ -89,15 +106,24 @@ function runtimeError(cause: unknown, subject: string, expected: string): Consil
 }
 
 /** What the bits of a result depend on beside its inputs (docs/ARCHITECTURE.md, "What makes bits equal"). */
-export function runRecord(threads: number): { readonly [key: string]: Json } {
-  const require = createRequire(import.meta.url);
-  const { version } = require("onnxruntime-node/package.json") as { version: string };
+export function runRecord(
+  threads: number,
+  lowerings: LoweringTable = SHIPPED_LOWERINGS,
+): { readonly [key: string]: Json } {
   return {
-    runtime: `onnxruntime-node ${version}`,
+    runtime: runtimeName(),
     provider: "cpu",
     graphOptimisation: GRAPH_OPTIMISATION,
     threads,
+    lowerings: loweringsDigest(lowerings),
     platform: `${platform()}-${arch()}`,
     cpu: cpus()[0]?.model.trim() ?? "unknown",
   };
+}
+
+/** "onnxruntime-node 1.30.0". */
+export function runtimeName(): string {
+  const require = createRequire(import.meta.url);
+  const { version } = require("onnxruntime-node/package.json") as { version: string };
+  return `onnxruntime-node ${version}`;
 }

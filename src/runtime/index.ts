@@ -8,8 +8,15 @@ export {
   runRecord,
   type SessionOptions,
 } from "./graph-session.ts";
-export { inspectModel, type ModelInspection, type Obstacle } from "./inspect-model.ts";
+export { declaredShape, inspectModel, type ModelInspection, type Obstacle } from "./inspect-model.ts";
 export type { StepHooks } from "./moved-parameters.ts";
+export {
+  type ModelProfile,
+  type NodeCost,
+  type OperatorCost,
+  type ProfileOptions,
+  profileModel,
+} from "./profile-model.ts";
 export { readOnnxFile } from "./read-onnx-file.ts";
 export type { Batch } from "./training-batch.ts";
 export {
@@ -18,4 +25,5 @@ export {
   type TrainingSession,
   type TrainingSessionOptions,
 } from "./training-session.ts";
+export { type MeasuredGradient, type TunedLowerings, type TuneOptions, tuneLowerings } from "./tune-lowerings.ts";
 export { type VectorLosses, type Verification, verifyModel } from "./verify-model.ts";

@@ -69,7 +69,8 @@ function unknownObstacle({ operator, node, outputs }: UnknownOperator): Obstacle
   };
 }
 
-function declaredShape({ inputs }: Graph): readonly number[] {
+/** The shape that a network declares for its input, its open sizes filled in: one case, 64 voxels a side. */
+export function declaredShape({ inputs }: Graph): readonly number[] {
   const side = (dim: Dim, axis: number): number => {
     if (typeof dim === "number") return dim;
     return axis === 0 ? 1 : OPEN_SIDE;

@@ -16,6 +16,7 @@ import {
   prepareCase,
   type Triple,
 } from "../imaging/index.ts";
+import type { Study } from "../study/index.ts";
 import { labelMapMissing } from "./evaluate-case.ts";
 import { indexClasses } from "./patches.ts";
 import type { TrainingCase } from "./training-case.ts";
@@ -33,6 +34,13 @@ export interface CaseStoreOptions {
 export interface CaseStore {
   /** @throws ConsiliumError `label-unknown` where the case has no label map. */
   training(files: CaseFiles, convention: LabelConvention): Promise<TrainingCase>;
+}
+
+/** The store that a study's training needs. */
+export function caseStoreOfStudy({ task }: Study, cacheDir?: string): CaseStore {
+  const { spacingMm, channels, mayMiss, labels } = task;
+  const settings = { spacingMm, channels, mayMiss, classes: labels.length };
+  return createCaseStore({ ...settings, ...(cacheDir !== undefined && { cacheDir }) });
 }
 
 export function createCaseStore(options: CaseStoreOptions): CaseStore {

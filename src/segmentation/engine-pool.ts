@@ -8,6 +8,7 @@ import { ConsiliumError, startWorkerThread } from "../base/index.ts";
 import { encodeOnnx, type Graph } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
 import type { Study } from "../study/index.ts";
+import type { LoweringTable } from "../training/index.ts";
 import type { EngineJob, EngineReply, EngineSetup, EngineStop } from "./engine-protocol.ts";
 import type { CaseScores, LocalWork, SiteData, TrainResult, WorkProgress } from "./local-work.ts";
 
@@ -23,6 +24,8 @@ export interface EnginePoolOptions {
   /** Threads of work side by side; each uses `training.threads` of the study. */
   readonly workers: number;
   readonly cacheDir?: string;
+  /** Instead of the table that ships; its digest is in every run record. */
+  readonly lowerings?: LoweringTable | undefined;
 }
 
 interface Pending {
@@ -40,8 +43,13 @@ interface Slot {
 /** Longer than any step takes. */
 const STOP_PATIENCE_MS = 120_000;
 
-export function openEnginePool({ study, network, workers, cacheDir }: EnginePoolOptions): EnginePool {
-  const setup: EngineSetup = { study, networkBytes: encodeOnnx(network), ...(cacheDir !== undefined && { cacheDir }) };
+export function openEnginePool({ study, network, workers, cacheDir, lowerings }: EnginePoolOptions): EnginePool {
+  const setup: EngineSetup = {
+    study,
+    networkBytes: encodeOnnx(network),
+    lowerings,
+    ...(cacheDir !== undefined && { cacheDir }),
+  };
   const waiting: Pending[] = [];
   const slots: Slot[] = [];
   let nextId = 0;
@@ -146,11 +154,13 @@ export interface LocalWorkOptions {
   /** The ONNX file of a study that declares one. */
   readonly modelBytes?: Uint8Array;
   readonly cacheDir?: string;
+  readonly lowerings?: LoweringTable | undefined;
 }
 
 /** One site's engine in a worker thread of its own; closing it ends the thread. */
-export async function openLocalWork({ study, data, modelBytes, cacheDir }: LocalWorkOptions): Promise<LocalWork> {
+export async function openLocalWork(options: LocalWorkOptions): Promise<LocalWork> {
+  const { study, data, modelBytes, cacheDir, lowerings } = options;
   const network = networkOfStudy(study, modelBytes);
-  const pool = openEnginePool({ study, network, workers: 1, ...(cacheDir !== undefined && { cacheDir }) });
+  const pool = openEnginePool({ study, network, workers: 1, lowerings, ...(cacheDir !== undefined && { cacheDir }) });
   return { ...pool.forSite(data), close: () => pool.close() };
 }

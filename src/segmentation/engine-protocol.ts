@@ -1,6 +1,7 @@
 /** Messages between the engine pool and its worker threads. Arrays are transferred, not copied. */
 import type { ConsiliumError } from "../base/index.ts";
 import type { Study } from "../study/index.ts";
+import type { LoweringTable } from "../training/index.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
 
 export interface EngineSetup {
@@ -8,6 +9,7 @@ export interface EngineSetup {
   /** The network as an ONNX file. */
   readonly networkBytes: Uint8Array;
   readonly cacheDir?: string;
+  readonly lowerings?: LoweringTable | undefined;
 }
 
 export type EngineJob =

@@ -7,12 +7,13 @@ import { createSiteEngine } from "./site-engine.ts";
 
 const port = parentPort;
 invariant(port !== null, "the engine to run in a worker thread");
-const { study, networkBytes, cacheDir } = workerData as EngineSetup;
+const { study, networkBytes, cacheDir, lowerings } = workerData as EngineSetup;
 const network = decodeOnnx(networkBytes, "the study's network");
 const stopping = new AbortController();
 const engine = createSiteEngine({
   study,
   network,
+  lowerings,
   signal: stopping.signal,
   ...(cacheDir !== undefined && { cacheDir }),
 });

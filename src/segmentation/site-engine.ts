@@ -1,9 +1,9 @@
 /**
- * The engine that serves sites' requests in one thread: a training session and a forward session for the study's
- * network and patch, and the cases of whichever site asks. It holds no state of a site between requests but its
- * prepared cases, so requests of several sites may come in any order.
+ * The engine that serves sites' requests in one thread, with patches prepared in another beside it: a training session
+ * and a forward session for the study's network and patch, and the cases of whichever site asks. It holds no state of
+ * a site between requests but its prepared cases, so requests of several sites may come in any order.
  */
-import { ConsiliumError, createRandom, type Json } from "../base/index.ts";
+import { ConsiliumError, type Json } from "../base/index.ts";
 import type { Graph, ParameterLayout } from "../graph/index.ts";
 import {
   type GradientSession,
@@ -14,11 +14,18 @@ import {
   type TrainingSession,
 } from "../runtime/index.ts";
 import type { Study } from "../study/index.ts";
-import { learningRateAt, stepOptionsOfStudy } from "../training/index.ts";
-import { createCaseStore } from "./case-store.ts";
+import {
+  type LoweringTable,
+  learningRateAt,
+  loweringsOf,
+  SHIPPED_LOWERINGS,
+  stepOptionsOfStudy,
+} from "../training/index.ts";
+import { type CaseStore, caseStoreOfStudy } from "./case-store.ts";
+import { itemsPerStep } from "./draw-batches.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
-import { drawPatch, patchSettings } from "./patches.ts";
+import { openPatchQueue, type PatchQueue } from "./patch-queue.ts";
 import type { Predict } from "./sliding-window.ts";
 import { trainPrivately } from "./train-privately.ts";
 import { openWindowPredictor, type WindowPredictor } from "./window-predictor.ts";
@@ -27,6 +34,7 @@ export interface SiteEngineOptions {
   readonly study: Study;
   readonly network: Graph;
   readonly cacheDir?: string;
+  readonly lowerings?: LoweringTable | undefined;
   /** Looked at before every run of a graph. */
   readonly signal?: AbortSignal;
 }
@@ -39,33 +47,30 @@ export interface SiteEngine {
   close(): Promise<void>;
 }
 
-export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngineOptions): SiteEngine {
+export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
+  const { study, network, cacheDir, signal, lowerings: table = SHIPPED_LOWERINGS } = options;
   const { task, training } = study;
   const [pw, ph, pd] = training.patch;
   const channels = task.channels.length;
-  const patchVoxels = pw * ph * pd;
   const shape = (batch: number): number[] => [batch, channels, pd, ph, pw];
-  const store = createCaseStore({
-    spacingMm: task.spacingMm,
-    channels: task.channels,
-    mayMiss: task.mayMiss,
-    classes: task.labels.length,
-    ...(cacheDir !== undefined && { cacheDir }),
-  });
   const { threads } = training;
+  const lowerings = loweringsOf(table);
   let trainer: Promise<TrainingSession> | undefined;
   let privateTrainer: Promise<GradientSession> | undefined;
   let predictor: Promise<WindowPredictor> | undefined;
+  let patches: PatchQueue | undefined;
+  let store: CaseStore | undefined;
   const openTrainer = (): Promise<TrainingSession> => {
     trainer ??= openTrainingSession(network, {
       ...stepOptionsOfStudy(study, shape(training.batch)),
       accumulate: training.accumulate,
       threads,
+      lowerings,
     });
     return trainer;
   };
   const openPrivateTrainer = (): Promise<GradientSession> => {
-    privateTrainer ??= openGradientSession(network, { ...stepOptionsOfStudy(study, shape(1)), threads });
+    privateTrainer ??= openGradientSession(network, { ...stepOptionsOfStudy(study, shape(1)), threads, lowerings });
     return privateTrainer;
   };
   const dropoutOf = ({ siteId, round }: TrainRequest): StepHooks => ({
@@ -73,13 +78,15 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
   });
   async function trainWithNoise(site: SiteData, request: TrainRequest, onProgress: OnProgress): Promise<TrainResult> {
     const session = await openPrivateTrainer();
+    store ??= caseStoreOfStudy(study, cacheDir);
+    const cases = store;
     refuseBuffers(session.layout);
     session.load(request.parameters, request.optimiserState, request.stepsTaken, dropoutOf(request));
     const meanLoss = await trainPrivately({
       study,
       session,
       trainingCases: site.trainingCases,
-      open: (files) => store.training(files, site.convention),
+      open: (files) => cases.training(files, site.convention),
       steps: request.steps,
       learningRate: (shareOfRound) => learningRateAt(study, request.round, shareOfRound),
       signal,
@@ -97,47 +104,26 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
     stepsTaken: stepsTaken + steps,
     meanLoss,
     steps,
-    runRecord: runRecord(threads) as Json,
+    runRecord: runRecord(threads, table) as Json,
   });
   const openPredictor = (): Promise<WindowPredictor> => {
     predictor ??= openWindowPredictor(network, study, { threads });
     return predictor;
   };
-  /** Draws the patches of one batch; each from a seed of its own, so that any of them can be drawn again. */
-  const fillBatch = async (
-    site: SiteData,
-    request: TrainRequest,
-    step: number,
-    part: number,
-    batch: PatchBatch,
-  ): Promise<void> => {
-    for (let place = 0; place < training.batch; place++) {
-      const item = part * training.batch + place;
-      const files = caseOfItem(site, study, request, step * itemsPerStep(study) + item);
-      const source = await store.training(files, site.convention);
-      drawPatch(
-        source,
-        patchSettings(study),
-        [training.seed, "patch", request.siteId, request.round, step, item],
-        batch.image.subarray(place * channels * patchVoxels, (place + 1) * channels * patchVoxels),
-        batch.labels.subarray(place * patchVoxels, (place + 1) * patchVoxels),
-      );
-      batch.cases[place] = files.id;
-    }
-  };
   return {
     async train(site, request, onProgress) {
       if (study.privacy.patientLevel !== undefined) return trainWithNoise(site, request, onProgress);
+      patches ??= openPatchQueue(study, cacheDir);
+      const { round, steps, siteId } = request;
+      patches.start(site, { round, steps, siteId });
       const session = await openTrainer();
       session.load(request.parameters, request.optimiserState, request.stepsTaken, dropoutOf(request));
       let lossSum = 0;
-      const batches = Array.from({ length: training.accumulate }, () => emptyBatch(study));
       for (let step = 0; step < request.steps; step++) {
-        for (const [part, batch] of batches.entries()) {
-          await fillBatch(site, request, step, part, batch);
-        }
+        const batches = await patches.next();
         signal?.throwIfAborted();
         const { loss } = await session.step(batches, learningRateAt(study, request.round, step / request.steps));
+        patches.giveBack(batches);
         lossSum += loss;
         onProgress({ done: step + 1, total: request.steps, loss });
       }
@@ -162,6 +148,7 @@ export function createSiteEngine({ study, network, cacheDir, signal }: SiteEngin
       await (await trainer)?.close();
       await (await privateTrainer)?.close();
       await (await predictor)?.close();
+      await patches?.close();
     },
   };
 }
@@ -176,36 +163,6 @@ function refuseBuffers({ entries }: ParameterLayout): void {
     actual: "some that are made from patients without noise",
     hint: "Set training.runningStatistics to frozen, or take norms over each case.",
   });
-}
-
-interface PatchBatch {
-  readonly image: Float32Array;
-  readonly labels: Uint8Array;
-  readonly cases: string[];
-}
-
-function emptyBatch({ task, training }: Study): PatchBatch {
-  const voxels = training.batch * training.patch.reduce((product, side) => product * side, 1);
-  return { image: new Float32Array(task.channels.length * voxels), labels: new Uint8Array(voxels), cases: [] };
-}
-
-/** Patches of one gradient step. */
-function itemsPerStep({ training }: Study): number {
-  return training.batch * training.accumulate;
-}
-
-/** Items run through all cases in a new order each time, across rounds. */
-function caseOfItem(
-  { trainingCases }: SiteData,
-  study: Study,
-  request: TrainRequest,
-  item: number,
-): SiteData["trainingCases"][number] {
-  const count = trainingCases.length;
-  const before = (request.round - 1) * request.steps * itemsPerStep(study);
-  const epoch = Math.floor((before + item) / count);
-  const order = createRandom(study.training.seed, "order", request.siteId, epoch).shuffled(trainingCases);
-  return order[(before + item) % count];
 }
 
 /** Gradient steps of a site with so many training cases in a round. */

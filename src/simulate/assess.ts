@@ -13,6 +13,7 @@ import {
   stepsOfRound,
 } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
+import type { LoweringTable } from "../training/index.ts";
 import { atMost } from "./at-most.ts";
 import { type BaselineResult, federationSteps, trainOnCases } from "./baselines.ts";
 import { withOverrides } from "./default-study.ts";
@@ -38,6 +39,8 @@ export interface AssessmentOptions {
   /** Engines side by side. */
   readonly workers: number;
   readonly cacheDir: string;
+  /** How gradients are lowered, instead of the table that ships. */
+  readonly lowerings?: LoweringTable | undefined;
   readonly onProgress: OnRunProgress;
 }
 
@@ -54,8 +57,8 @@ export interface Assessment {
 }
 
 export async function assess(options: AssessmentOptions): Promise<Assessment> {
-  const { study, network, federated, sites, heldOut, convention, workers, cacheDir } = options;
-  const pool = openEnginePool({ study, network, workers, cacheDir });
+  const { study, network, federated, sites, heldOut, convention, workers, cacheDir, lowerings } = options;
+  const pool = openEnginePool({ study, network, workers, cacheDir, lowerings });
   try {
     const kind = heldOut.length > 0 ? "heldOut" : "validation";
     const cases = heldOut.length > 0 ? heldOut : sites.flatMap(({ validationCases }) => validationCases);
@@ -105,7 +108,7 @@ interface Baselines {
 
 /** The pooled model, once for each learning rate, and each site's own, as many side by side as there are engines. */
 async function trainBaselines(pool: EnginePool, options: AssessmentOptions): Promise<Baselines> {
-  const { study, network, sites, convention, workers, cacheDir, onProgress } = options;
+  const { study, network, sites, convention, workers, cacheDir, lowerings, onProgress } = options;
   const { learningRates = [study.training.optimiser.learningRate] } = options;
   const initial = options.initial?.data;
   const pooledData: SiteData = {
@@ -129,7 +132,7 @@ async function trainBaselines(pool: EnginePool, options: AssessmentOptions): Pro
     };
   const pooledTasks = learningRates.map((rate) => async () => {
     const variant = withOverrides(study, { learningRate: rate });
-    const own = openEnginePool({ study: variant, network, workers: 1, cacheDir });
+    const own = openEnginePool({ study: variant, network, workers: 1, cacheDir, lowerings });
     try {
       const job = { study: variant, network, data: pooledData, stepsPerRound: pooledSteps, initial };
       return await trainOnCases({ ...job, pool: own, onProgress: tell(`pooled ${rate}`) });

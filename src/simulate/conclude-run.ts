@@ -3,6 +3,7 @@ import type { Graph, Parameters } from "../graph/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
 import { plannedPrivacy } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
+import type { LoweringTable } from "../training/index.ts";
 import { assess } from "./assess.ts";
 import type { FederatedRun } from "./federated-run.ts";
 import type { ChosenRate, TriedRate } from "./learning-rates.ts";
@@ -23,6 +24,8 @@ export interface ConclusionOptions {
   readonly workers: number;
   readonly out: string;
   readonly cacheDir: string;
+  /** How gradients are lowered, instead of the table that ships. */
+  readonly lowerings?: LoweringTable | undefined;
   /** How the run was started, for the report. */
   readonly command: string;
   /** `performance.now()` at its start. */

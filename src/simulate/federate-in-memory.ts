@@ -31,6 +31,7 @@ import {
   setPrivacyBudget,
 } from "../site/index.ts";
 import type { Study } from "../study/index.ts";
+import type { LoweringTable } from "../training/index.ts";
 import type { FederatedRun } from "./federated-run.ts";
 import type { OnRunNews } from "./progress.ts";
 import { describeRun } from "./run-record.ts";
@@ -49,6 +50,8 @@ export interface InMemoryOptions {
   readonly out: string;
   readonly workers: number;
   readonly cacheDir: string;
+  /** How gradients are lowered, instead of the table that ships. */
+  readonly lowerings?: LoweringTable | undefined;
   readonly onProgress: OnRunNews;
   readonly signal?: AbortSignal;
 }
@@ -63,12 +66,12 @@ const ADDRESS = "127.0.0.1:1";
 
 /** @throws ConsiliumError `quorum-not-reached` where the study fails, and whatever ends a site's work. */
 export async function federateInMemory(options: InMemoryOptions): Promise<FederatedRun> {
-  const { study, network, out, workers, cacheDir, sites } = options;
+  const { study, network, out, workers, cacheDir, sites, lowerings } = options;
   await mkdir(out, { recursive: true });
   const home = join(out, "coordinator");
   await initCoordinator({ home, name: study.name, listen: ADDRESS, nowMs: systemClock.nowMs() });
   const coordinator = await openCoordinator({ home });
-  const pool = openEnginePool({ study, network, workers, cacheDir });
+  const pool = openEnginePool({ study, network, workers, cacheDir, lowerings });
   const opened: OpenSite[] = [];
   try {
     for (const [i, site] of sites.entries()) {

@@ -9,6 +9,7 @@ import { ConsiliumError } from "../base/index.ts";
 import type { Graph, Parameters } from "../graph/index.ts";
 import { type CaseFiles, type LabelConvention, scanDataset } from "../imaging/index.ts";
 import type { Study } from "../study/index.ts";
+import type { LoweringTable } from "../training/index.ts";
 import { type Conclusion, concludeRun } from "./conclude-run.ts";
 import { withOverrides } from "./default-study.ts";
 import { federateInMemory } from "./federate-in-memory.ts";
@@ -50,6 +51,8 @@ export interface SimulationOptions {
   readonly learningRates?: readonly number[];
   /** Engines side by side; the bits do not depend on it. */
   readonly workers: number;
+  /** How gradients are lowered, instead of the table that ships. */
+  readonly lowerings?: LoweringTable | undefined;
   /** How the run was started, for the report. */
   readonly command: string;
   readonly signal?: AbortSignal;
@@ -73,6 +76,7 @@ export async function runSimulation(options: SimulationOptions, onProgress: OnRu
       out: folder,
       workers,
       cacheDir,
+      lowerings: options.lowerings,
       onProgress,
       ...pick(options),
     });

@@ -1,35 +1,110 @@
 /**
- * Gradients of convolutions, lowered to inference operators in the way that suits each shape.
+ * Gradients of convolutions, lowered to inference operators in the way that suits each shape: a table of lowerings
+ * (lowering-table.ts) chooses among those that fit.
  *
- * With y[o, v] = sum over i, t of w[o, i, t] x[i, s v + d t - p] (stride s, dilation d, pad p):
- *   by x, stride 1:  a convolution of dy with the kernel flipped and its channel axes swapped, which runs at forward speed;
- *   by x, stride s:  one convolution for all s^3 phases of the input grid, then the phases interleaved;
- *   by w, stride 1:  shifted copies of x and of dy, rows of voxels at a time, and one product (row-weight-gradient.ts);
- *   by w, otherwise: a product of dy with the windows of x as columns (column-weight-gradient.ts);
- *   by x, otherwise: ConvTranspose.
+ * With y[o, v] = sum over i, t of w[o, i, t] x[i, s v + d t - p] (stride s, dilation d, pad p), by x:
+ *   flippedKernel, stride 1: a convolution of dy with the kernel flipped and its channel axes swapped, at forward speed;
+ *   phases, no dilation:     one convolution for all s^3 phases of the input grid, then the phases interleaved;
+ *   transposedConvolution:   ONNX's own, which fits everything and is many times slower.
+ * By w, without groups (groups are taken one by one):
+ *   rowsOfDy, planesOfDy, 3D and stride 1: shifted copies of x and of dy, and one product (row-weight-gradient.ts);
+ *   columns:            a product of dy with the windows of x as columns (column-weight-gradient.ts), which fits everything;
+ *   swappedConvolution: one convolution with batch and channels swapped and dy as its kernel.
  */
 import { attr, elementCount, type GraphBuilder } from "../graph/index.ts";
 import { columnWeightGradient } from "./column-weight-gradient.ts";
 import type { ConvolutionShape } from "./convolution-shape.ts";
 import { concat, padZeros, reshape, slice, spatialAxes, transpose } from "./gradient-context.ts";
-import { rowWeightGradient } from "./row-weight-gradient.ts";
+import type { InputLowering, Lowerings, WeightLowering } from "./lowering-table.ts";
+import { planesWeightGradient, rowsWeightGradient } from "./row-weight-gradient.ts";
+
+interface Lowering {
+  readonly fits: (shape: ConvolutionShape) => boolean;
+  /** From dy and the other operand: w for the gradient by x, x for the gradient by w. */
+  readonly build: (b: GraphBuilder, dy: string, other: string, shape: ConvolutionShape) => string;
+}
 
 const all = (values: readonly number[], value: number): boolean => values.every((v) => v === value);
 
+const INPUT: Readonly<Record<InputLowering, Lowering>> = {
+  flippedKernel: {
+    fits: ({ window }) => {
+      const reach = reachOf(window);
+      const padFits = [window.padsBegin, window.padsEnd].every((pads) => pads.every((p, i) => p <= reach[i]));
+      return all(window.strides, 1) && padFits;
+    },
+    build: flippedInputGradient,
+  },
+  phases: { fits: ({ group, window }) => group === 1 && all(window.dilations, 1), build: phaseInputGradient },
+  transposedConvolution: { fits: () => true, build: transposedInputGradient },
+};
+
+const isOfRows = ({ window: { kernel, strides, dilations } }: ConvolutionShape): boolean =>
+  kernel.length === 3 && all(strides, 1) && all(dilations, 1) && elementCount(kernel) > 1;
+
+const WEIGHT: Readonly<Record<WeightLowering, Lowering>> = {
+  rowsOfDy: { fits: isOfRows, build: (b, dy, x, shape) => rowsWeightGradient(b, x, dy, shape) },
+  planesOfDy: { fits: isOfRows, build: (b, dy, x, shape) => planesWeightGradient(b, x, dy, shape) },
+  columns: { fits: () => true, build: (b, dy, x, shape) => columnWeightGradient(b, x, dy, shape) },
+  swappedConvolution: { fits: () => true, build: swappedWeightGradient },
+};
+
 /** The gradient by the convolution's input, [N, C, ...]. */
-export function convInputGradient(b: GraphBuilder, dy: string, w: string, shape: ConvolutionShape): string {
-  const { window } = shape;
-  const reach = window.kernel.map((k, i) => window.dilations[i] * (k - 1));
-  const padFits = window.padsBegin.every((p, i) => p <= reach[i]);
-  if (all(window.strides, 1) && padFits && window.padsEnd.every((p, i) => p <= reach[i])) {
-    const flipped = flipKernel(b, w, shape);
-    const pads = [...reach.map((r, i) => r - window.padsBegin[i]), ...reach.map((r, i) => r - window.padsEnd[i])];
-    const dilations = attr.ints(window.dilations);
-    return b.emit("Conv", [dy, flipped], { pads: attr.ints(pads), dilations, group: attr.int(shape.group) });
+export function convInputGradient(
+  b: GraphBuilder,
+  dy: string,
+  w: string,
+  shape: ConvolutionShape,
+  lowerings: Lowerings,
+): string {
+  const fitting = (Object.keys(INPUT) as InputLowering[]).filter((name) => INPUT[name].fits(shape));
+  return INPUT[lowerings.byInput(shape, fitting)].build(b, dy, w, shape);
+}
+
+/** The gradient by the convolution's weight, [O, C / group, ...]. */
+export function convWeightGradient(
+  b: GraphBuilder,
+  x: string,
+  dy: string,
+  shape: ConvolutionShape,
+  lowerings: Lowerings,
+): string {
+  const { group, weight, input, output } = shape;
+  if (group > 1) {
+    const parts = Array.from({ length: group }, (_, g) => {
+      const part: ConvolutionShape = {
+        ...shape,
+        group: 1,
+        weight: weight.with(0, weight[0] / group),
+        input: input.with(1, input[1] / group),
+        output: output.with(1, output[1] / group),
+      };
+      const channels = (value: string, size: number): string => slice(b, value, [1], [g * size], [(g + 1) * size]);
+      return convWeightGradient(b, channels(x, part.input[1]), channels(dy, part.output[1]), part, lowerings);
+    });
+    return concat(b, parts, 0);
   }
-  if (shape.group === 1 && all(window.dilations, 1)) return phaseInputGradient(b, dy, w, shape);
-  const spatial = shape.input.slice(2);
-  const outputPadding = spatial.map((size, i) => {
+  const fitting = (Object.keys(WEIGHT) as WeightLowering[]).filter((name) => WEIGHT[name].fits(shape));
+  return WEIGHT[lowerings.byWeight(shape, fitting)].build(b, dy, x, shape);
+}
+
+function reachOf(window: ConvolutionShape["window"]): number[] {
+  return window.kernel.map((k, i) => window.dilations[i] * (k - 1));
+}
+
+function flippedInputGradient(b: GraphBuilder, dy: string, w: string, shape: ConvolutionShape): string {
+  const { window } = shape;
+  const reach = reachOf(window);
+  const flipped = flipKernel(b, w, shape);
+  const pads = [...reach.map((r, i) => r - window.padsBegin[i]), ...reach.map((r, i) => r - window.padsEnd[i])];
+  const dilations = attr.ints(window.dilations);
+  return b.emit("Conv", [dy, flipped], { pads: attr.ints(pads), dilations, group: attr.int(shape.group) });
+}
+
+function transposedInputGradient(b: GraphBuilder, dy: string, w: string, shape: ConvolutionShape): string {
+  const { window } = shape;
+  const reach = reachOf(window);
+  const outputPadding = shape.input.slice(2).map((size, i) => {
     const covered = (shape.output[i + 2] - 1) * window.strides[i] + reach[i] + 1;
     return size + window.padsBegin[i] + window.padsEnd[i] - covered;
   });
@@ -40,6 +115,23 @@ export function convInputGradient(b: GraphBuilder, dy: string, w: string, shape:
     output_padding: attr.ints(outputPadding),
     group: attr.int(shape.group),
   });
+}
+
+/**
+ * dw[o, i, t] = sum over n, v of dy[n, o, v] x[n, i, s v + d t - p] is a convolution of x with dy as its kernel: channels
+ * are its batch, cases its channels, and strides and dilations change places. What the last window did not reach is cut.
+ */
+function swappedWeightGradient(b: GraphBuilder, dy: string, x: string, { weight, window }: ConvolutionShape): string {
+  const swap = [1, 0, ...spatialAxes(weight.length)];
+  const taps = b.emit("Conv", [transpose(b, x, swap), transpose(b, dy, swap)], {
+    strides: attr.ints(window.dilations),
+    dilations: attr.ints(window.strides),
+    pads: attr.ints([...window.padsBegin, ...window.padsEnd]),
+  });
+  const axes = spatialAxes(weight.length);
+  const exact = axes.every((axis) => b.shape(taps)[axis] === weight[axis]);
+  const starts = axes.map(() => 0);
+  return transpose(b, exact ? taps : slice(b, taps, axes, starts, window.kernel), swap);
 }
 
 /** [O, C/g, k] to [C, O/g, k], reversed along every kernel axis. */
@@ -136,26 +228,4 @@ export function interleave(
   const split = reshape(b, lastMoved, [batch * channels, ...outer, ...counts.slice(0, -1), inner * last]);
   const perm = [0, ...outer.flatMap((_, i) => [1 + outer.length + i, 1 + i]), 1 + 2 * outer.length];
   return reshape(b, transpose(b, split, perm), [batch, channels, ...counts.map((count, i) => count * strides[i])]);
-}
-
-/** The gradient by the convolution's weight, [O, C / group, ...]. */
-export function convWeightGradient(b: GraphBuilder, x: string, dy: string, shape: ConvolutionShape): string {
-  const { group, weight, input, output, window } = shape;
-  if (group > 1) {
-    const parts = Array.from({ length: group }, (_, g) => {
-      const part: ConvolutionShape = {
-        ...shape,
-        group: 1,
-        weight: weight.with(0, weight[0] / group),
-        input: input.with(1, input[1] / group),
-        output: output.with(1, output[1] / group),
-      };
-      const channels = (value: string, size: number): string => slice(b, value, [1], [g * size], [(g + 1) * size]);
-      return convWeightGradient(b, channels(x, part.input[1]), channels(dy, part.output[1]), part);
-    });
-    return concat(b, parts, 0);
-  }
-  const isRows = window.kernel.length === 3 && all(window.strides, 1) && all(window.dilations, 1);
-  if (isRows && elementCount(window.kernel) > 1) return rowWeightGradient(b, x, dy, shape);
-  return columnWeightGradient(b, x, dy, shape);
 }

@@ -6,12 +6,14 @@
 import { invariant } from "../base/index.ts";
 import type { GraphBuilder } from "../graph/index.ts";
 import { GRADIENT_RULES, type GradientRules } from "./gradient-rules.ts";
+import { type Lowerings, USUAL_LOWERINGS } from "./lowering-table.ts";
 
 /**
  * Appends the gradient of a scalar to the builder's graph.
  * @param loss name of a float32 value of one element.
  * @param by values to differentiate by.
  * @param rules others than the product's only where rules themselves are tested.
+ * @param lowerings how gradients of convolutions are written; the table that ships if none is given.
  * @returns the name of the gradient of each, of the value's own shape; undefined where the loss does not depend on it.
  * @throws ConsiliumError `gradient-unsupported` naming the operator and node that has no rule for what is asked.
  */
@@ -20,6 +22,7 @@ export function differentiate(
   loss: string,
   by: readonly string[],
   rules: GradientRules = GRADIENT_RULES,
+  lowerings: Lowerings = USUAL_LOWERINGS,
 ): Map<string, string | undefined> {
   const nodes = [...builder.nodes()];
   const dependent = new Set(by);
@@ -35,7 +38,7 @@ export function differentiate(
     const outputGradients = node.outputs.map((name) => total(builder, contributions, name));
     if (outputGradients.every((gradient) => gradient === undefined)) continue;
     const needs = (input: number): boolean => dependent.has(node.inputs[input] ?? "");
-    const gradients = rules[node.opType]({ builder, node, outputGradients, needs });
+    const gradients = rules[node.opType]({ builder, node, outputGradients, lowerings, needs });
     gradients.forEach((gradient, i) => {
       if (gradient === undefined || !needs(i)) return;
       const input = node.inputs[i];

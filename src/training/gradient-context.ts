@@ -10,12 +10,15 @@ import {
   type GraphNode,
   type OpType,
 } from "../graph/index.ts";
+import type { Lowerings } from "./lowering-table.ts";
 
 export interface GradientContext {
   readonly builder: GraphBuilder;
   readonly node: GraphNode;
   /** The loss's gradient by each output; undefined where the loss does not depend on it. */
   readonly outputGradients: readonly (string | undefined)[];
+  /** How gradients of convolutions are lowered. */
+  readonly lowerings: Lowerings;
   /** Whether the gradient by this input is asked for. */
   needs(input: number): boolean;
 }

@@ -1,4 +1,6 @@
 export { inferenceForm, withBatchStatistics } from "./batch-statistics.ts";
+export { convInputGradient, convWeightGradient } from "./convolution-gradients.ts";
+export type { ConvolutionShape } from "./convolution-shape.ts";
 export { differentiate } from "./differentiate.ts";
 export type { DropoutMask } from "./dropout.ts";
 export type { GradientContext, GradientRule } from "./gradient-context.ts";
@@ -6,6 +8,18 @@ export { GRADIENT_LIMITS } from "./gradient-limits.ts";
 export { GRADIENT_RULES, type GradientRules, hasGradient } from "./gradient-rules.ts";
 export { inspectNetwork, type NetworkInspection, type StepCost } from "./inspect-network.ts";
 export { CROSS_ENTROPY_AND_DICE, type Objective, objectiveLoss } from "./losses.ts";
+export {
+  type InputLowering,
+  type Lowerings,
+  type LoweringTable,
+  loweringsDigest,
+  loweringsOf,
+  parseLoweringTable,
+  SHIPPED_LOWERINGS,
+  shapeKey,
+  USUAL_LOWERINGS,
+  type WeightLowering,
+} from "./lowering-table.ts";
 export { networkParameters, withParameters } from "./network-parameters.ts";
 export { applyUpdate, statePerParameter, stepScalars, type UpdateSettings, type UpdateValues } from "./optimisers.ts";
 export { type ParameterTreatment, parameterTreatments } from "./parameter-groups.ts";

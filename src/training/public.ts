@@ -21,6 +21,14 @@ export type { GradientContext, GradientRule } from "./gradient-context.ts";
 export { GRADIENT_RULES, type GradientRules, hasGradient } from "./gradient-rules.ts";
 export { inspectNetwork, type NetworkInspection, type StepCost } from "./inspect-network.ts";
 export { CROSS_ENTROPY_AND_DICE, type Objective, objectiveLoss } from "./losses.ts";
+export {
+  type Lowerings,
+  type LoweringTable,
+  loweringsDigest,
+  loweringsOf,
+  parseLoweringTable,
+  SHIPPED_LOWERINGS,
+} from "./lowering-table.ts";
 export { networkParameters, withParameters } from "./network-parameters.ts";
 export { statePerParameter, stepScalars } from "./optimisers.ts";
 export { STEP } from "./step-names.ts";

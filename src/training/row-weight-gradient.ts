@@ -13,17 +13,8 @@ import { attr, type GraphBuilder, tensorOf } from "../graph/index.ts";
 import type { ConvolutionShape } from "./convolution-shape.ts";
 import { concat, padZeros, reduce, reshape, transpose } from "./gradient-context.ts";
 
-/** @returns the gradient by the weight, [O, C, kd, kh, kw]. */
-export function rowWeightGradient(b: GraphBuilder, x: string, dy: string, shape: ConvolutionShape): string {
-  const [, channels] = shape.input;
-  const [outputs] = shape.weight;
-  const [kd, kh, kw] = shape.window.kernel;
-  const copiesOfRows = kw * kh * channels > kd * (kh - 1) * outputs;
-  return copiesOfRows ? byRowsOfDy(b, x, dy, shape) : byPlanesOfDy(b, x, dy, shape);
-}
-
-/** dy shifted along depth and height, x along width. */
-function byRowsOfDy(
+/** dy shifted along depth and height, x along width. @returns the gradient by the weight, [O, C, kd, kh, kw]. */
+export function rowsWeightGradient(
   b: GraphBuilder,
   x: string,
   dy: string,
@@ -54,8 +45,8 @@ function byRowsOfDy(
   return reshape(b, transpose(b, split, [0, 4, 1, 2, 3]), weight);
 }
 
-/** dy shifted along depth, x along height and width. */
-function byPlanesOfDy(
+/** dy shifted along depth, x along height and width. @returns the gradient by the weight, [O, C, kd, kh, kw]. */
+export function planesWeightGradient(
   b: GraphBuilder,
   x: string,
   dy: string,

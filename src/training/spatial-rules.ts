@@ -36,8 +36,8 @@ export function conv(c: GradientContext): readonly (string | undefined)[] {
   const window = windowOf(c.node, weight.slice(2), input.slice(2));
   const shape: ConvolutionShape = { input, weight, output, window, group: intAttribute(c.node, "group", 1) };
   return [
-    c.needs(0) ? convInputGradient(b, dy, w, shape) : undefined,
-    c.needs(1) ? convWeightGradient(b, x, dy, shape) : undefined,
+    c.needs(0) ? convInputGradient(b, dy, w, shape, c.lowerings) : undefined,
+    c.needs(1) ? convWeightGradient(b, x, dy, shape, c.lowerings) : undefined,
     c.needs(2) ? biasGradient(b, dy) : undefined,
   ];
 }
@@ -62,7 +62,7 @@ export function convTranspose(c: GradientContext): readonly (string | undefined)
   };
   return [
     c.needs(0) ? byInput() : undefined,
-    c.needs(1) ? convWeightGradient(b, dy, x, shape) : undefined,
+    c.needs(1) ? convWeightGradient(b, dy, x, shape, c.lowerings) : undefined,
     c.needs(2) ? biasGradient(b, dy) : undefined,
   ];
 }
@@ -99,14 +99,14 @@ export function averagePool(c: GradientContext): readonly string[] {
   const kernel = b.constant(
     float32Tensor([shape[1], 1, ...window.kernel], new Float32Array(shape[1] * elementCount(window.kernel)).fill(1)),
   );
-  const result = convInputGradient(b, share, kernel, {
+  const depthwise: ConvolutionShape = {
     input: shape,
     weight: [shape[1], 1, ...window.kernel],
     output,
     window: reachingWindow(window, shape.slice(2), output.slice(2)),
     group: shape[1],
-  });
-  return [result];
+  };
+  return [convInputGradient(b, share, kernel, depthwise, c.lowerings)];
 }
 
 /** With `ceil_mode` the last windows end beyond the padding: the same window, padded as far as they reach. */

@@ -18,6 +18,7 @@ import { concat, reshape, withScalar, zeros } from "./gradient-context.ts";
 import type { GradientRules } from "./gradient-rules.ts";
 import { type LaidForward, layForward, stepOpset } from "./lay-forward.ts";
 import { CROSS_ENTROPY_AND_DICE, type Objective, objectiveLoss } from "./losses.ts";
+import type { Lowerings } from "./lowering-table.ts";
 import { networkParameters } from "./network-parameters.ts";
 import { applyUpdate, STEP_SCALARS, statePerParameter } from "./optimisers.ts";
 import { parameterTreatments } from "./parameter-groups.ts";
@@ -42,6 +43,8 @@ export interface TrainingStepOptions {
   readonly withGradient?: boolean;
   /** Others than the product's gradient rules, where a network is inspected. */
   readonly rules?: GradientRules;
+  /** How gradients of convolutions are written, instead of the table that ships. */
+  readonly lowerings?: Lowerings | undefined;
 }
 
 export interface TrainingStep {
@@ -77,7 +80,10 @@ export function buildTrainingStep(network: Graph, options: TrainingStepOptions):
 }
 
 /** What the first half of a step needs to know. */
-export type GradientStepOptions = Pick<TrainingStepOptions, "inputShape" | "objective" | "parameterGroups" | "rules">;
+export type GradientStepOptions = Pick<
+  TrainingStepOptions,
+  "inputShape" | "objective" | "parameterGroups" | "rules" | "lowerings"
+>;
 
 /**
  * The first half of a training step alone: loss and gradient [P] at the parameters given. What is done with gradients
@@ -100,7 +106,10 @@ export function buildGradientStep(network: Graph, options: GradientStepOptions):
 }
 
 /** What the second half of a step needs to know. */
-export type OptimiserStepOptions = Omit<TrainingStepOptions, "inputShape" | "objective" | "withGradient" | "rules">;
+export type OptimiserStepOptions = Omit<
+  TrainingStepOptions,
+  "inputShape" | "objective" | "withGradient" | "rules" | "lowerings"
+>;
 
 /** The second half: parameters and state moved by a gradient [P] that comes from outside. */
 export function buildOptimiserStep(
@@ -136,7 +145,7 @@ function layGradient(
   b: GraphBuilder,
   network: Graph,
   layout: ParameterLayout,
-  { inputShape, objective = CROSS_ENTROPY_AND_DICE, parameterGroups, rules }: GradientStepOptions,
+  { inputShape, objective = CROSS_ENTROPY_AND_DICE, parameterGroups, rules, lowerings }: GradientStepOptions,
 ): { loss: string; gradient: string; logits: string; forward: LaidForward } {
   const forward = layForward(b, separateMergedInitializers(network), layout, inputShape, "training");
   const { outputs } = forward;
@@ -145,7 +154,7 @@ function layGradient(
   const loss = objectiveLoss(b, objective, outputs, labels);
   const treatments = parameterTreatments(layout, { weightDecay: 0 }, parameterGroups);
   const trained = layout.entries.filter((_, i) => !treatments[i].frozen).map(({ name }) => name);
-  const gradients = differentiate(b, loss, trained, rules);
+  const gradients = differentiate(b, loss, trained, rules, lowerings);
   const flat = layout.entries.map(({ name, shape, length }) =>
     reshape(b, gradients.get(name) ?? zeros(b, shape), [length]),
   );

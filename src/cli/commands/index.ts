@@ -17,6 +17,8 @@ import { evaluate } from "./evaluate.ts";
 import { intake } from "./intake.ts";
 import { modelExport } from "./model-export.ts";
 import { modelInspect } from "./model-inspect.ts";
+import { modelProfile } from "./model-profile.ts";
+import { modelTune } from "./model-tune.ts";
 import { modelVerify } from "./model-verify.ts";
 import { next } from "./next.ts";
 import { privacyEpsilon } from "./privacy-epsilon.ts";
@@ -78,6 +80,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteBudget,
   modelExport,
   modelInspect,
+  modelProfile,
+  modelTune,
   modelVerify,
   privacyEpsilon,
   next,
@@ -90,6 +94,6 @@ export const GROUPS: readonly GroupSpec[] = [
   { path: ["coordinator"], summary: "Found and run a federation" },
   { path: ["study"], summary: "Check, submit and steer studies" },
   { path: ["site"], summary: "Take part in a federation as a hospital" },
-  { path: ["model"], summary: "Take out models, check networks" },
+  { path: ["model"], summary: "Take out models; check, measure and tune networks" },
   { path: ["privacy"], summary: "Reckon with differential privacy" },
 ];

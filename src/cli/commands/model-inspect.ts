@@ -4,7 +4,7 @@ import type { Json } from "../../base/index.ts";
 import type { ModelInspection } from "../../runtime/index.ts";
 import { defineCommand } from "../command.ts";
 import { countOf, formatBytes, formatTable } from "../format.ts";
-import { option } from "../options.ts";
+import { inputOption } from "../input-option.ts";
 
 const EXIT_NO = 1;
 /** Obstacles that are printed; all of them are in the JSON. */
@@ -21,12 +21,7 @@ export const modelInspect = defineCommand({
     "open are taken as 1 (cases) and 64. Ends with exit code 1 where the network cannot be trained.",
   args: [{ name: "MODEL", help: "network, .onnx" }],
   options: {
-    input: option.parsed("N,C,D,H,W", "shape of the input, cases and channels first", (typed): readonly number[] => {
-      const sizes = typed.split(",").map(Number);
-      if (sizes.length < 3 || !sizes.every((size) => Number.isSafeInteger(size) && size > 0))
-        throw new RangeError("sizes with commas between them, such as 1,4,64,64,64");
-      return sizes;
-    }),
+    input: inputOption,
   },
   examples: ["consilium model inspect unet3d.onnx", "consilium model inspect unet3d.onnx --input 2,4,96,96,96 --json"],
   async run({ args, options }) {

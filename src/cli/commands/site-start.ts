@@ -14,12 +14,18 @@ export const siteStart = defineCommand({
     "what it had kept. Every message and object that leaves is in this site's log (`consilium site log`).",
   options: {
     home: option.requiredText("DIR", "this site's home folder"),
+    lowerings: option.text(
+      "FILE",
+      "table of lowerings that `model tune` wrote for this machine; its digest is in every run record",
+    ),
     once: option.flag("end with the study, instead of waiting for the next"),
   },
   examples: ["consilium site start --home site", "consilium site start --home site --once"],
   async run({ options, version, progress, signal }) {
     const { dialCoordinator, openSite, recordActivity, runSite } = await import("../../site/index.ts");
     const { openLocalWork } = await import("../../segmentation/index.ts");
+    const { readLowerings } = await import("../read-lowerings.ts");
+    const lowerings = options.lowerings === undefined ? undefined : await readLowerings(options.lowerings);
     const site = await openSite(options.home);
     const link = dialCoordinator(site);
     const activity = recordActivity(site.store);
@@ -48,7 +54,7 @@ export const siteStart = defineCommand({
         openWork: async ({ study, data, networkFile }) => {
           const modelBytes = networkFile === undefined ? undefined : await readFile(networkFile);
           const cacheDir = join(options.home, "cache");
-          return openLocalWork({ study, data, cacheDir, ...(modelBytes && { modelBytes }) });
+          return openLocalWork({ study, data, cacheDir, lowerings, ...(modelBytes && { modelBytes }) });
         },
       });
       signal.throwIfAborted();
