@@ -5,6 +5,7 @@ import { appendBatchNorm, inferenceNode, usesBatchStatistics } from "./batch-sta
 import { appendDropout, type DropoutMask } from "./dropout.ts";
 import { concat } from "./gradient-context.ts";
 import { STEP } from "./step-names.ts";
+import { appendConvTranspose } from "./tiled-transpose.ts";
 
 /**
  * Operator sets 13 to 15 are taken as 16: for the operators that the product knows it only adds types and attributes
@@ -76,7 +77,8 @@ export function layForward(
   const dropouts: DropoutMask[] = [];
   for (const each of network.nodes) {
     const node = { ...each, inputs: each.inputs.map(rename) };
-    if (mode === "inference") b.append(withoutZeroBias(b, inferenceNode(node)));
+    if (node.opType === "ConvTranspose") appendConvTranspose(b, withoutZeroBias(b, node));
+    else if (mode === "inference") b.append(withoutZeroBias(b, inferenceNode(node)));
     else if (usesBatchStatistics(node)) for (const [name, value] of appendBatchNorm(b, node)) next.set(name, value);
     else if (node.opType === "Dropout") dropouts.push(...appendDropout(b, node, dropouts.length));
     else b.append(withoutZeroBias(b, node));

@@ -2,7 +2,7 @@
 import { afterAll, expect, it } from "vitest";
 import { createRandom } from "../base/index.ts";
 import { createGraphBuilder, elementCount, type Window } from "../graph/index.ts";
-import { unet3d } from "../networks/index.ts";
+import { openGraphSession, openTrainingSession, profileModel, runRecord, tuneLowerings } from "../runtime/index.ts";
 import {
   type ConvolutionShape,
   convInputGradient,
@@ -15,10 +15,7 @@ import {
   SHIPPED_LOWERINGS,
   type WeightLowering,
 } from "../training/index.ts";
-import { openGraphSession, runRecord } from "./graph-session.ts";
-import { profileModel } from "./profile-model.ts";
-import { openTrainingSession } from "./training-session.ts";
-import { tuneLowerings } from "./tune-lowerings.ts";
+import { unet3d } from "./unet3d.ts";
 
 const TOLERANCE = 1e-4;
 
