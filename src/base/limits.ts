@@ -52,6 +52,13 @@ export const LIMITS = {
   /** Changes of a study while it runs, and how many of the latest each answer to a site repeats. */
   liveChangesPerStudy: 1_000,
   liveChangesTold: 8,
+  /** How long a site's certificate of the authority before the present one is believed, unless set otherwise. */
+  authorityOverlapDays: 30,
+  authorityOverlapMaxDays: 365,
+  /** Between two looks of a running coordinator at its own certificates. */
+  identityRefreshMs: 60_000,
+  passphraseMinChars: 12,
+  passphraseMaxChars: 1024,
   requestTimeoutMs: 60_000,
   /** One step of a masked round: keys, shares, signatures, reveals. */
   maskingStepMs: 15 * 60_000,

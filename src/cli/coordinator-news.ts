@@ -54,6 +54,8 @@ function describeEvent(event: Happened["event"]): string | undefined {
       return `Round ${event.round}: summed, model ${short(event.model.sha256)}`;
     case "aggregation-failed":
       return `Round ${event.round}: the sum failed: ${event.reason}`;
+    case "authority-rotated":
+      return `The federation's authority is rotated: ${short(event.toSha256)} beside ${short(event.fromSha256)} until ${new Date(event.endsMs).toISOString().slice(0, 10)}`;
     case "study-stopped":
       return `Study stopped: ${event.reason}`;
     case "study-paused":

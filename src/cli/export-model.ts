@@ -6,6 +6,7 @@ import { ConsiliumError } from "../base/index.ts";
 import type { CoordinatorStatus, FigureStatus } from "../coordinator/index.ts";
 import { parametersFromSafetensors } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
+import { issuerIn } from "../protocol/index.ts";
 import {
   type CardFacts,
   cardFiguresOfMeans,
@@ -125,7 +126,7 @@ async function fromSite(home: string, which: WhichModel, productVersion: string)
     weights: await store.object(which === "best" ? ended.end.bestSha256 : ended.end.finalSha256),
     modelBytes: network.kind === "onnx" ? await store.object(network.sha256 ?? "") : undefined,
     round: which === "best" ? ended.end.bestRound : undefined,
-    signer: { role: "site", keyPem, certificatePem, authorityPem },
+    signer: { role: "site", keyPem, certificatePem, authorityPem: issuerIn(authorityPem, certificatePem) },
     // A site knows neither the other sites' counts nor their figures.
     sites: [],
     figures: undefined,

@@ -15,8 +15,10 @@ import {
   type InviteRequest,
   type LiveRequest,
   type MadeInvitation,
+  type OpenOptions,
   openCoordinator,
   openStore,
+  type RotatedAuthority,
   type StudyResult,
   type SubmittedStudy,
 } from "./coordinator.ts";
@@ -33,6 +35,7 @@ export interface AdminClient {
   stopStudy(reason: string): Promise<void>;
   changeStudy(change: LiveRequest): Promise<void>;
   revokeSite(siteId: string, reason: string): Promise<void>;
+  rotateAuthority(overlapDays?: number): Promise<RotatedAuthority>;
   status(): Promise<CoordinatorStatus>;
   /** The last study's end and where its models lie; undefined while it goes on. */
   result(): Promise<StudyResult | undefined>;
@@ -41,9 +44,9 @@ export interface AdminClient {
 type Ask = (method: "GET" | "POST", path: string, body?: unknown) => Promise<unknown>;
 
 /** Every method throws what the coordinator throws, and `home-invalid`, or `home-locked` where it does not answer. */
-export function adminClient(home: string, clock: Clock = systemClock): AdminClient {
+export function adminClient(home: string, clock: Clock = systemClock, passphrase?: string): AdminClient {
   const operate = <T>(here: (coordinator: Coordinator) => Promise<T>, there: (ask: Ask) => Promise<T>): Promise<T> =>
-    hereOrThere(home, clock, here, there);
+    hereOrThere({ home, clock, dormant: true, passphrase }, here, there);
   return {
     invite: (invitation) =>
       operate(
@@ -73,6 +76,11 @@ export function adminClient(home: string, clock: Clock = systemClock): AdminClie
         (coordinator) => coordinator.revokeSite(siteId, reason),
         async (ask) => void (await ask("POST", "/revoke", { siteId, reason })),
       ),
+    rotateAuthority: (overlapDays) =>
+      operate(
+        (coordinator) => coordinator.rotateAuthority(overlapDays),
+        async (ask) => (await ask("POST", "/rotate-authority", { overlapDays })) as RotatedAuthority,
+      ),
     status: () =>
       operate(
         async (coordinator) => coordinator.status(),
@@ -87,14 +95,14 @@ export function adminClient(home: string, clock: Clock = systemClock): AdminClie
 }
 
 async function hereOrThere<T>(
-  home: string,
-  clock: Clock,
+  options: OpenOptions,
   here: (coordinator: Coordinator) => Promise<T>,
   there: (ask: Ask) => Promise<T>,
 ): Promise<T> {
-  await readHome(home);
+  const { home } = options;
+  await readHome(home, options.passphrase);
   for (let waitedMs = 0; ; waitedMs += RETRY_MS) {
-    const coordinator = await openUnlessRunning(home, clock);
+    const coordinator = await openUnlessRunning(options);
     if (coordinator !== undefined) {
       try {
         return await here(coordinator);
@@ -113,9 +121,9 @@ async function hereOrThere<T>(
   }
 }
 
-async function openUnlessRunning(home: string, clock: Clock): Promise<Coordinator | undefined> {
+async function openUnlessRunning(options: OpenOptions): Promise<Coordinator | undefined> {
   try {
-    return await openCoordinator({ home, clock, dormant: true });
+    return await openCoordinator(options);
   } catch (error) {
     if (error instanceof ConsiliumError && error.code === "home-locked") return undefined;
     throw error;

@@ -15,7 +15,7 @@ import { ConsiliumError, LIMITS } from "../base/index.ts";
 import { errorRecord, writeError } from "../protocol/index.ts";
 import { parseStudy } from "../study/index.ts";
 import type { Coordinator, LiveRequest } from "./coordinator.ts";
-import { writePrivately } from "./home.ts";
+import { writePrivately } from "./home-files.ts";
 
 export const ADMIN_FILE = "admin.json";
 const ADMIN_SCHEMA = "consilium.admin/1";
@@ -44,6 +44,7 @@ const changeSchema = z.discriminatedUnion("kind", [
   }),
 ]);
 const revokeSchema = z.strictObject({ siteId: z.string(), reason: z.string().max(LIMITS.reasonChars) });
+const rotateSchema = z.strictObject({ overlapDays: z.number().positive().optional() });
 const submitSchema = z.strictObject({
   study: z.unknown(),
   initial: objectRef,
@@ -104,6 +105,8 @@ async function answer(coordinator: Coordinator, token: string, request: Incoming
       await coordinator.revokeSite(siteId, reason);
       return null;
     }
+    case "POST /rotate-authority":
+      return coordinator.rotateAuthority(parsed(rotateSchema, await readJson(request)).overlapDays);
     case "POST /submit": {
       const { study, network, sites, ...rest } = parsed(submitSchema, await readJson(request));
       return coordinator.submitPrepared({

@@ -8,6 +8,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { type Clock, ConsiliumError, invariant, LIMITS, type Sha256, systemClock } from "../base/index.ts";
 import {
+  certificateFingerprint,
   checkSiteId,
   type FederationService,
   type FolderLock,
@@ -15,6 +16,7 @@ import {
   lockFolder,
 } from "../protocol/index.ts";
 import { type Study, studyHash } from "../study/index.ts";
+import { makeSuccessor, serverAuthority, unlocked } from "./authority.ts";
 import { openContacts } from "./contacts.ts";
 import { createDuties } from "./duties.ts";
 import type { CoordinatorEvent } from "./events.ts";
@@ -41,6 +43,15 @@ export interface OpenOptions {
   readonly clock?: Clock | undefined;
   /** Look and write down, but do no work: for a command on the home of a coordinator that is stopped. */
   readonly dormant?: boolean | undefined;
+  /** Of the authority's key, where that is sealed: needed to serve sites and to rotate the authority. */
+  readonly passphrase?: string | undefined;
+}
+
+export interface RotatedAuthority {
+  readonly fromSha256: Sha256;
+  readonly toSha256: Sha256;
+  /** Until when certificates of both are believed. */
+  readonly endsMs: number;
 }
 
 export type CoordinatorNews =
@@ -101,6 +112,11 @@ export interface Coordinator {
   changeStudy(change: LiveRequest): Promise<void>;
   /** Ends a site's membership. @throws ConsiliumError `site-unknown` */
   revokeSite(siteId: string, reason: string): Promise<void>;
+  /**
+   * Founds the authority that takes over from the present one; both are believed for some days.
+   * @throws ConsiliumError `authority-rotating`, `passphrase-missing`, `usage`, `disk-full`
+   */
+  rotateAuthority(overlapDays?: number): Promise<RotatedAuthority>;
   /** Hears of everything from now on; returns how to stop listening. */
   onNews(listener: (news: CoordinatorNews) => void): () => void;
   /** The end of the study underway, or undefined while it goes on. */
@@ -118,6 +134,10 @@ export interface Coordinator {
   /** For the server: what it listens with, and the address that it got. */
   readonly serving: {
     home(): Home;
+    /** The home with a certificate of its own that is good now. */
+    refresh(): Promise<Home>;
+    /** Calls back when authorities changed; returns how to stop listening. */
+    onIdentity(listener: () => void): () => void;
     begin(boundAddress: string): Promise<void>;
     end(): void;
     readonly clock: Clock;
@@ -127,10 +147,12 @@ export interface Coordinator {
 /** @throws ConsiliumError `home-invalid`, `home-locked`, `journal-corrupt`, `folder-not-writable` */
 export async function openCoordinator(options: OpenOptions): Promise<Coordinator> {
   const { home: folder, clock = systemClock } = options;
-  const home = await readHome(folder);
-  const lock = await lockHome(folder, options.dormant ? 0 : LOCK_PATIENCE_MS);
+  const home = await readHome(folder, options.passphrase);
+  if (!options.dormant) unlocked(home.authority);
+  const lock = await lockCoordinatorHome(folder, options.dormant ? 0 : LOCK_PATIENCE_MS);
   try {
-    const renewed = await renewServerCertificate(home, clock.nowMs());
+    const locked = home.authority.keyPem === undefined;
+    const renewed = locked ? home : await renewServerCertificate(home, clock.nowMs());
     const store = await openStore(folder);
     const journal = await openJournal(join(folder, "journal.db"));
     try {
@@ -160,7 +182,7 @@ interface Parts {
 }
 
 /** A command may hold the lock for a moment; a coordinator that starts waits so long and no longer. */
-async function lockHome(folder: string, patienceMs: number): Promise<FolderLock> {
+export async function lockCoordinatorHome(folder: string, patienceMs = 0): Promise<FolderLock> {
   for (let waitedMs = 0; ; waitedMs += LOCK_RETRY_MS) {
     try {
       return await lockFolder(folder, LOCK_FILE, "coordinator");
@@ -177,6 +199,7 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
   let serving = false;
   let trouble: CoordinatorStatus["trouble"] = null;
   const listeners = new Set<(news: CoordinatorNews) => void>();
+  const identityListeners = new Set<() => void>();
   const tell = (news: CoordinatorNews): void => {
     for (const listener of [...listeners]) {
       try {
@@ -227,7 +250,15 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
     federation: () => home,
     state: () => machineOf().state(),
     status: (roundsAfter = 0) =>
-      statusOf({ federation: home, state: machineOf().state(), contacts, serving, trouble, roundsAfter }),
+      statusOf({
+        federation: home,
+        nowMs: clock.nowMs(),
+        state: machineOf().state(),
+        contacts,
+        serving,
+        trouble,
+        roundsAfter,
+      }),
     async invite({ siteId, validHours = LIMITS.invitationValidHours }) {
       checkSiteId(siteId);
       const nowMs = clock.nowMs();
@@ -235,8 +266,9 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
       const invitationId = randomBytes(16).toString("hex");
       const secret = await secrets.create(invitationId, expiresMs, nowMs);
       await take({ kind: "site-invited", invitationId, siteId, expiresMs, atMs: nowMs });
-      const { name, address, id } = home;
-      const facts = { federation: name, address, caFingerprint: id, invitationId, siteId, secret, expiresMs };
+      const { name, address } = home;
+      const caFingerprint = certificateFingerprint(serverAuthority(home, nowMs).certificatePem);
+      const facts = { federation: name, address, caFingerprint, invitationId, siteId, secret, expiresMs };
       return { siteId, expiresMs, text: formatInvitation(facts) };
     },
     submitStudy: async (study) => submitPrepared(await storeStudyObjects(study, store)),
@@ -244,6 +276,18 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
     stopStudy: (reason) => take({ kind: "study-stopped", reason, atMs: clock.nowMs() }),
     changeStudy: (change) => take({ ...change, atMs: clock.nowMs() }),
     revokeSite: (siteId, reason) => take({ kind: "site-revoked", siteId, reason, atMs: clock.nowMs() }),
+    async rotateAuthority(overlapDays = LIMITS.authorityOverlapDays) {
+      checkOverlap(overlapDays);
+      const { folder, passphrase, id: fromSha256 } = home;
+      const nowMs = clock.nowMs();
+      const authorities = await makeSuccessor(home, { folder, overlapDays, passphrase, nowMs });
+      const toSha256 = certificateFingerprint(authorities.authority.certificatePem);
+      const endsMs = authorities.previous?.succession.endsMs ?? nowMs;
+      home = { ...home, ...authorities, id: toSha256 };
+      await take({ kind: "authority-rotated", fromSha256, toSha256, endsMs, atMs: nowMs });
+      for (const listener of identityListeners) listener();
+      return { fromSha256, toSha256, endsMs };
+    },
     onNews(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -275,6 +319,14 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
     },
     serving: {
       home: () => home,
+      async refresh() {
+        home = await renewServerCertificate(home, clock.nowMs());
+        return home;
+      },
+      onIdentity(listener) {
+        identityListeners.add(listener);
+        return () => identityListeners.delete(listener);
+      },
       clock,
       async begin(boundAddress) {
         home = await keepBoundAddress(home, boundAddress);
@@ -285,6 +337,16 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
       },
     },
   };
+}
+
+function checkOverlap(days: number): void {
+  if (days > 0 && days <= LIMITS.authorityOverlapMaxDays) return;
+  throw new ConsiliumError("usage", {
+    subject: "rotation of the authority",
+    expected: `an overlap of up to ${LIMITS.authorityOverlapMaxDays} days`,
+    actual: `${days} days`,
+    hint: "Sites that are not heard in that time have to join anew.",
+  });
 }
 
 function validityMs(hours: number): number {

@@ -17,6 +17,7 @@ import { type Clock, ConsiliumError, type ErrorCode, LIMITS, type Sha256 } from 
 import {
   CoordinatorMessageSchema,
   certificateToDer,
+  isIssued,
   isRenewalDue,
   openEnvelope,
   type Peer,
@@ -27,7 +28,9 @@ import {
   type SignedEnvelope,
   type SiteMessage,
   sealAnswer,
+  successionMessage,
 } from "../protocol/index.ts";
+import { currentSuccession, unlocked } from "./authority.ts";
 import type { Contacts } from "./contacts.ts";
 import { directiveFor } from "./directive.ts";
 import type { SiteEventKind } from "./events.ts";
@@ -105,8 +108,9 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
   async function renew(siteId: string): Promise<Verdict> {
     const { certificatePem, keySha256 } = machine().state().sites[siteId];
     const atMs = clock.nowMs();
-    if (!isRenewalDue(readCertificate(certificatePem), atMs)) return { outcome: "accepted" };
-    const renewed = await renewSiteCertificate(home().authority, { siteId, certificatePem }, atMs);
+    const present = isIssued(certificatePem, home().authority.certificatePem);
+    if (present && !isRenewalDue(readCertificate(certificatePem), atMs)) return { outcome: "accepted" };
+    const renewed = await renewSiteCertificate(unlocked(home().authority), { siteId, certificatePem }, atMs);
     return machine().take({ kind: "site-renewed", siteId, keySha256, certificatePem: renewed, atMs });
   }
   async function takeEvent(event: SiteEventKind): Promise<Verdict> {
@@ -145,6 +149,7 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
         directive: directiveFor(state, site.siteId, clock.nowMs()),
         ...(renews && { certificateDer: new Uint8Array(certificateToDer(state.sites[site.siteId].certificatePem)) }),
         head: { number: BigInt(chain.head().number), sha256: chain.head().sha256 },
+        ...successionMessage(currentSuccession(home(), clock.nowMs())),
       }),
     });
   };

@@ -17,7 +17,9 @@ import {
   issueSiteCertificate,
   PROTOCOL_VERSION,
   readCertificate,
+  successionMessage,
 } from "../protocol/index.ts";
+import { currentSuccession, serverAuthority, unlocked } from "./authority.ts";
 import type { Home } from "./home.ts";
 import type { Machine } from "./machine.ts";
 import type { Secrets } from "./secrets.ts";
@@ -46,7 +48,7 @@ export async function enrolSiteByInvitation(request: EnrolRequest, options: Enro
     });
   }
   const { authority } = home();
-  const certificatePem = await issueSiteCertificate(authority, { siteId, csrDer }, clock.nowMs());
+  const certificatePem = await issueSiteCertificate(unlocked(authority), { siteId, csrDer }, clock.nowMs());
   const { keySha256 } = readCertificate(certificatePem);
   const verdict = await machine().take({
     kind: "site-enrolled",
@@ -60,9 +62,11 @@ export async function enrolSiteByInvitation(request: EnrolRequest, options: Enro
   if (verdict.outcome === "rejected") throw verdict.error;
   const site = machine().state().sites[siteId];
   if (site?.keySha256 !== keySha256) throw replaced(siteId);
+  const nowMs = clock.nowMs();
   return create(EnrolReplySchema, {
     certificateDer: new Uint8Array(certificateToDer(site.certificatePem)),
-    caCertificateDer: new Uint8Array(certificateToDer(authority.certificatePem)),
+    caCertificateDer: new Uint8Array(certificateToDer(serverAuthority(home(), nowMs).certificatePem)),
+    ...successionMessage(currentSuccession(home(), nowMs)),
     federationName: home().name,
     federationId: home().id,
   });

@@ -42,6 +42,16 @@ export interface SiteRevoked extends At {
   readonly reason: string;
 }
 
+/** The federation's authority handed over to the next. */
+export interface AuthorityRotated extends At {
+  readonly kind: "authority-rotated";
+  /** Fingerprints of both certificates. */
+  readonly fromSha256: Sha256;
+  readonly toSha256: Sha256;
+  /** Until when both are believed. */
+  readonly endsMs: number;
+}
+
 /** A site's figures changed since it was last heard. */
 export interface SiteReported extends At {
   readonly kind: "site-reported";
@@ -183,6 +193,7 @@ export type CoordinatorEvent =
   | SiteEnrolled
   | SiteRenewed
   | SiteRevoked
+  | AuthorityRotated
   | SiteReported
   | StudySubmitted
   | SiteEventKind
@@ -198,6 +209,7 @@ const EVENT_KINDS = {
   "site-enrolled": true,
   "site-renewed": true,
   "site-revoked": true,
+  "authority-rotated": true,
   "site-reported": true,
   "study-submitted": true,
   "approval-received": true,

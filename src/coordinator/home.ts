@@ -2,12 +2,11 @@
  * A coordinator's home: one folder with all that a federation is.
  *
  * `coordinator.json` says what it is called and where it listens, and is written last: a home without it is none.
- * `authority.pem` is the federation's authority, `server.pem` the coordinator's own certificate and key, renewed when
- * it runs out; both are readable by their owner only. `journal.db` and `objects/` hold what happened.
+ * `authority.pem` is the federation's authority (`authority.ts`), `server.pem` the coordinator's own certificate and
+ * key, renewed when it runs out; both are readable by their owner only. `journal.db` and `objects/` hold what happened.
  */
-import { randomUUID } from "node:crypto";
-import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { chmod, mkdir } from "node:fs/promises";
+import { join } from "node:path";
 import { z } from "zod";
 import { ConsiliumError, type Sha256 } from "../base/index.ts";
 import {
@@ -15,15 +14,22 @@ import {
   certificateFingerprint,
   certificateServes,
   createAuthority,
+  isIssued,
   issueCoordinatorCertificate,
+  issuerIn,
   readCertificate,
   splitAddress,
-  syncFolder,
-  systemCode,
-  writeAll,
-  writeError,
 } from "../protocol/index.ts";
 import type { ModelSigner } from "../segmentation/index.ts";
+import {
+  type Authorities,
+  readAuthorities,
+  resealAuthorities,
+  serverAuthority,
+  unlocked,
+  writeAuthority,
+} from "./authority.ts";
+import { readOptional, writePrivately, writing } from "./home-files.ts";
 
 const SCHEMA = "consilium.coordinator/1";
 const RENEW_BEFORE_MS = 60 * 86_400_000;
@@ -45,6 +51,8 @@ export interface InitOptions {
   readonly listen: string;
   /** host:port that sites dial, where it differs. */
   readonly address?: string | undefined;
+  /** That the authority's key is sealed under; without one it lies in the home as it is. */
+  readonly passphrase?: string | undefined;
   readonly nowMs: number;
 }
 
@@ -56,9 +64,10 @@ export interface Federation {
   readonly id: Sha256;
 }
 
-export interface Home extends Federation {
+export interface Home extends Federation, Authorities {
   readonly folder: string;
-  readonly authority: Credentials;
+  /** As it was given when the home was read. */
+  readonly passphrase: string | undefined;
   readonly server: Credentials;
 }
 
@@ -98,20 +107,23 @@ export async function initCoordinator(options: InitOptions): Promise<Federation>
     await chmod(folder, 0o700);
     const authority = await createAuthority(name, nowMs);
     const facts = { name, listen, address };
-    await writeCredentials(folder, "authority", authority);
+    await writeAuthority(folder, authority, options.passphrase);
     await writeCredentials(folder, "server", await issueCoordinatorCertificate(authority, hostsOf(facts), nowMs));
     await writeFacts(folder, facts);
     return { ...facts, id: certificateFingerprint(authority.certificatePem) };
   });
 }
 
-/** @throws ConsiliumError `home-invalid` for a folder that is no coordinator's home. */
-export async function readHome(folder: string): Promise<Home> {
+/**
+ * @param passphrase where the authority's key is to be used and may be sealed
+ * @throws ConsiliumError `home-invalid` for a folder that is no coordinator's home, `passphrase-wrong`
+ */
+export async function readHome(folder: string, passphrase?: string): Promise<Home> {
   const text = await readOptional(join(folder, "coordinator.json"));
   const parsed = homeSchema.safeParse(text === undefined ? undefined : parseJson(text));
-  const authority = await readCredentials(folder, "authority");
+  const authorities = await readAuthorities(folder, passphrase);
   const server = await readCredentials(folder, "server");
-  if (!parsed.success || authority === undefined || server === undefined) {
+  if (!parsed.success || authorities === undefined || server === undefined) {
     throw new ConsiliumError("home-invalid", {
       subject: "home of the coordinator",
       expected: "a folder made by `consilium coordinator init`",
@@ -120,23 +132,36 @@ export async function readHome(folder: string): Promise<Home> {
     });
   }
   const { name, listen, address } = parsed.data;
-  return { folder, name, listen, address, id: certificateFingerprint(authority.certificatePem), authority, server };
+  const id = certificateFingerprint(authorities.authority.certificatePem);
+  return { folder, name, listen, address, id, ...authorities, server, passphrase };
 }
 
 /** The coordinator as one who vouches for models. @throws ConsiliumError `home-invalid` */
 export async function modelSigner(folder: string): Promise<ModelSigner> {
-  const { server, authority } = await readHome(folder);
-  return { role: "coordinator", ...server, authorityPem: authority.certificatePem };
+  const { server, authority, previous } = await readHome(folder);
+  const authorities = authority.certificatePem + (previous?.certificatePem ?? "");
+  return { role: "coordinator", ...server, authorityPem: issuerIn(authorities, server.certificatePem) };
 }
 
-/** Issues the coordinator's certificate anew where it is about to run out, or where its address was changed. */
+/**
+ * Issues the coordinator's certificate anew where it is about to run out, where its address was changed, or where the
+ * authority that it is of is no longer believed.
+ */
 export async function renewServerCertificate(home: Home, nowMs: number): Promise<Home> {
   const { certificatePem } = home.server;
+  const issuer = serverAuthority(home, nowMs);
   const fits = hostsOf(home).every((host) => certificateServes(certificatePem, host));
-  if (fits && readCertificate(certificatePem).notAfterMs - nowMs > RENEW_BEFORE_MS) return home;
-  const server = await issueCoordinatorCertificate(home.authority, hostsOf(home), nowMs);
+  const lasts = readCertificate(certificatePem).notAfterMs - nowMs > RENEW_BEFORE_MS;
+  if (fits && lasts && isIssued(home.server.certificatePem, issuer.certificatePem)) return home;
+  const server = await issueCoordinatorCertificate(unlocked(issuer), hostsOf(home), nowMs);
   await writing(() => writeCredentials(home.folder, "server", server));
   return { ...home, server };
+}
+
+/** Seals the authority's key under a new passphrase. @throws ConsiliumError `passphrase-wrong`, `passphrase-missing` */
+export async function changePassphrase(folder: string, present: string | undefined, next: string): Promise<void> {
+  const home = await readHome(folder, present);
+  await resealAuthorities(folder, home, next);
 }
 
 /** Keeps the port that was taken where the home left it open. */
@@ -179,48 +204,6 @@ async function readCredentials(folder: string, name: string): Promise<Credential
   const certificatePem = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/.exec(text ?? "")?.[0];
   const keyPem = /-----BEGIN PRIVATE KEY-----[\s\S]*?-----END PRIVATE KEY-----/.exec(text ?? "")?.[0];
   return certificatePem && keyPem ? { certificatePem: `${certificatePem}\n`, keyPem: `${keyPem}\n` } : undefined;
-}
-
-/** Writes a file that only its owner reads, whole or not at all. */
-export async function writePrivately(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.part`;
-  try {
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      await writeAll(file, Buffer.from(text), 0);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-    await syncFolder(dirname(path));
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined);
-    throw error;
-  }
-}
-
-async function readOptional(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    if (["ENOENT", "ENOTDIR"].includes(systemCode(cause) ?? "")) return undefined;
-    throw new ConsiliumError("file-unreadable", {
-      subject: "home of the coordinator",
-      expected: "a folder that this user may read",
-      actual: systemCode(cause) ?? "a failed read",
-      hint: "Check whose folder it is.",
-      cause,
-    });
-  }
-}
-
-async function writing<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw writeError(error, "home of the coordinator");
-  }
 }
 
 function parseJson(text: string): unknown {

@@ -7,6 +7,7 @@ export {
   type MadeInvitation,
   type OpenOptions,
   openCoordinator,
+  type RotatedAuthority,
   type StudyResult,
   type SubmittedStudy,
 } from "./coordinator.ts";
@@ -14,6 +15,7 @@ export type { CoordinatorEvent } from "./events.ts";
 export { type Federation, type InitOptions, initCoordinator, modelSigner } from "./home.ts";
 export type { JournalHead, JournalLine } from "./journal.ts";
 export type { JournalAudit } from "./journal-audit.ts";
+export { changeHomePassphrase, isAuthoritySealed } from "./passphrase.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
 export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
 export { type CoordinatorServer, startServer } from "./server.ts";

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { ConsiliumError } from "../base/index.ts";
 import { systemCode, writeError } from "../protocol/index.ts";
-import { writePrivately } from "./home.ts";
+import { writePrivately } from "./home-files.ts";
 
 const secretsSchema = z.record(z.string(), z.strictObject({ secret: z.string(), expiresMs: z.number() }));
 

@@ -1,6 +1,7 @@
 /** Where the federation is, for people and programs: one JSON document out of the state and the last signs of life. */
 import type { Sha256 } from "../base/index.ts";
-import { readCertificate } from "../protocol/index.ts";
+import { certificateFingerprint, isIssued, readCertificate } from "../protocol/index.ts";
+import type { Authorities } from "./authority.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Federation } from "./home.ts";
 import { isSummed, maskingOf, sitesHeard } from "./masked-round.ts";
@@ -21,7 +22,12 @@ import type {
 import { type CoordinatorState, type Phase, pauseOf, rulesOf } from "./state.ts";
 
 export interface CoordinatorStatus {
-  readonly federation: { readonly name: string; readonly id: Sha256; readonly address: string };
+  readonly federation: {
+    readonly name: string;
+    readonly id: Sha256;
+    readonly address: string;
+    readonly authority: AuthorityStatus;
+  };
   /** Whether sites are being served: false where a stopped coordinator's home was read. */
   readonly serving: boolean;
   readonly sites: readonly SiteStatus[];
@@ -31,6 +37,18 @@ export interface CoordinatorStatus {
   readonly past: readonly PastStatus[];
   /** The last thing that went wrong at the coordinator itself, where something did. */
   readonly trouble: { readonly message: string; readonly atMs: number } | null;
+}
+
+export interface AuthorityStatus {
+  /** Whether its key is encrypted at rest. */
+  readonly keySealed: boolean;
+  readonly notAfterMs: number;
+  /** While it is being rotated: the one before, until when both are believed, and sites that still have its certificates. */
+  readonly rotation: {
+    readonly fromSha256: Sha256;
+    readonly endsMs: number;
+    readonly awaited: readonly string[];
+  } | null;
 }
 
 export interface SiteStatus {
@@ -141,7 +159,8 @@ export interface PastStatus {
 }
 
 export interface StatusOptions {
-  readonly federation: Federation;
+  readonly federation: Federation & Authorities;
+  readonly nowMs: number;
   readonly state: CoordinatorState;
   readonly contacts: Contacts;
   readonly serving: boolean;
@@ -159,7 +178,7 @@ export function statusOf(options: StatusOptions): CoordinatorStatus {
   const { federation, state, contacts, serving, trouble, roundsAfter = 0 } = options;
   const { name, id, address } = federation;
   return {
-    federation: { name, id, address },
+    federation: { name, id, address, authority: authorityStatus(options) },
     serving,
     sites: Object.keys(state.sites)
       .sort()
@@ -173,6 +192,20 @@ export function statusOf(options: StatusOptions): CoordinatorStatus {
     past: state.past.map(pastStatus),
     trouble,
   };
+}
+
+function authorityStatus({ federation: { authority, previous }, state, nowMs }: StatusOptions): AuthorityStatus {
+  const { notAfterMs } = readCertificate(authority.certificatePem);
+  const told = { keySealed: authority.sealed, notAfterMs };
+  if (previous === null || nowMs >= previous.succession.endsMs) return { ...told, rotation: null };
+  const awaited = Object.values(state.sites)
+    .filter(
+      ({ revoked, certificatePem }) => revoked === undefined && !isIssued(certificatePem, authority.certificatePem),
+    )
+    .map(({ siteId }) => siteId)
+    .sort();
+  const fromSha256 = certificateFingerprint(previous.certificatePem);
+  return { ...told, rotation: { fromSha256, endsMs: previous.succession.endsMs, awaited } };
 }
 
 function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts): SiteStatus {

@@ -22,7 +22,7 @@ import { maskingDeadline, receiveMasking } from "./phases/masking.ts";
 import { putOffDeadlines } from "./phases/restarting.ts";
 import { revokeSite } from "./phases/revoking.ts";
 import { type CoordinatorState, pauseOf } from "./state.ts";
-import { discarded, type Taken, type Verdict } from "./verdict.ts";
+import { accepted, discarded, type Taken, type Verdict } from "./verdict.ts";
 
 /** Work that the state asks for. */
 export type Effect =
@@ -90,6 +90,8 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
       return renewSite(state, event);
     case "site-revoked":
       return revokeSite(state, event);
+    case "authority-rotated":
+      return accepted(state);
     case "site-reported":
       return reportSite(state, event);
     case "study-submitted":

@@ -54,11 +54,15 @@ export interface CertificateFacts {
   readonly der: Uint8Array;
 }
 
-/** A new authority, valid for ten years. */
-export async function createAuthority(federationName: string, nowMs: number): Promise<Credentials> {
+/**
+ * A new authority, valid for ten years.
+ * @param after the certificate that it takes over from: TLS tells authorities apart by their names, so its own names it
+ */
+export async function createAuthority(federationName: string, nowMs: number, after?: string): Promise<Credentials> {
   const keyPem = createPrivateKeyPem();
+  const unit = after === undefined ? undefined : `after ${certificateFingerprint(after).slice(0, 32)}`;
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: nameOf(federationName),
+    name: nameOf(federationName, unit),
     keys: await keyPairOf(keyPem),
     signingAlgorithm: ALGORITHM,
     ...validity(nowMs, AUTHORITY_DAYS),
@@ -150,8 +154,26 @@ export async function renewSiteCertificate(
   ]);
 }
 
+/** The certificates in a PEM text, in their order. */
+export function certificatesIn(pem: string): readonly string[] {
+  return pem.match(/-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g) ?? [];
+}
+
+/** @throws ConsiliumError `certificate-untrusted` for anything but an authority's certificate under its own key */
+export function checkAuthority(certificate: string | Uint8Array): void {
+  const parsed = parseCertificate(certificate);
+  if (parsed.ca && parsed.checkIssued(parsed) && parsed.verify(parsed.publicKey)) return;
+  throw new ConsiliumError("certificate-untrusted", {
+    subject: "authority",
+    expected: "an authority's certificate, signed by its own key",
+    actual: "another certificate",
+    hint: "Tell the study lead.",
+  });
+}
+
 /**
- * Checks that a certificate was issued by this authority, whatever the time.
+ * Checks that a certificate was issued by one of these authorities, whatever the time.
+ * @param authorityPem one authority's certificate, or several one after the other
  * @throws ConsiliumError `certificate-untrusted`
  */
 export function verifyIssued(certificate: string | Uint8Array, authorityPem: string): CertificateFacts {
@@ -160,6 +182,22 @@ export function verifyIssued(certificate: string | Uint8Array, authorityPem: str
   if (verified.size >= VERIFIED_AT_MOST) verified.clear();
   verified.set(key, facts);
   return facts;
+}
+
+/** Of these authorities the one that issued a certificate, as PEM; the first where none did. */
+export function issuerIn(authorityPem: string, certificatePem: string): string {
+  const authorities = certificatesIn(authorityPem);
+  return `${authorities.find((each) => isIssued(certificatePem, each)) ?? authorities[0]}\n`;
+}
+
+/** Whether a certificate was issued by one of these authorities, whatever the time. */
+export function isIssued(certificate: string | Uint8Array, authorityPem: string): boolean {
+  try {
+    verifyIssued(certificate, authorityPem);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -186,11 +224,13 @@ const verified = new Map<Sha256, CertificateFacts>();
 const VERIFIED_AT_MOST = 4096;
 
 function verifyIssuer(certificate: string | Uint8Array, authorityPem: string): CertificateFacts {
-  const authority = parseCertificate(authorityPem);
   const parsed = parseCertificate(certificate);
   const facts = readCertificate(certificate);
-  const own = authority.fingerprint256 === parsed.fingerprint256;
-  if (!own && parsed.checkIssued(authority) && parsed.verify(authority.publicKey)) return facts;
+  const issued = (authority: X509Certificate): boolean =>
+    authority.fingerprint256 !== parsed.fingerprint256 &&
+    parsed.checkIssued(authority) &&
+    parsed.verify(authority.publicKey);
+  if (certificatesIn(authorityPem).map(parseCertificate).some(issued)) return facts;
   throw new ConsiliumError("certificate-untrusted", {
     subject: `certificate of ${facts.name}`,
     expected: "one issued by this federation's authority",
@@ -232,7 +272,7 @@ async function issue(
   const { privateKey } = await keyPairOf(authority.keyPem);
   const certificate = await X509CertificateGenerator.create({
     subject: nameOf(name),
-    issuer: nameOf(readCertificate(authority.certificatePem).name),
+    issuer: new X509CertificateReader(authority.certificatePem).subjectName,
     publicKey,
     signingKey: privateKey,
     signingAlgorithm: ALGORITHM,
@@ -262,8 +302,9 @@ async function readSigningRequest(der: Uint8Array): Promise<Pkcs10CertificateReq
 }
 
 /** As a tagged string: a bare one would be parsed, quotation marks and all. */
-function nameOf(commonName: string): Name {
-  return new Name([{ CN: [{ utf8String: commonName }] }]);
+function nameOf(commonName: string, unit?: string): Name {
+  const name = { CN: [{ utf8String: commonName }] };
+  return new Name(unit === undefined ? [name] : [name, { OU: [{ utf8String: unit }] }]);
 }
 
 /** Read from the DER: node's text form escapes, and a line break in a name could forge a second one there. */

@@ -18,7 +18,7 @@ const PING_INTERVAL_MS = 15_000;
 export interface ConnectLinkOptions {
   /** host:port of the coordinator. */
   readonly address: string;
-  /** The federation's authority, the only one believed. */
+  /** The federation's authority, or several one after the other: no other is believed. */
   readonly authorityPem: string;
   readonly certificatePem: string;
   readonly keyPem: string;
@@ -28,8 +28,9 @@ export interface ConnectLinkOptions {
 
 export function connectLink(options: ConnectLinkOptions): CoordinatorLink {
   const { address, timeoutMs } = options;
+  let authorityPem = options.authorityPem;
   const open = (certificatePem: string) => {
-    const tls = clientTls(options.authorityPem, { ...options, certificatePem });
+    const tls = clientTls(authorityPem, { ...options, certificatePem });
     return { rpc: rpcClient(address, tls, timeoutMs), objects: http2Channel(address, tls) };
   };
   let line = open(options.certificatePem);
@@ -47,8 +48,9 @@ export function connectLink(options: ConnectLinkOptions): CoordinatorLink {
     },
     fetchObject: (request) => fetchThrough(line.objects, request),
     sendObject: (request) => sendThrough(line.objects, request),
-    useCertificate(certificatePem) {
+    useCertificate(certificatePem, believedPem) {
       close();
+      authorityPem = believedPem ?? authorityPem;
       line = open(certificatePem);
     },
     close: async () => close(),

@@ -19,11 +19,13 @@ import {
 } from "./certificates.ts";
 import { type EnrolReply, type EnrolRequest, EnrolRequestSchema } from "./gen/consilium/v1/federation_pb.ts";
 import type { Invitation } from "./invitation.ts";
+import { followSuccession, readSuccession } from "./succession.ts";
 
 /** What a site keeps of its enrolment; the key stays with it. */
 export interface Enrolment {
   readonly siteId: string;
   readonly certificatePem: string;
+  /** The federation's authority; while it is being rotated the new one, and the old one after it. */
   readonly authorityPem: string;
   readonly federationName: string;
   /** The authority's fingerprint: the federation's identity. */
@@ -89,7 +91,11 @@ function checkedEnrolment(reply: EnrolReply, invitation: Invitation, keyPem: str
   if (fingerprint !== invitation.caFingerprint) {
     throw untrusted("the authority that the invitation names", `one of fingerprint ${fingerprint}`);
   }
-  const facts = verifyCertificate(reply.certificateDer, authorityPem, nowMs);
+  const believed =
+    reply.succession === undefined
+      ? authorityPem
+      : followSuccession(readSuccession(reply.succession), authorityPem, nowMs);
+  const facts = verifyCertificate(reply.certificateDer, believed, nowMs);
   const own = publicKeySha256(createPublicKey(keyPem));
   if (facts.name !== invitation.siteId || facts.keySha256 !== own) {
     throw untrusted(`a certificate of ${invitation.siteId} for this site's key`, `one of ${facts.name}`);
@@ -97,7 +103,7 @@ function checkedEnrolment(reply: EnrolReply, invitation: Invitation, keyPem: str
   return {
     siteId: invitation.siteId,
     certificatePem: certificateToPem(readCertificate(reply.certificateDer).der),
-    authorityPem,
+    authorityPem: believed,
     federationName: reply.federationName,
     federationId: reply.federationId,
   };

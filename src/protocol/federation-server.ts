@@ -12,7 +12,7 @@ import type { TLSSocket } from "node:tls";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type Clock, ConsiliumError, LIMITS } from "../base/index.ts";
-import { verifyIssued } from "./certificates.ts";
+import { type Credentials, verifyIssued } from "./certificates.ts";
 import { answerObjectRequest } from "./object-routes.ts";
 import { federationRoutes } from "./routes.ts";
 import type { FederationService, Peer } from "./service.ts";
@@ -30,27 +30,29 @@ export interface FederationServerOptions {
   readonly listen: string;
   readonly certificatePem: string;
   readonly keyPem: string;
+  /** Of the coordinator's certificate; shown beside it. */
   readonly authorityPem: string;
+  /** Authorities whose certificates are believed of callers, asked at each connection; `authorityPem` unless given. */
+  readonly believed?: () => string;
   readonly clock: Clock;
 }
 
 export interface FederationServer {
   /** host:port that is listened on. */
   readonly address: string;
+  /** Shows another certificate from now on; connections that stand are ended once their answers are out. */
+  show(credentials: Credentials, authorityPem: string): void;
   /** Stops listening, lets running answers end, then closes what is left. */
   close(): Promise<void>;
 }
 
 /** @throws ConsiliumError `usage` where the address cannot be listened on. */
 export async function startFederationServer(options: FederationServerOptions): Promise<FederationServer> {
-  const { service, authorityPem, clock } = options;
+  const { service, clock, believed = () => options.authorityPem } = options;
   const server = createSecureServer({
-    cert: `${options.certificatePem}\n${authorityPem}`,
-    key: options.keyPem,
-    ca: authorityPem,
+    ...shownTo(options, options.authorityPem),
     requestCert: true,
     rejectUnauthorized: false,
-    minVersion: "TLSv1.3",
     allowHTTP1: false,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: 16, enablePush: false },
@@ -62,7 +64,7 @@ export async function startFederationServer(options: FederationServerOptions): P
 
   server.on("session", (session) => {
     sessions.add(session);
-    callers.set(session, judgeCaller(session, authorityPem));
+    callers.set(session, judgeCaller(session, believed()));
     session.setLocalWindowSize(WINDOW_BYTES);
     session.setTimeout(IDLE_SESSION_MS, () => session.close());
     session.on("error", () => undefined);
@@ -98,6 +100,10 @@ export async function startFederationServer(options: FederationServerOptions): P
   const bound = (server.address() as AddressInfo).port;
   return {
     address: host.includes(":") ? `[${host}]:${bound}` : `${host}:${bound}`,
+    show(credentials, authorityPem) {
+      server.setSecureContext(shownTo(credentials, authorityPem));
+      for (const session of sessions) session.close();
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -107,6 +113,11 @@ export async function startFederationServer(options: FederationServerOptions): P
         }, CLOSE_GRACE_MS).unref();
       }),
   };
+}
+
+function shownTo({ certificatePem, keyPem }: Credentials, authorityPem: string) {
+  const cert = `${certificatePem}\n${authorityPem}`;
+  return { cert, key: keyPem, ca: authorityPem, minVersion: "TLSv1.3" } as const;
 }
 
 /** Who holds a session's other end, or why nobody is believed to. */

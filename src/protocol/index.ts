@@ -3,11 +3,14 @@ export {
   type Credentials,
   certificateFingerprint,
   certificateServes,
+  certificatesIn,
   certificateToDer,
   certificateToPem,
   createAuthority,
+  isIssued,
   isRenewalDue,
   issueCoordinatorCertificate,
+  issuerIn,
   issueSiteCertificate,
   publicKeySha256,
   readCertificate,
@@ -53,5 +56,7 @@ export {
 export { checkSiteId, isSiteId, PROTOCOL_VERSION } from "./names.ts";
 export { syncFolder, writeAll } from "./object-transfer.ts";
 export { type ErrorRecord, errorFromRecord, errorRecord, toConnectError } from "./refusal.ts";
+export { checkPassphrase, findSealedKey, openSealedKey, sealKey } from "./sealed-key.ts";
 export type { FederationService, ObjectChunk, ObjectRange, Peer } from "./service.ts";
+export { followSuccession, readSuccession, type Succession, signSuccession, successionMessage } from "./succession.ts";
 export { splitAddress } from "./tls.ts";

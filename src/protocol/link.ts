@@ -34,7 +34,10 @@ export interface CoordinatorLink {
   fetchObject(request: FetchObject): Promise<void>;
   /** @throws ConsiliumError `object-refused` where the coordinator awaits no such object, `disk-full` for its disk. */
   sendObject(request: SendObject): Promise<void>;
-  /** Connections from now on are made with this certificate, for the same key. */
-  useCertificate(certificatePem: string): void;
+  /**
+   * Connections from now on are made with this certificate, for the same key.
+   * @param authorityPem authorities to believe from now on; those until now unless given
+   */
+  useCertificate(certificatePem: string, authorityPem?: string): void;
   close(): Promise<void>;
 }

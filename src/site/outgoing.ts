@@ -18,6 +18,7 @@ import {
   certificateToPem,
   type Directive,
   errorFromRecord,
+  isIssued,
   isRenewalDue,
   openAnswer,
   readCertificate,
@@ -27,6 +28,7 @@ import {
   type Verdict,
   verifyCertificate,
 } from "../protocol/index.ts";
+import { openAuthorities } from "./authorities.ts";
 import { writeFileDurably } from "./file-store.ts";
 import { identityPath, type Site } from "./home.ts";
 import { openHeads } from "./journal-heads.ts";
@@ -61,7 +63,7 @@ export interface ObjectTransfer {
 export interface Outgoing {
   /** @throws ConsiliumError `unreachable` where trying again may help; others where it will not. */
   say(message: OutgoingMessage): Promise<Answer>;
-  /** Has the certificate renewed where half of it is over, and keeps the new one. Returns when it ends then. */
+  /** Has the certificate renewed where half of it is over or the authority was rotated, and keeps the new one. Returns when it ends then. */
   renewIfDue(): Promise<number | undefined>;
   /** Sends an update that the store holds. */
   sendUpdate(transfer: ObjectTransfer): Promise<void>;
@@ -76,6 +78,8 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
   const log = await openSiteLog(store);
   const nextSequence = await openSequence(site);
   const heads = await openHeads(store);
+  const authorities = await openAuthorities(site, clock.nowMs());
+  let certificatePem = site.certificatePem;
   const to = membership.address;
   let queue: Promise<unknown> = Promise.resolve();
 
@@ -99,7 +103,12 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
     const bytes = toBinary(SignedEnvelopeSchema, request);
     await log.record({ what, to, bytes: bytes.length, sha256: sha256(bytes), studyHash, round }, clock.nowMs());
     const reply = await roomMayCome(() => link.exchange(request));
-    const { answer, header } = openAnswer(reply, { request, authorityPem: site.authorityPem, nowMs: clock.nowMs() });
+    const { answer, header } = openAnswer(reply, { request, authorityPem: authorities.pem(), nowMs: clock.nowMs() });
+    await authorities.answered(reply.certificateDer);
+    const { succession } = answer;
+    if (succession !== undefined && (await authorities.follow(succession, clock.nowMs()))) {
+      link.useCertificate(certificatePem, authorities.pem());
+    }
     const { verdict, directive, head, certificateDer } = answer;
     if (verdict === undefined || directive === undefined) throw incomplete();
     await heads.tell(head && { number: Number(head.number), sha256: head.sha256 });
@@ -110,11 +119,11 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
     queue = answer.catch(() => undefined);
     return answer;
   }
-  let certificate = readCertificate(site.certificatePem);
   return {
     say: inTurn,
     async renewIfDue() {
-      if (!isRenewalDue(certificate, clock.nowMs())) return undefined;
+      const present = isIssued(certificatePem, authorities.presentPem());
+      if (present && !isRenewalDue(readCertificate(certificatePem), clock.nowMs())) return undefined;
       const about = { studyHash: "", round: 0, attempt: 0 } as const;
       const { verdict, certificateDer } = await inTurn({
         what: "certificate renewal",
@@ -122,12 +131,12 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
         kind: { case: "renewal", value: {} },
       });
       if (verdict.outcome !== "accepted") throw errorFromRecord(verdict);
-      const renewed = verifyCertificate(certificateDer, site.authorityPem, clock.nowMs());
+      const renewed = verifyCertificate(certificateDer, authorities.pem(), clock.nowMs());
       if (renewed.keySha256 !== site.keySha256 || renewed.name !== site.siteId) throw foreignCertificate(site.siteId);
       const pem = certificateToPem(certificateDer);
       await writeFileDurably(identityPath(site.home, "certificate"), pem);
-      link.useCertificate(pem);
-      certificate = renewed;
+      link.useCertificate(pem, authorities.pem());
+      certificatePem = pem;
       return renewed.notAfterMs;
     },
     close: () => log.flush(clock.nowMs()),

@@ -2,6 +2,7 @@
 import { defineCommand } from "../command.ts";
 import { createCoordinatorTeller } from "../coordinator-news.ts";
 import { option } from "../options.ts";
+import { passphraseOptions, presentPassphrase } from "../passphrase.ts";
 import type { Dashboard } from "../serve-dashboard.ts";
 
 export const coordinatorStart = defineCommand({
@@ -14,12 +15,14 @@ export const coordinatorStart = defineCommand({
     home: option.requiredText("DIR", "the coordinator's home folder"),
     dashboardPort: option.integer("port of the dashboard on 127.0.0.1 (default: one that is free)", { max: 65_535 }),
     withoutDashboard: option.flag("serve no dashboard"),
+    ...passphraseOptions,
     once: option.flag("end with the study, instead of waiting for the next"),
   },
-  examples: ["consilium coordinator start --home coordinator"],
+  examples: ["consilium coordinator start --home coordinator --passphrase-file passphrase"],
   async run({ options, progress, signal, version }) {
     const { openCoordinator, startServer } = await import("../../coordinator/index.ts");
-    const coordinator = await openCoordinator({ home: options.home });
+    const passphrase = await presentPassphrase(options.home, { file: options.passphraseFile });
+    const coordinator = await openCoordinator({ home: options.home, passphrase });
     try {
       coordinator.onNews(createCoordinatorTeller(progress));
       const server = await startServer(coordinator);

@@ -8,7 +8,9 @@ import { compare } from "./compare.ts";
 import { defineCompletion } from "./completion.ts";
 import { coordinatorInit } from "./coordinator-init.ts";
 import { coordinatorInvite } from "./coordinator-invite.ts";
+import { coordinatorPassphrase } from "./coordinator-passphrase.ts";
 import { coordinatorRevoke } from "./coordinator-revoke.ts";
+import { coordinatorRotateCa } from "./coordinator-rotate-ca.ts";
 import { coordinatorStart } from "./coordinator-start.ts";
 import { coordinatorVerify } from "./coordinator-verify.ts";
 import { coordinatorDashboard, siteConsole } from "./dashboard.ts";
@@ -57,6 +59,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   coordinatorDashboard,
   coordinatorInvite,
   coordinatorRevoke,
+  coordinatorRotateCa,
+  coordinatorPassphrase,
   coordinatorVerify,
   studyCheck,
   studySubmit,

@@ -6,7 +6,12 @@ const NOW = Date.UTC(2026, 0, 1, 12);
 const sha = (digit: string): string => digit.repeat(64);
 
 const STATUS: CoordinatorStatus = {
-  federation: { name: "Test", id: sha("a"), address: "127.0.0.1:7443" },
+  federation: {
+    name: "Test",
+    id: sha("a"),
+    address: "127.0.0.1:7443",
+    authority: { keySealed: true, notAfterMs: NOW + 1, rotation: null },
+  },
   serving: true,
   sites: [
     {

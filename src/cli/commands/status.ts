@@ -66,10 +66,24 @@ export function describeStatus(
   const open = invitations.filter(({ used, expiresMs }) => !used && expiresMs > nowMs);
   const sections = [`"${federation.name}" at ${federation.address}, ${serving ? "running" : "not running"}`];
   if (trouble !== null) sections.push(`Trouble at the coordinator: ${trouble.message}`);
+  const { keySealed, rotation } = federation.authority;
+  if (!keySealed) {
+    sections.push("The authority's key is not encrypted: `consilium coordinator passphrase` gives it a passphrase.");
+  }
+  if (rotation !== null) sections.push(describeRotation(rotation));
   sections.push(sites.length === 0 ? "No site has joined yet." : sitesTable(sites, nowMs));
   if (open.length > 0) sections.push(`Invited, not joined yet: ${open.map(({ siteId }) => siteId).join(", ")}`);
   sections.push(study === null ? "No study yet." : describeStudy(study));
   return sections.join("\n\n");
+}
+
+function describeRotation({
+  endsMs,
+  awaited,
+}: NonNullable<CoordinatorStatus["federation"]["authority"]["rotation"]>): string {
+  const until = `The authority is being rotated; the old one is believed until ${new Date(endsMs).toISOString().slice(0, 10)}.`;
+  if (awaited.length === 0) return `${until} Every site has a certificate of the new one.`;
+  return `${until} Sites without a certificate of the new one: ${awaited.join(", ")}`;
 }
 
 /** Rounds whose gaps are shown; all of them are in the JSON. */

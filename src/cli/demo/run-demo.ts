@@ -104,6 +104,7 @@ async function runFederation(options: DemoOptions, commands: Commands): Promise<
     "Demonstration federation",
     "--listen",
     "127.0.0.1:0",
+    "--unencrypted",
   );
   const coordinator = commands.start("coordinator", "start", "--home", home);
   await untilServing(coordinator);

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJInEKCkVucm9sUmVwbHkSFwoPY2VydGlmaWNhdGVfZGVyGAEgASgMEhoKEmNhX2NlcnRpZmljYXRlX2RlchgCIAEoDBIXCg9mZWRlcmF0aW9uX25hbWUYAyABKAkSFQoNZmVkZXJhdGlvbl9pZBgEIAEoCSJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSKqAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMImkKB1ZlcmRpY3QSDwoHb3V0Y29tZRgBIAEoCRIMCgRjb2RlGAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJEg8KB3N1YmplY3QYBiABKAkiWAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkimQEKBFBvbGwSFwoPcHJvZHVjdF92ZXJzaW9uGAEgASgJEhQKDHNpdGVfdGltZV9tcxgCIAEoAxIQCghhY3Rpdml0eRgDIAEoCRISCgpzdGVwc19kb25lGAQgASgNEhMKC3N0ZXBzX3RvdGFsGAUgASgNEicKBGRhdGEYBiABKAsyGS5jb25zaWxpdW0udjEuRGF0YVN1bW1hcnkiawoLRGF0YVN1bW1hcnkSFgoOdHJhaW5pbmdfY2FzZXMYASABKA0SGAoQdmFsaWRhdGlvbl9jYXNlcxgCIAEoDRIQCghjaGFubmVscxgDIAMoCRIYChBsYWJlbF9jb252ZW50aW9uGAQgASgJImsKCEFwcHJvdmFsEhIKCnN0dWR5X2hhc2gYASABKAkSEAoIYXBwcm92ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEikKBnJvc3RlchgEIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeSIyCgtSb3N0ZXJFbnRyeRIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAki4QEKC1VwZGF0ZVJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFQoNdXBkYXRlX3NoYTI1NhgDIAEoCRIUCgx1cGRhdGVfYnl0ZXMYBCABKAQSFgoOdHJhaW5pbmdfY2FzZXMYBSABKA0SFgoOZ3JhZGllbnRfc3RlcHMYBiABKA0SGwoTY2xpcHBlZF9jb29yZGluYXRlcxgHIAEoBBIWCgltZWFuX2xvc3MYCCABKAFIAIgBARISCgpydW5fcmVjb3JkGAkgASgMQgwKCl9tZWFuX2xvc3MihAEKD0V2YWx1YXRpb25SZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhQKDG1vZGVsX3NoYTI1NhgDIAEoCRINCgVjYXNlcxgEIAEoDRIsCgdyZWdpb25zGAUgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMigQEKDVJlZ2lvbkZpZ3VyZXMSDgoGcmVnaW9uGAEgASgJEhAKCGRpY2Vfc3VtGAIgASgBEhIKCmRpY2VfY2FzZXMYAyABKA0SEAoIaGQ5NV9zdW0YBCABKAESEgoKaGQ5NV9jYXNlcxgFIAEoDRIUCgxkaWNlX2J5X2Nhc2UYBiADKAEiPAoMTWFza2luZ1JlcGx5Eg0KBXJvdW5kGAEgASgNEgwKBHN0ZXAYAiABKAkSDwoHcGF5bG9hZBgDIAEoDCIUChJDZXJ0aWZpY2F0ZVJlbmV3YWwifAoLU2l0ZUZhaWx1cmUSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIMCgRjb2RlGAMgASgJEhAKCGV4cGVjdGVkGAQgASgJEg4KBmFjdHVhbBgFIAEoCRIMCgRoaW50GAYgASgJEg8KB3N1YmplY3QYByABKAki7AIKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIABIlCgRuZXdzGAggASgLMhcuY29uc2lsaXVtLnYxLlN0dWR5TmV3c0IGCgRraW5kIloKCVN0dWR5TmV3cxISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnBhdXNlZBgCIAEoCBIpCgdjaGFuZ2VzGAMgAygLMhguY29uc2lsaXVtLnYxLkxpdmVDaGFuZ2UisQEKCkxpdmVDaGFuZ2USDgoGbnVtYmVyGAEgASgNEgwKBGtpbmQYAiABKAkSDgoGcmVhc29uGAMgASgJEg0KBWF0X21zGAQgASgDEhcKCmRlYWRsaW5lX3MYBSABKAFIAIgBARITCgZxdW9ydW0YBiABKAlIAYgBARITCgZyb3VuZHMYByABKA1IAogBAUINCgtfZGVhZGxpbmVfc0IJCgdfcXVvcnVtQgkKB19yb3VuZHMiLgoEV2FpdBIWCg5yZXRyeV9hZnRlcl9tcxgBIAEoDRIOCgZyZWFzb24YAiABKAkihAEKC1Jldmlld1N0dWR5EhIKCnN0dWR5X2hhc2gYASABKAkSDQoFc3R1ZHkYAiABKAwSKQoGcm9zdGVyGAMgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5EhUKDW5ldHdvcmtfYnl0ZXMYBCABKAQSEAoIZGVjaXNpb24YBSABKAkiygEKClRyYWluUm91bmQSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhUKDWdsb2JhbF9zaGEyNTYYBCABKAkSFAoMZ2xvYmFsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDEg8KB21hc2tpbmcYByABKAwSDwoHZmlndXJlcxgPIAEoDBIRCglldmFsdWF0ZXMYECABKAgSEQoJY2xpcF9ub3JtGBEgASgBImUKDE1hc2tpbmdPcmRlchISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEgwKBHN0ZXAYAyABKAkSDwoHcGF5bG9hZBgEIAEoDBITCgtkZWFkbGluZV9tcxgFIAEoAyKDAQoNRXZhbHVhdGVNb2RlbBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFAoMbW9kZWxfc2hhMjU2GAQgASgJEhMKC21vZGVsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDIq0BCglTdHVkeURvbmUSEgoKc3R1ZHlfaGFzaBgBIAEoCRIUCgxmaW5hbF9zaGEyNTYYAiABKAkSEwoLYmVzdF9zaGEyNTYYAyABKAkSEgoKYmVzdF9yb3VuZBgEIAEoDRITCgtmaW5hbF9ieXRlcxgFIAEoBBISCgpiZXN0X2J5dGVzGAYgASgEEhMKC2ZpbmFsX3JvdW5kGAcgASgNEg8KB2ZpZ3VyZXMYDyABKAwiMQoLU3R1ZHlGYWlsZWQSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZyZWFzb24YAiABKAkykwEKCkZlZGVyYXRpb24SPQoFRW5yb2wSGi5jb25zaWxpdW0udjEuRW5yb2xSZXF1ZXN0GhguY29uc2lsaXVtLnYxLkVucm9sUmVwbHkSRgoIRXhjaGFuZ2USHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGUaHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGViBnByb3RvMw");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSLhAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMEjUKCnN1Y2Nlc3Npb24YCiABKAsyIS5jb25zaWxpdW0udjEuQXV0aG9yaXR5U3VjY2Vzc2lvbiJpCgdWZXJkaWN0Eg8KB291dGNvbWUYASABKAkSDAoEY29kZRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJIlgKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJIpkBCgRQb2xsEhcKD3Byb2R1Y3RfdmVyc2lvbhgBIAEoCRIUCgxzaXRlX3RpbWVfbXMYAiABKAMSEAoIYWN0aXZpdHkYAyABKAkSEgoKc3RlcHNfZG9uZRgEIAEoDRITCgtzdGVwc190b3RhbBgFIAEoDRInCgRkYXRhGAYgASgLMhkuY29uc2lsaXVtLnYxLkRhdGFTdW1tYXJ5ImsKC0RhdGFTdW1tYXJ5EhYKDnRyYWluaW5nX2Nhc2VzGAEgASgNEhgKEHZhbGlkYXRpb25fY2FzZXMYAiABKA0SEAoIY2hhbm5lbHMYAyADKAkSGAoQbGFiZWxfY29udmVudGlvbhgEIAEoCSJrCghBcHByb3ZhbBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGFwcHJvdmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIpCgZyb3N0ZXIYBCADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkiMgoLUm9zdGVyRW50cnkSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJIuEBCgtVcGRhdGVSZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhUKDXVwZGF0ZV9zaGEyNTYYAyABKAkSFAoMdXBkYXRlX2J5dGVzGAQgASgEEhYKDnRyYWluaW5nX2Nhc2VzGAUgASgNEhYKDmdyYWRpZW50X3N0ZXBzGAYgASgNEhsKE2NsaXBwZWRfY29vcmRpbmF0ZXMYByABKAQSFgoJbWVhbl9sb3NzGAggASgBSACIAQESEgoKcnVuX3JlY29yZBgJIAEoDEIMCgpfbWVhbl9sb3NzIoQBCg9FdmFsdWF0aW9uUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIUCgxtb2RlbF9zaGEyNTYYAyABKAkSDQoFY2FzZXMYBCABKA0SLAoHcmVnaW9ucxgFIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIoEBCg1SZWdpb25GaWd1cmVzEg4KBnJlZ2lvbhgBIAEoCRIQCghkaWNlX3N1bRgCIAEoARISCgpkaWNlX2Nhc2VzGAMgASgNEhAKCGhkOTVfc3VtGAQgASgBEhIKCmhkOTVfY2FzZXMYBSABKA0SFAoMZGljZV9ieV9jYXNlGAYgAygBIjwKDE1hc2tpbmdSZXBseRINCgVyb3VuZBgBIAEoDRIMCgRzdGVwGAIgASgJEg8KB3BheWxvYWQYAyABKAwiFAoSQ2VydGlmaWNhdGVSZW5ld2FsInwKC1NpdGVGYWlsdXJlEg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SDAoEY29kZRgDIAEoCRIQCghleHBlY3RlZBgEIAEoCRIOCgZhY3R1YWwYBSABKAkSDAoEaGludBgGIAEoCRIPCgdzdWJqZWN0GAcgASgJIuwCCglEaXJlY3RpdmUSIgoEd2FpdBgBIAEoCzISLmNvbnNpbGl1bS52MS5XYWl0SAASKwoGcmV2aWV3GAIgASgLMhkuY29uc2lsaXVtLnYxLlJldmlld1N0dWR5SAASKQoFdHJhaW4YAyABKAsyGC5jb25zaWxpdW0udjEuVHJhaW5Sb3VuZEgAEi8KCGV2YWx1YXRlGAQgASgLMhsuY29uc2lsaXVtLnYxLkV2YWx1YXRlTW9kZWxIABInCgRkb25lGAUgASgLMhcuY29uc2lsaXVtLnYxLlN0dWR5RG9uZUgAEisKBmZhaWxlZBgGIAEoCzIZLmNvbnNpbGl1bS52MS5TdHVkeUZhaWxlZEgAEi0KB21hc2tpbmcYByABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ09yZGVySAASJQoEbmV3cxgIIAEoCzIXLmNvbnNpbGl1bS52MS5TdHVkeU5ld3NCBgoEa2luZCJaCglTdHVkeU5ld3MSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZwYXVzZWQYAiABKAgSKQoHY2hhbmdlcxgDIAMoCzIYLmNvbnNpbGl1bS52MS5MaXZlQ2hhbmdlIrEBCgpMaXZlQ2hhbmdlEg4KBm51bWJlchgBIAEoDRIMCgRraW5kGAIgASgJEg4KBnJlYXNvbhgDIAEoCRINCgVhdF9tcxgEIAEoAxIXCgpkZWFkbGluZV9zGAUgASgBSACIAQESEwoGcXVvcnVtGAYgASgJSAGIAQESEwoGcm91bmRzGAcgASgNSAKIAQFCDQoLX2RlYWRsaW5lX3NCCQoHX3F1b3J1bUIJCgdfcm91bmRzIi4KBFdhaXQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKA0SDgoGcmVhc29uGAIgASgJIoQBCgtSZXZpZXdTdHVkeRISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXN0dWR5GAIgASgMEikKBnJvc3RlchgDIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeRIVCg1uZXR3b3JrX2J5dGVzGAQgASgEEhAKCGRlY2lzaW9uGAUgASgJIsoBCgpUcmFpblJvdW5kEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIVCg1nbG9iYWxfc2hhMjU2GAQgASgJEhQKDGdsb2JhbF9ieXRlcxgFIAEoBBITCgtkZWFkbGluZV9tcxgGIAEoAxIPCgdtYXNraW5nGAcgASgMEg8KB2ZpZ3VyZXMYDyABKAwSEQoJZXZhbHVhdGVzGBAgASgIEhEKCWNsaXBfbm9ybRgRIAEoASJlCgxNYXNraW5nT3JkZXISEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIMCgRzdGVwGAMgASgJEg8KB3BheWxvYWQYBCABKAwSEwoLZGVhZGxpbmVfbXMYBSABKAMigwEKDUV2YWx1YXRlTW9kZWwSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhQKDG1vZGVsX3NoYTI1NhgEIAEoCRITCgttb2RlbF9ieXRlcxgFIAEoBBITCgtkZWFkbGluZV9tcxgGIAEoAyKtAQoJU3R1ZHlEb25lEhIKCnN0dWR5X2hhc2gYASABKAkSFAoMZmluYWxfc2hhMjU2GAIgASgJEhMKC2Jlc3Rfc2hhMjU2GAMgASgJEhIKCmJlc3Rfcm91bmQYBCABKA0SEwoLZmluYWxfYnl0ZXMYBSABKAQSEgoKYmVzdF9ieXRlcxgGIAEoBBITCgtmaW5hbF9yb3VuZBgHIAEoDRIPCgdmaWd1cmVzGA8gASgMIjEKC1N0dWR5RmFpbGVkEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcmVhc29uGAIgASgJMpMBCgpGZWRlcmF0aW9uEj0KBUVucm9sEhouY29uc2lsaXVtLnYxLkVucm9sUmVxdWVzdBoYLmNvbnNpbGl1bS52MS5FbnJvbFJlcGx5EkYKCEV4Y2hhbmdlEhwuY29uc2lsaXVtLnYxLlNpZ25lZEVudmVsb3BlGhwuY29uc2lsaXVtLnYxLlNpZ25lZEVudmVsb3BlYgZwcm90bzM");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -83,6 +83,13 @@ export type EnrolReply = Message<"consilium.v1.EnrolReply"> & {
    * @generated from field: string federation_id = 4;
    */
   federationId: string;
+
+  /**
+   * While the authority is being rotated: certificate_der is the new one's, ca_certificate_der the old one.
+   *
+   * @generated from field: consilium.v1.AuthoritySuccession succession = 10;
+   */
+  succession?: AuthoritySuccession | undefined;
 };
 
 /**
@@ -91,6 +98,42 @@ export type EnrolReply = Message<"consilium.v1.EnrolReply"> & {
  */
 export const EnrolReplySchema: GenMessage<EnrolReply> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 1);
+
+/**
+ * The old authority's statement that another takes over.
+ *
+ * @generated from message consilium.v1.AuthoritySuccession
+ */
+export type AuthoritySuccession = Message<"consilium.v1.AuthoritySuccession"> & {
+  /**
+   * The new authority's certificate.
+   *
+   * @generated from field: bytes authority_der = 1;
+   */
+  authorityDer: Uint8Array;
+
+  /**
+   * Until when certificates of the old one are believed too.
+   *
+   * @generated from field: int64 ends_ms = 2;
+   */
+  endsMs: bigint;
+
+  /**
+   * ECDSA P-256 (SHA-256, IEEE P1363) by the old authority's key over "consilium.v1.succession\0" and canonical
+   * {endsMs, fromSha256, toSha256}, the fingerprints of both certificates.
+   *
+   * @generated from field: bytes signature = 3;
+   */
+  signature: Uint8Array;
+};
+
+/**
+ * Describes the message consilium.v1.AuthoritySuccession.
+ * Use `create(AuthoritySuccessionSchema)` to create a new message.
+ */
+export const AuthoritySuccessionSchema: GenMessage<AuthoritySuccession> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 2);
 
 /**
  * @generated from message consilium.v1.SignedEnvelope
@@ -131,7 +174,7 @@ export type SignedEnvelope = Message<"consilium.v1.SignedEnvelope"> & {
  * Use `create(SignedEnvelopeSchema)` to create a new message.
  */
 export const SignedEnvelopeSchema: GenMessage<SignedEnvelope> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 2);
+  messageDesc(file_consilium_v1_federation, 3);
 
 /**
  * Body of a site's envelope.
@@ -200,7 +243,7 @@ export type SiteMessage = Message<"consilium.v1.SiteMessage"> & {
  * Use `create(SiteMessageSchema)` to create a new message.
  */
 export const SiteMessageSchema: GenMessage<SiteMessage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 3);
+  messageDesc(file_consilium_v1_federation, 4);
 
 /**
  * A record's place in the coordinator's journal, which is a chain of hashes.
@@ -224,7 +267,7 @@ export type JournalHead = Message<"consilium.v1.JournalHead"> & {
  * Use `create(JournalHeadSchema)` to create a new message.
  */
 export const JournalHeadSchema: GenMessage<JournalHead> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 4);
+  messageDesc(file_consilium_v1_federation, 5);
 
 /**
  * Body of the coordinator's answer.
@@ -257,6 +300,13 @@ export type CoordinatorMessage = Message<"consilium.v1.CoordinatorMessage"> & {
    * @generated from field: bytes certificate_der = 4;
    */
   certificateDer: Uint8Array;
+
+  /**
+   * While the authority is being rotated.
+   *
+   * @generated from field: consilium.v1.AuthoritySuccession succession = 10;
+   */
+  succession?: AuthoritySuccession | undefined;
 };
 
 /**
@@ -264,7 +314,7 @@ export type CoordinatorMessage = Message<"consilium.v1.CoordinatorMessage"> & {
  * Use `create(CoordinatorMessageSchema)` to create a new message.
  */
 export const CoordinatorMessageSchema: GenMessage<CoordinatorMessage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 5);
+  messageDesc(file_consilium_v1_federation, 6);
 
 /**
  * @generated from message consilium.v1.Verdict
@@ -311,7 +361,7 @@ export type Verdict = Message<"consilium.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 6);
+  messageDesc(file_consilium_v1_federation, 7);
 
 /**
  * Why a call was refused before any signed answer could be given; travels as the detail of the RPC's error.
@@ -350,7 +400,7 @@ export type Refusal = Message<"consilium.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 7);
+  messageDesc(file_consilium_v1_federation, 8);
 
 /**
  * @generated from message consilium.v1.Poll
@@ -396,7 +446,7 @@ export type Poll = Message<"consilium.v1.Poll"> & {
  * Use `create(PollSchema)` to create a new message.
  */
 export const PollSchema: GenMessage<Poll> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 8);
+  messageDesc(file_consilium_v1_federation, 9);
 
 /**
  * Counts only. Case names never leave a site.
@@ -430,7 +480,7 @@ export type DataSummary = Message<"consilium.v1.DataSummary"> & {
  * Use `create(DataSummarySchema)` to create a new message.
  */
 export const DataSummarySchema: GenMessage<DataSummary> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 9);
+  messageDesc(file_consilium_v1_federation, 10);
 
 /**
  * @generated from message consilium.v1.Approval
@@ -464,7 +514,7 @@ export type Approval = Message<"consilium.v1.Approval"> & {
  * Use `create(ApprovalSchema)` to create a new message.
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 10);
+  messageDesc(file_consilium_v1_federation, 11);
 
 /**
  * @generated from message consilium.v1.RosterEntry
@@ -486,7 +536,7 @@ export type RosterEntry = Message<"consilium.v1.RosterEntry"> & {
  * Use `create(RosterEntrySchema)` to create a new message.
  */
 export const RosterEntrySchema: GenMessage<RosterEntry> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 11);
+  messageDesc(file_consilium_v1_federation, 12);
 
 /**
  * @generated from message consilium.v1.UpdateReady
@@ -551,7 +601,7 @@ export type UpdateReady = Message<"consilium.v1.UpdateReady"> & {
  * Use `create(UpdateReadySchema)` to create a new message.
  */
 export const UpdateReadySchema: GenMessage<UpdateReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 12);
+  messageDesc(file_consilium_v1_federation, 13);
 
 /**
  * @generated from message consilium.v1.EvaluationReady
@@ -592,7 +642,7 @@ export type EvaluationReady = Message<"consilium.v1.EvaluationReady"> & {
  * Use `create(EvaluationReadySchema)` to create a new message.
  */
 export const EvaluationReadySchema: GenMessage<EvaluationReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 13);
+  messageDesc(file_consilium_v1_federation, 14);
 
 /**
  * Sums over the cases in which the figure is defined, so that means of any grouping follow.
@@ -636,7 +686,7 @@ export type RegionFigures = Message<"consilium.v1.RegionFigures"> & {
  * Use `create(RegionFiguresSchema)` to create a new message.
  */
 export const RegionFiguresSchema: GenMessage<RegionFigures> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 14);
+  messageDesc(file_consilium_v1_federation, 15);
 
 /**
  * What a site answers to a MaskingOrder.
@@ -667,7 +717,7 @@ export type MaskingReply = Message<"consilium.v1.MaskingReply"> & {
  * Use `create(MaskingReplySchema)` to create a new message.
  */
 export const MaskingReplySchema: GenMessage<MaskingReply> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 15);
+  messageDesc(file_consilium_v1_federation, 16);
 
 /**
  * Asks for a new certificate for the key that signs this message. Also from a site whose certificate ran out.
@@ -682,7 +732,7 @@ export type CertificateRenewal = Message<"consilium.v1.CertificateRenewal"> & {
  * Use `create(CertificateRenewalSchema)` to create a new message.
  */
 export const CertificateRenewalSchema: GenMessage<CertificateRenewal> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 16);
+  messageDesc(file_consilium_v1_federation, 17);
 
 /**
  * @generated from message consilium.v1.SiteFailure
@@ -729,7 +779,7 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
  * Use `create(SiteFailureSchema)` to create a new message.
  */
 export const SiteFailureSchema: GenMessage<SiteFailure> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 17);
+  messageDesc(file_consilium_v1_federation, 18);
 
 /**
  * @generated from message consilium.v1.Directive
@@ -795,7 +845,7 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  * Use `create(DirectiveSchema)` to create a new message.
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 18);
+  messageDesc(file_consilium_v1_federation, 19);
 
 /**
  * @generated from message consilium.v1.StudyNews
@@ -826,7 +876,7 @@ export type StudyNews = Message<"consilium.v1.StudyNews"> & {
  * Use `create(StudyNewsSchema)` to create a new message.
  */
 export const StudyNewsSchema: GenMessage<StudyNews> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * What the study lead changed while the study runs. Members that did not change are absent.
@@ -879,7 +929,7 @@ export type LiveChange = Message<"consilium.v1.LiveChange"> & {
  * Use `create(LiveChangeSchema)` to create a new message.
  */
 export const LiveChangeSchema: GenMessage<LiveChange> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -901,7 +951,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -944,7 +994,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 22);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -1016,7 +1066,7 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 23);
+  messageDesc(file_consilium_v1_federation, 24);
 
 /**
  * A step of a masked round besides its input: keys, shares, signature or reveal.
@@ -1057,7 +1107,7 @@ export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
  * Use `create(MaskingOrderSchema)` to create a new message.
  */
 export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 24);
+  messageDesc(file_consilium_v1_federation, 25);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -1099,7 +1149,7 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 25);
+  messageDesc(file_consilium_v1_federation, 26);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -1153,7 +1203,7 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 26);
+  messageDesc(file_consilium_v1_federation, 27);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -1175,7 +1225,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 27);
+  messageDesc(file_consilium_v1_federation, 28);
 
 /**
  * @generated from service consilium.v1.Federation
