@@ -119,6 +119,8 @@ export const ERROR_CODES = {
   "journal-corrupt": EXIT.badInput,
   "journal-version": EXIT.badInput,
   "journal-rolled-back": EXIT.refused,
+  "proxy-authentication": EXIT.refused,
+  "proxy-refused": EXIT.refused,
   unreachable: EXIT.unreachable,
 } as const satisfies Record<string, number>;
 

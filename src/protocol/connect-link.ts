@@ -1,6 +1,6 @@
 /**
  * A site's line over the network: messages by Connect over HTTP/2, objects by plain HTTP/2, mutual TLS on both, one
- * host and port. The site dials; nothing listens here.
+ * host and port. The site dials, through the proxy of its environment where there is one; nothing listens here.
  */
 import { type Client, createClient } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
@@ -10,8 +10,10 @@ import { Federation } from "./gen/consilium/v1/federation_pb.ts";
 import { http2Channel } from "./http2-channel.ts";
 import type { CoordinatorLink } from "./link.ts";
 import { fetchThrough, sendThrough } from "./object-transfer.ts";
+import type { Environment } from "./proxy.ts";
 import { fromConnectError } from "./refusal.ts";
-import { type ClientTls, clientTls, fetchPinnedAuthority } from "./tls.ts";
+import { type ClientTls, clientTls, type DialTls, fetchPinnedAuthority } from "./tls.ts";
+import { dialTls } from "./tunnel.ts";
 
 const PING_INTERVAL_MS = 15_000;
 
@@ -22,16 +24,19 @@ export interface ConnectLinkOptions {
   readonly authorityPem: string;
   readonly certificatePem: string;
   readonly keyPem: string;
+  /** Where HTTPS_PROXY and NO_PROXY are looked up; this process's environment unless given. */
+  readonly environment?: Environment | undefined;
   /** How long one exchange may take; LIMITS.requestTimeoutMs unless given. */
   readonly timeoutMs?: number | undefined;
 }
 
 export function connectLink(options: ConnectLinkOptions): CoordinatorLink {
-  const { address, timeoutMs } = options;
+  const { address, timeoutMs, environment = process.env } = options;
+  const dial: DialTls = (tls) => dialTls(address, tls, environment);
   let authorityPem = options.authorityPem;
   const open = (certificatePem: string) => {
     const tls = clientTls(authorityPem, { ...options, certificatePem });
-    return { rpc: rpcClient(address, tls, timeoutMs), objects: http2Channel(address, tls) };
+    return { rpc: rpcClient(address, tls, dial, timeoutMs), objects: http2Channel(address, tls, dial) };
   };
   let line = open(options.certificatePem);
   const close = (): void => {
@@ -61,10 +66,11 @@ export function connectLink(options: ConnectLinkOptions): CoordinatorLink {
  * Joins a federation over the network: the authority is pinned by the invitation before anything is sent.
  * @throws ConsiliumError `unreachable`, `certificate-untrusted`, and what the coordinator answers.
  */
-export async function enrol(options: EnrolOptions): Promise<Enrolment> {
+export async function enrol(options: EnrolOptions, environment: Environment = process.env): Promise<Enrolment> {
   const { address, caFingerprint } = options.invitation;
-  const authorityPem = await fetchPinnedAuthority(address, caFingerprint);
-  const rpc = rpcClient(address, clientTls(authorityPem));
+  const dial: DialTls = (tls) => dialTls(address, tls, environment);
+  const authorityPem = await fetchPinnedAuthority(address, caFingerprint, dial);
+  const rpc = rpcClient(address, clientTls(authorityPem), dial);
   try {
     return await enrolThrough(async (request) => {
       try {
@@ -83,9 +89,20 @@ interface RpcClient {
   close(): void;
 }
 
-function rpcClient(address: string, tls: ClientTls, timeoutMs: number = LIMITS.requestTimeoutMs): RpcClient {
+function rpcClient(
+  address: string,
+  tls: ClientTls,
+  dial: DialTls,
+  timeoutMs: number = LIMITS.requestTimeoutMs,
+): RpcClient {
   const baseUrl = `https://${address}`;
-  const sessionManager = new Http2SessionManager(baseUrl, { pingIntervalMs: PING_INTERVAL_MS }, { ...tls });
+  const sessionManager = new Http2SessionManager(
+    baseUrl,
+    { pingIntervalMs: PING_INTERVAL_MS },
+    {
+      createConnection: () => dial({ ...tls, ALPNProtocols: ["h2"] }),
+    },
+  );
   const transport = createConnectTransport({
     baseUrl,
     httpVersion: "2",

@@ -103,6 +103,22 @@ describe("who is let in", () => {
     expect(status).toContain("consilium site join");
   });
 
+  test("a caller who dials a name that is none is answered like any other", async () => {
+    const session = connectHttp2(`https://${server.address}`, { ca: federation.authority.certificatePem });
+    const status = await new Promise((resolve, reject) => {
+      session.on("error", reject);
+      const path = "/consilium.v1.Federation/Enrol";
+      const headers = { ":method": "POST", ":path": path, ":authority": "[::::1", "content-type": "application/proto" };
+      session
+        .request(headers)
+        .on("response", (answer) => resolve(answer[":status"]))
+        .end();
+    });
+    session.destroy();
+    // An empty request carries no proof: refused by the service, not by a process that ended.
+    expect(status).toBe(400);
+  });
+
   test("a certificate of another authority is refused in words", async () => {
     const stranger = await (await fakeFederation()).join("upenn");
     const authorityPem = federation.authority.certificatePem;

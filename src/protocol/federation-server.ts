@@ -13,6 +13,7 @@ import { createContextKey, createContextValues, type HandlerContext } from "@con
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type Clock, ConsiliumError, LIMITS } from "../base/index.ts";
 import { type Credentials, verifyIssued } from "./certificates.ts";
+import { COORDINATOR_NAME } from "./names.ts";
 import { answerObjectRequest } from "./object-routes.ts";
 import { federationRoutes } from "./routes.ts";
 import type { FederationService, Peer } from "./service.ts";
@@ -84,9 +85,18 @@ export async function startFederationServer(options: FederationServerOptions): P
     grpc: false,
     grpcWeb: false,
   });
+  /** The name under which the caller reached this port decides nothing, and Connect would throw for one that is none. */
+  const answerRpc: typeof rpc = (request, response) => {
+    request.headers[":authority"] = COORDINATOR_NAME;
+    try {
+      rpc(request, response);
+    } catch {
+      response.destroy();
+    }
+  };
   server.on("request", (request, response) => {
     request.setTimeout(LIMITS.requestTimeoutMs, () => request.stream.close());
-    if (!request.url.startsWith("/objects/")) return rpc(request, response);
+    if (!request.url.startsWith("/objects/")) return answerRpc(request, response);
     answerObjectRequest(service, () => peerOf(request.stream.session), request, response).catch(() =>
       response.stream.destroy(),
     );

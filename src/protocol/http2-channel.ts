@@ -17,7 +17,7 @@ import {
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import type { ObjectChannel } from "./object-transfer.ts";
 import { type ErrorRecord, errorFromRecord, networkError } from "./refusal.ts";
-import type { ClientTls } from "./tls.ts";
+import type { ClientTls, DialTls } from "./tls.ts";
 import {
   formatContentRange,
   formatRange,
@@ -38,13 +38,13 @@ export interface Http2Channel extends ObjectChannel {
 }
 
 /** @param address host:port of the coordinator */
-export function http2Channel(address: string, tls: ClientTls): Http2Channel {
+export function http2Channel(address: string, tls: ClientTls, dial: DialTls): Http2Channel {
   let opening: Promise<ClientHttp2Session> | undefined;
 
   async function session(): Promise<ClientHttp2Session> {
     const current = await opening?.catch(() => undefined);
     if (current !== undefined && !current.closed && !current.destroyed) return current;
-    opening = openSession(address, tls);
+    opening = openSession(address, tls, dial);
     return opening;
   }
   async function ask(headers: OutgoingHttpHeaders, body?: Uint8Array, signal?: AbortSignal): Promise<Answer> {
@@ -77,10 +77,10 @@ export function http2Channel(address: string, tls: ClientTls): Http2Channel {
   };
 }
 
-function openSession(address: string, tls: ClientTls): Promise<ClientHttp2Session> {
+function openSession(address: string, tls: ClientTls, dial: DialTls): Promise<ClientHttp2Session> {
   return new Promise((resolve, reject) => {
     const session = connect(`https://${address}`, {
-      ...tls,
+      createConnection: () => dial({ ...tls, ALPNProtocols: ["h2"] }),
       settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
     });
     const timer = setTimeout(() => session.destroy(timedOut(address)), LIMITS.requestTimeoutMs);

@@ -71,7 +71,8 @@ export function fromConnectError(error: unknown, address: string): ConsiliumErro
 
 /** @param address host:port that was dialled */
 export function networkError(error: unknown, address: string): ConsiliumError {
-  if (error instanceof ConsiliumError) return error;
+  const told = causes(error).find((cause) => cause instanceof ConsiliumError);
+  if (told instanceof ConsiliumError) return told;
   if (causes(error).some((cause) => cause instanceof Error && cause.name === "AbortError")) {
     return interrupted(`coordinator ${address}`);
   }

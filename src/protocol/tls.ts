@@ -1,7 +1,6 @@
 /** TLS at the sites' end: version 1.3 only, the federation's authority and no other, the site's own certificate. */
 import { createHash } from "node:crypto";
-import { isIP } from "node:net";
-import { connect } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { ConsiliumError, LIMITS, type Sha256 } from "../base/index.ts";
 import { certificateToPem } from "./certificates.ts";
 import { networkError } from "./refusal.ts";
@@ -33,17 +32,18 @@ export function splitAddress(address: string): { readonly host: string; readonly
   return { host: match[1] ?? match[2] ?? "", port };
 }
 
+/** Opens a TLS connection to the coordinator, whatever the way. */
+export type DialTls = (options: ConnectionOptions) => TLSSocket;
+
 /**
  * Asks a server for its certificates, believing none, and returns the authority's if it is the one pinned. Nothing is
  * sent before: the connection that follows is verified in full against what is returned.
  * @throws ConsiliumError `certificate-untrusted`, `unreachable`
  */
-export function fetchPinnedAuthority(address: string, fingerprint: Sha256): Promise<string> {
-  const { host, port } = splitAddress(address);
+export function fetchPinnedAuthority(address: string, fingerprint: Sha256, dial: DialTls): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(networkError(error, address));
-    const servername = isIP(host) ? {} : { servername: host };
-    const socket = connect({ host, port, ...servername, rejectUnauthorized: false, ALPNProtocols: ["h2"] });
+    const socket = dial({ rejectUnauthorized: false, ALPNProtocols: ["h2"] });
     socket.setTimeout(LIMITS.requestTimeoutMs, () => socket.destroy(new Error("no answer before the time limit")));
     socket.once("error", fail);
     socket.once("close", () => fail(new Error("the connection was closed")));
