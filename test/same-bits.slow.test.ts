@@ -66,7 +66,17 @@ async function asProcesses(name: string, disturb: Disturb, run: object = study):
   await mkdir(out);
   const commands = createCommands(LAUNCHER, new AbortController().signal);
   try {
-    await commands.run("coordinator", "init", "--home", home, "--name", name, "--listen", "127.0.0.1:0");
+    await commands.run(
+      "coordinator",
+      "init",
+      "--home",
+      home,
+      "--name",
+      name,
+      "--listen",
+      "127.0.0.1:0",
+      "--unencrypted",
+    );
     let coordinator = await startCoordinator(commands, home);
     for (const site of SITES) {
       const invitation = join(out, `${site}.json`);

@@ -60,6 +60,10 @@ export const LIMITS = {
   passphraseMinChars: 12,
   passphraseMaxChars: 1024,
   requestTimeoutMs: 60_000,
+  /** One stage of `site doctor`'s look at the line. */
+  probeTimeoutMs: 15_000,
+  /** What it moves at most, each way. */
+  probeBytes: 64 << 20,
   /** One step of a masked round: keys, shares, signatures, reveals. */
   maskingStepMs: 15 * 60_000,
   /** A file of a site's log; a full one is put aside under a number, and the chain goes on in the next. */

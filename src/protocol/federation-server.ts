@@ -15,6 +15,7 @@ import { type Clock, ConsiliumError, LIMITS } from "../base/index.ts";
 import { type Credentials, verifyIssued } from "./certificates.ts";
 import { COORDINATOR_NAME } from "./names.ts";
 import { answerObjectRequest } from "./object-routes.ts";
+import { answerProbe, PROBE_PATH } from "./probe-route.ts";
 import { federationRoutes } from "./routes.ts";
 import type { FederationService, Peer } from "./service.ts";
 import { splitAddress } from "./tls.ts";
@@ -96,10 +97,11 @@ export async function startFederationServer(options: FederationServerOptions): P
   };
   server.on("request", (request, response) => {
     request.setTimeout(LIMITS.requestTimeoutMs, () => request.stream.close());
-    if (!request.url.startsWith("/objects/")) return answerRpc(request, response);
-    answerObjectRequest(service, () => peerOf(request.stream.session), request, response).catch(() =>
-      response.stream.destroy(),
-    );
+    const peer = (): Peer => peerOf(request.stream.session);
+    const broken = (): void => void response.stream.destroy();
+    if (request.url === PROBE_PATH) answerProbe(peer, request, response).catch(broken);
+    else if (!request.url.startsWith("/objects/")) answerRpc(request, response);
+    else answerObjectRequest(service, peer, request, response).catch(broken);
   });
 
   const { host, port } = splitAddress(options.listen);

@@ -16,6 +16,7 @@ import {
 } from "node:http2";
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import type { ObjectChannel } from "./object-transfer.ts";
+import { PROBE_PATH } from "./probe-route.ts";
 import { type ErrorRecord, errorFromRecord, networkError } from "./refusal.ts";
 import type { ClientTls, DialTls } from "./tls.ts";
 import {
@@ -34,6 +35,8 @@ interface Answer {
 }
 
 export interface Http2Channel extends ObjectChannel {
+  /** Moves so many zeros, to be timed. @returns the coordinator's clock, to a second */
+  probe(direction: "down" | "up", bytes: number): Promise<{ readonly dateMs: number }>;
   close(): void;
 }
 
@@ -69,6 +72,19 @@ export function http2Channel(address: string, tls: ClientTls, dial: DialTls): Ht
       const range = formatContentRange({ offset, bytes: bytes.length }, totalBytes);
       const headers = { ":method": "PUT", ":path": objectPath(sha256), "content-range": range };
       return heldIn(await ask({ ...headers, "content-length": bytes.length }, bytes, signal));
+    },
+    async probe(direction, bytes) {
+      const headers =
+        direction === "down"
+          ? { ":method": "GET", ":path": PROBE_PATH, range: formatRange({ offset: 0, bytes }) }
+          : {
+              ":method": "PUT",
+              ":path": PROBE_PATH,
+              "content-range": formatContentRange({ offset: 0, bytes }, bytes),
+              "content-length": bytes,
+            };
+      const answer = await ask(headers, direction === "up" ? new Uint8Array(bytes) : undefined);
+      return { dateMs: Date.parse(answer.headers.date ?? "") };
     },
     close() {
       opening?.then((open) => open.destroy()).catch(() => undefined);

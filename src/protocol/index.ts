@@ -55,7 +55,11 @@ export {
 } from "./messages.ts";
 export { checkSiteId, isSiteId, PROTOCOL_VERSION } from "./names.ts";
 export { syncFolder, writeAll } from "./object-transfer.ts";
+
+export { type CoordinatorProbe, type ProbeOptions, probeCoordinator, type Transfer } from "./probe.ts";
+
 export { type ErrorRecord, errorFromRecord, errorRecord, toConnectError } from "./refusal.ts";
+
 export { checkPassphrase, findSealedKey, openSealedKey, sealKey } from "./sealed-key.ts";
 export type { FederationService, ObjectChunk, ObjectRange, Peer } from "./service.ts";
 export { followSuccession, readSuccession, type Succession, signSuccession, successionMessage } from "./succession.ts";

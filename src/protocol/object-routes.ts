@@ -45,14 +45,14 @@ export async function answerObjectRequest(
         return;
       }
       default:
-        throw invalid("GET, HEAD or PUT", request.method);
+        throw invalidRequest("GET, HEAD or PUT", request.method);
     }
   } catch (error) {
     refuse(response, error);
   }
 }
 
-function refuse(response: Http2ServerResponse, error: unknown): void {
+export function refuse(response: Http2ServerResponse, error: unknown): void {
   if (response.headersSent || response.stream.destroyed) {
     response.stream.destroy();
     return;
@@ -72,7 +72,8 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   "limit-exceeded": 413,
 };
 
-async function readBody(request: Http2ServerRequest, expected: number): Promise<Uint8Array> {
+/** @throws ConsiliumError `message-invalid` for another length */
+export async function readBody(request: Http2ServerRequest, expected: number): Promise<Uint8Array> {
   const pieces: Buffer[] = [];
   let length = 0;
   for await (const piece of request as AsyncIterable<Buffer>) {
@@ -80,7 +81,7 @@ async function readBody(request: Http2ServerRequest, expected: number): Promise<
     if (length > Math.min(expected, LIMITS.chunkBytes)) break;
     pieces.push(piece);
   }
-  if (length !== expected) throw invalid(`a piece of ${expected} bytes`, `${length} bytes`);
+  if (length !== expected) throw invalidRequest(`a piece of ${expected} bytes`, `${length} bytes`);
   return Buffer.concat(pieces, length);
 }
 
@@ -88,7 +89,7 @@ function one(header: string | string[] | undefined): string | undefined {
   return Array.isArray(header) ? header[0] : header;
 }
 
-function invalid(expected: string, actual: string): ConsiliumError {
+export function invalidRequest(expected: string, actual: string): ConsiliumError {
   return new ConsiliumError("message-invalid", {
     subject: "object request",
     expected,

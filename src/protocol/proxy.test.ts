@@ -174,7 +174,9 @@ describe("through a proxy", () => {
     const link = connectLink({ address, ...site, environment });
     cleanup.push(() => link.close());
     await expect(link.exchange(poll(site.keyPem))).rejects.toMatchObject({ code: "proxy-authentication" });
-    const request = { sha256: "0".repeat(64), bytes: 1, toFile: "nowhere" };
+    const folder = await mkdtemp(join(tmpdir(), "consilium-proxy-"));
+    cleanup.push(() => rm(folder, { recursive: true, force: true }));
+    const request = { sha256: "0".repeat(64), bytes: 1, toFile: join(folder, "weights") };
     await expect(link.fetchObject(request)).rejects.toMatchObject({ code: "proxy-authentication" });
   });
 

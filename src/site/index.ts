@@ -11,6 +11,7 @@ export {
 } from "./case-review/review-folder.ts";
 export type { Change, Review, ReviewState } from "./case-review/review-state.ts";
 export { casesOf, type SplitRecord, splitBySubject } from "./data-split.ts";
+export { type Examination, type ExamineOptions, examineSite } from "./doctor/examine-site.ts";
 export type { OpenWork, OpenWorkRequest } from "./engine.ts";
 export type { SiteEvent } from "./events.ts";
 export { type Membership, type OpenSite, openSite, readSite, type Site } from "./home.ts";

@@ -29,7 +29,9 @@ export type Departure =
   | "update announcement"
   | "masking message"
   | "evaluation figures"
-  | "failure report";
+  | "failure report"
+  /** Zeros, by which `site doctor` measures the line. */
+  | "connection test";
 
 export interface SiteLogRecord {
   readonly what: Departure;

@@ -29,6 +29,7 @@ import { segment } from "./segment.ts";
 import { serve } from "./serve.ts";
 import { simulate } from "./simulate.ts";
 import { siteData } from "./site-data.ts";
+import { siteDoctor } from "./site-doctor.ts";
 import { siteJoin } from "./site-join.ts";
 import { siteBudget, siteLedger } from "./site-ledger.ts";
 import { siteApprove, siteLeave, siteReview } from "./site-review.ts";
@@ -71,6 +72,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   studyStop,
   status,
   replay,
+  siteDoctor,
   siteJoin,
   siteData,
   siteReview,
