@@ -8,6 +8,7 @@ import { existsSync } from "node:fs";
 const USUAL: readonly (readonly [string, readonly string[]])[] = [
   ["training-step", ["--side", "48", "--runs", "6"]],
   ["measure-case", ["--runs", "5"]],
+  ["transfer", ["--bytes", "134217728"]],
   ["aggregation", ["--sites", "8", "--parameters", "4000000"]],
 ];
 

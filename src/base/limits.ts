@@ -60,6 +60,8 @@ export const LIMITS = {
   passphraseMinChars: 12,
   passphraseMaxChars: 1024,
   requestTimeoutMs: 60_000,
+  /** The slowest that a site may have its objects moved. */
+  throttleMinBytesPerSecond: 10_000,
   /** One stage of `site doctor`'s look at the line. */
   probeTimeoutMs: 15_000,
   /** What it moves at most, each way. */

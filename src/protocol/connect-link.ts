@@ -12,6 +12,7 @@ import type { CoordinatorLink } from "./link.ts";
 import { fetchThrough, sendThrough } from "./object-transfer.ts";
 import type { Environment } from "./proxy.ts";
 import { fromConnectError } from "./refusal.ts";
+import { throttled } from "./throttle.ts";
 import { type ClientTls, clientTls, type DialTls, fetchPinnedAuthority } from "./tls.ts";
 import { dialTls } from "./tunnel.ts";
 
@@ -26,17 +27,21 @@ export interface ConnectLinkOptions {
   readonly keyPem: string;
   /** Where HTTPS_PROXY and NO_PROXY are looked up; this process's environment unless given. */
   readonly environment?: Environment | undefined;
+  /** Objects move no faster, both ways together; as fast as the line allows unless given. */
+  readonly maxBytesPerSecond?: number | undefined;
   /** How long one exchange may take; LIMITS.requestTimeoutMs unless given. */
   readonly timeoutMs?: number | undefined;
 }
 
 export function connectLink(options: ConnectLinkOptions): CoordinatorLink {
-  const { address, timeoutMs, environment = process.env } = options;
+  const { address, timeoutMs, environment = process.env, maxBytesPerSecond } = options;
   const dial: DialTls = (tls) => dialTls(address, tls, environment);
   let authorityPem = options.authorityPem;
   const open = (certificatePem: string) => {
     const tls = clientTls(authorityPem, { ...options, certificatePem });
-    return { rpc: rpcClient(address, tls, dial, timeoutMs), objects: http2Channel(address, tls, dial) };
+    const objects = http2Channel(address, tls, dial);
+    const paced = maxBytesPerSecond === undefined ? objects : throttled(objects, maxBytesPerSecond);
+    return { rpc: rpcClient(address, tls, dial, timeoutMs), objects, paced };
   };
   let line = open(options.certificatePem);
   const close = (): void => {
@@ -51,8 +56,8 @@ export function connectLink(options: ConnectLinkOptions): CoordinatorLink {
         throw fromConnectError(error, address);
       }
     },
-    fetchObject: (request) => fetchThrough(line.objects, request),
-    sendObject: (request) => sendThrough(line.objects, request),
+    fetchObject: (request) => fetchThrough(line.paced, request),
+    sendObject: (request) => sendThrough(line.paced, request),
     useCertificate(certificatePem, believedPem) {
       close();
       authorityPem = believedPem ?? authorityPem;

@@ -15,6 +15,8 @@ import type { ObjectChunk, ObjectRange } from "./service.ts";
 
 /** Moves pieces of at most LIMITS.chunkBytes. */
 export interface ObjectChannel {
+  /** LIMITS.chunkBytes unless given. */
+  readonly pieceBytes?: number;
   read(range: ObjectRange, signal?: AbortSignal): Promise<Uint8Array>;
   held(object: { readonly sha256: Sha256; readonly totalBytes: number }): Promise<number>;
   write(chunk: ObjectChunk, signal?: AbortSignal): Promise<number>;
@@ -56,7 +58,7 @@ export async function sendThrough(channel: ObjectChannel, request: SendObject): 
     checkSize(totalBytes, subject);
     let held = await channel.held({ sha256, totalBytes });
     onProgress?.(held);
-    const buffer = new Uint8Array(Math.min(LIMITS.chunkBytes, totalBytes));
+    const buffer = new Uint8Array(Math.min(pieceOf(channel), totalBytes));
     while (held < totalBytes) {
       checkNotAborted(signal, subject);
       const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, totalBytes - held), held);
@@ -73,6 +75,10 @@ export async function sendThrough(channel: ObjectChannel, request: SendObject): 
   }
 }
 
+function pieceOf({ pieceBytes = LIMITS.chunkBytes }: ObjectChannel): number {
+  return pieceBytes;
+}
+
 async function fetchRest(channel: ObjectChannel, request: FetchObject, file: FileHandle): Promise<Sha256> {
   const { sha256, bytes, onProgress, signal } = request;
   const subject = `object ${sha256.slice(0, 12)}`;
@@ -81,7 +87,7 @@ async function fetchRest(channel: ObjectChannel, request: FetchObject, file: Fil
   onProgress?.(offset);
   const ask = (from: number): Promise<Uint8Array> | undefined =>
     from < bytes
-      ? channel.read({ sha256, offset: from, bytes: Math.min(LIMITS.chunkBytes, bytes - from) }, signal)
+      ? channel.read({ sha256, offset: from, bytes: Math.min(pieceOf(channel), bytes - from) }, signal)
       : undefined;
   let coming = ask(offset);
   while (coming !== undefined) {

@@ -15,9 +15,14 @@ import { checkPatchFitsData, readRegisteredData } from "./site-data.ts";
 /** How a site reaches its coordinator. */
 export type Dial = (site: Site) => CoordinatorLink;
 
-/** The product's own way: HTTP/2 with mutual TLS. */
-export const dialCoordinator: Dial = ({ membership, authorityPem, certificatePem, keyPem }) =>
-  connectLink({ address: membership.address, authorityPem, certificatePem, keyPem });
+/**
+ * The product's own way: HTTP/2 with mutual TLS.
+ * @param maxBytesPerSecond what objects may take of the line; all of it unless given
+ */
+export function dialCoordinator(site: Site, maxBytesPerSecond?: number): CoordinatorLink {
+  const { membership, authorityPem, certificatePem, keyPem } = site;
+  return connectLink({ address: membership.address, authorityPem, certificatePem, keyPem, maxBytesPerSecond });
+}
 
 export interface ReviewOptions {
   readonly home: string;

@@ -1,7 +1,7 @@
 /** `site start`: a hospital's process, which asks what to do, trains and evaluates. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Json } from "../../base/index.ts";
+import { type Json, LIMITS } from "../../base/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { option } from "../options.ts";
 import { createSiteTeller, describeSiteEvent } from "../site-events.ts";
@@ -18,6 +18,13 @@ export const siteStart = defineCommand({
       "FILE",
       "table of lowerings that `model tune` wrote for this machine; its digest is in every run record",
     ),
+    maxRate: option.number(
+      "MB",
+      "megabytes a second that models and updates may take of the line, both ways together",
+      {
+        min: LIMITS.throttleMinBytesPerSecond / 1e6,
+      },
+    ),
     once: option.flag("end with the study, instead of waiting for the next"),
   },
   examples: ["consilium site start --home site", "consilium site start --home site --once"],
@@ -27,7 +34,7 @@ export const siteStart = defineCommand({
     const { readLowerings } = await import("../read-lowerings.ts");
     const lowerings = options.lowerings === undefined ? undefined : await readLowerings(options.lowerings);
     const site = await openSite(options.home);
-    const link = dialCoordinator(site);
+    const link = dialCoordinator(site, options.maxRate === undefined ? undefined : options.maxRate * 1e6);
     const activity = recordActivity(site.store);
     const tell = createSiteTeller({
       ...progress,
