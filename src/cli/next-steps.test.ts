@@ -36,7 +36,12 @@ test("a new coordinator is to be started; a home that is damaged says so", async
 });
 
 const FEDERATION: CoordinatorStatus = {
-  federation: { name: "Test", id: "a".repeat(64), address: "127.0.0.1:7443" },
+  federation: {
+    name: "Test",
+    id: "a".repeat(64),
+    address: "127.0.0.1:7443",
+    authority: { keySealed: true, notAfterMs: NOW, rotation: null },
+  },
   serving: true,
   sites: [],
   invitations: [],
