@@ -130,7 +130,17 @@ async function diceShown(page: Page): Promise<string> {
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "consilium-dashboard-"));
   if (PICTURES !== undefined) mkdirSync(PICTURES, { recursive: true });
-  await run("coordinator", "init", "--home", "coordinator", "--name", "Glioma federation", "--listen", "127.0.0.1:0");
+  await run(
+    "coordinator",
+    "init",
+    "--home",
+    "coordinator",
+    "--name",
+    "Glioma federation",
+    "--listen",
+    "127.0.0.1:0",
+    "--unencrypted",
+  );
   await says(start("coordinator", "start", "--home", "coordinator"), /Dashboard at/);
   browser = await openBrowser();
 }, 600_000);
