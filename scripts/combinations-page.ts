@@ -60,7 +60,8 @@ ${NEEDS.map(({ choice, needs, hint }) => `- ${code(CHOICES[choice].written)} nee
 
 ## What there is no choice about
 
-- Moments of an optimiser stay at their site, kept or started anew; nothing shares them.
+- A control variate goes with plain gradient descent (\`optimiser: sgd\`, momentum 0), one learning rate and no moving
+  average; a study with another is refused.
 - A site does a round's work whole or is left out of it; a quorum closes a round without those who are late.
 - Masked sums are of whole numbers and whole weights; that they cannot overflow is proved when a study is submitted.
 `;

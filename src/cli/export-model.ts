@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
 import type { CoordinatorStatus, FigureStatus } from "../coordinator/index.ts";
-import { parametersFromSafetensors } from "../graph/index.ts";
+import { parametersFromSafetensors, pickParameters } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
 import { issuerIn } from "../protocol/index.ts";
 import {
@@ -16,6 +16,7 @@ import {
   writeModelFolder,
 } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
+import { networkParameters } from "../training/index.ts";
 
 export type WhichModel = "best" | "final";
 
@@ -46,10 +47,12 @@ export async function exportModel(
     : await fromSite(home, which, productVersion);
   const { study, studyHash, weights, modelBytes, round, signer, sites, figures, gradientSteps } = ended;
   const label = which === "best" ? "the best model by validation" : "the model of the last round";
+  const network = networkOfStudy(study, modelBytes);
+  const { layout } = networkParameters(network);
   return writeModelFolder(out, {
     study,
-    network: networkOfStudy(study, modelBytes),
-    parameters: parametersFromSafetensors(weights, "the study's model"),
+    network,
+    parameters: pickParameters(parametersFromSafetensors(weights, "the study's model"), layout),
     facts: {
       sites,
       round: round ?? null,

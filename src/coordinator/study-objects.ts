@@ -1,9 +1,13 @@
-/** What a study needs in the object store before it is submitted: its initial weights, and its network's file. */
+/**
+ * What a study needs in the object store before it is submitted: its initial weights, with zeros for what travels beside
+ * them, and its network's file.
+ */
 import { readFile } from "node:fs/promises";
 import { ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import { type Parameters, parametersToSafetensors } from "../graph/index.ts";
 import { systemCode } from "../protocol/index.ts";
 import type { Study } from "../study/index.ts";
+import { withSharedVectors } from "../training/index.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { ObjectRef } from "./records.ts";
 
@@ -28,7 +32,8 @@ export interface PreparedStudy {
 
 /** @throws ConsiliumError `study-invalid` where the model file is not the one that the study names, `disk-full` */
 export async function storeStudyObjects(submitted: StudyToSubmit, store: ObjectStore): Promise<PreparedStudy> {
-  const { study, initialParameters, modelFile, sites } = submitted;
+  const { study, modelFile, sites } = submitted;
+  const initialParameters = withSharedVectors(study, submitted.initialParameters);
   checkSize(study, initialParameters);
   const network = await networkOf(study, modelFile);
   return {

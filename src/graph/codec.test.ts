@@ -1,6 +1,7 @@
 /** Files that exporters write in other ways: functions of the model's own, operators from elsewhere, older operator sets. */
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { createGraphBuilder } from "./builder.ts";
 import { decodeOnnx, type ExternalReader, encodeOnnx, unknownOperators } from "./codec.ts";
 import {
   type AttributeProto,
@@ -13,8 +14,8 @@ import {
   OperatorSetIdProtoSchema,
   StringStringEntryProtoSchema,
 } from "./gen/onnx/onnx_pb.ts";
-import type { Graph } from "./graph.ts";
-import { float32Tensor } from "./tensor.ts";
+import { attr, type Graph } from "./graph.ts";
+import { float32Tensor, type Tensor, tensorValues } from "./tensor.ts";
 
 const PLAIN: Graph = {
   name: "plain",
@@ -196,4 +197,64 @@ describe("what the product has no rules for", () => {
     });
     expect(() => decodeOnnx(old, "test")).toThrow(/expected operator set 13 to 21, got operator set 12/);
   });
+});
+
+describe("pieces of a sequence, as the dynamo exporter writes splits", () => {
+  const int = (name: string, value: number): NodeProto["attribute"][number] =>
+    create(AttributeProtoSchema, { name, type: 2, i: BigInt(value) });
+  const ints = (name: string, values: readonly number[]): NodeProto =>
+    Object.assign(node("Constant", [], [name]), {
+      attribute: [create(AttributeProtoSchema, { name: "value_ints", type: 7, ints: values.map(BigInt) })],
+    });
+  const number = (name: string, value: number): NodeProto =>
+    Object.assign(node("Constant", [], [name]), { attribute: [int("value_int", value)] });
+  const split = (inputs: string[], ...attributes: NodeProto["attribute"]): NodeProto =>
+    Object.assign(node("SplitToSequence", inputs, ["pieces"]), { attribute: attributes });
+  const piece = (index: number, splitNode: NodeProto, ...before: NodeProto[]): number[] => {
+    const bytes = modelOf([...before, splitNode, number("at", index), node("SequenceAt", ["pieces", "at"], ["y"])]);
+    const { nodes } = decodeOnnx(bytes, "test");
+    expect(nodes.map(({ opType }) => opType)).not.toContain("SequenceAt");
+    const b = createGraphBuilder(18);
+    b.constant(float32Tensor([1, 5], [0, 1, 2, 3, 4]), "x");
+    for (const each of nodes) b.append(each);
+    const { value, shape } = b.fact("y");
+    expect(shape).toEqual(value?.shape);
+    return [...tensorValues(value as Tensor)];
+  };
+
+  it("are slices where sizes and numbers are constants", () => {
+    const sizes = ints("sizes", [1, 3, 1]);
+    const axis = int("axis", 1);
+    expect(piece(0, split(["x", "sizes"], axis), sizes)).toEqual([0]);
+    expect(piece(1, split(["x", "sizes"], axis), sizes)).toEqual([1, 2, 3]);
+    expect(piece(-1, split(["x", "sizes"], axis), sizes)).toEqual([4]);
+    expect(piece(2, split(["x", "two"], axis), number("two", 2))).toEqual([4]);
+    expect(piece(1, split(["x"], axis))).toEqual([1]);
+    expect(piece(3, split(["x"], axis, int("keepdims", 0)))).toEqual([3]);
+  });
+
+  it("are refused by name where they are not", () => {
+    const bytes = modelOf([
+      split(["x", "h"], int("axis", 1)),
+      number("at", 0),
+      node("SequenceAt", ["pieces", "at"], ["y"]),
+    ]);
+    expect(() => decodeOnnx(bytes, "test")).toThrow(/\[operator-unsupported\].*got SplitToSequence \(and 1 other/);
+    const beyond = modelOf([
+      ints("sizes", [1, 4]),
+      split(["x", "sizes"], int("axis", 1)),
+      number("at", 2),
+      node("SequenceAt", ["pieces", "at"], ["y"]),
+    ]);
+    expect(() => decodeOnnx(beyond, "test")).toThrow(/\[operator-unsupported\]/);
+  });
+});
+
+it("the largest and smallest whole numbers of an attribute stay what they are", () => {
+  const b = createGraphBuilder(18);
+  for (const value of [2 ** 63, -(2 ** 63)]) {
+    const one = b.emit("Constant", [], { value_int: attr.int(value) });
+    const several = b.emit("Constant", [], { value_ints: attr.ints([value]) });
+    for (const name of [one, several]) expect(tensorValues(b.fact(name).value as Tensor)).toEqual([value]);
+  }
 });

@@ -23,7 +23,8 @@ import {
 import type { Attribute, Dim, Graph, GraphNode, ValueInfo } from "./graph.ts";
 import { domainOf, inlineFunctions } from "./inline-functions.ts";
 import { isOpType, type OpType } from "./op-types.ts";
-import { ARRAY_BY_TYPE, type DataType, elementCount, type Tensor } from "./tensor.ts";
+import { withoutSequences } from "./sequence-splits.ts";
+import { ARRAY_BY_TYPE, type DataType, elementCount, type Tensor, tensorValues } from "./tensor.ts";
 
 const IR_VERSION = 8n;
 const OPSET_RANGE = { from: 13, to: 21 } as const;
@@ -61,7 +62,7 @@ export interface UnknownOperator {
  */
 export function decodeOnnx(bytes: Uint8Array, subject: string, external?: ExternalReader): Graph {
   const { model, opset } = decodeModel(bytes, subject);
-  const nodes = inlineFunctions(model, subject);
+  const nodes = flatNodes(model, subject);
   const unknown = unknownAmong(nodes);
   if (unknown.length > 0) {
     const [{ operator, node, outputs }] = unknown;
@@ -81,7 +82,22 @@ export function decodeOnnx(bytes: Uint8Array, subject: string, external?: Extern
  * @throws ConsiliumError as `decodeOnnx`, but for unknown operators.
  */
 export function unknownOperators(bytes: Uint8Array, subject: string): readonly UnknownOperator[] {
-  return unknownAmong(inlineFunctions(decodeModel(bytes, subject).model, subject));
+  return unknownAmong(flatNodes(decodeModel(bytes, subject).model, subject));
+}
+
+/** One list of nodes: functions written out, sequences of pieces resolved. */
+function flatNodes(model: ModelProto, subject: string): readonly NodeProto[] {
+  const nodes = inlineFunctions(model, subject);
+  const tensors = new Map((model.graph?.initializer ?? []).map((tensor) => [tensor.name, tensor]));
+  const constants = new Map(nodes.filter(({ opType }) => opType === "Constant").map((node) => [node.output[0], node]));
+  return withoutSequences(nodes, (name) => {
+    const attribute = constants.get(name)?.attribute[0];
+    if (attribute?.name === "value_int") return [Number(attribute.i)];
+    if (attribute?.name === "value_ints") return attribute.ints.map(Number);
+    const tensor = attribute?.t ?? tensors.get(name);
+    if (tensor === undefined || ![TYPE_NUMBER.int64, TYPE_NUMBER.int32].includes(tensor.dataType)) return undefined;
+    return tensor.dataLocation === 1 ? undefined : tensorValues(decodeTensor(tensor, { subject, external: undefined }));
+  });
 }
 
 function unknownAmong(nodes: readonly NodeProto[]): readonly UnknownOperator[] {

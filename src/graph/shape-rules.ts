@@ -267,12 +267,12 @@ function constantOf(node: GraphNode): Fact {
   const tensor = ((): Tensor | undefined => {
     if (value?.kind === "tensor") return value.value;
     if (float?.kind === "float") return { dtype: "float32", shape: [], data: Float32Array.of(float.value) };
-    if (int?.kind === "int") return { dtype: "int64", shape: [], data: BigInt64Array.of(BigInt(int.value)) };
+    if (int?.kind === "int") return tensorOf("int64", [], [int.value]);
     if (floats?.kind === "floats") {
       return { dtype: "float32", shape: [floats.value.length], data: Float32Array.from(floats.value) };
     }
     if (ints?.kind !== "ints") return undefined;
-    return { dtype: "int64", shape: [ints.value.length], data: BigInt64Array.from(ints.value, BigInt) };
+    return tensorOf("int64", [ints.value.length], ints.value);
   })();
   if (tensor === undefined) throw shapeError(node, "a number or tensor", "another kind of constant");
   return { dtype: tensor.dtype, shape: tensor.shape, value: tensor };

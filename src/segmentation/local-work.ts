@@ -7,9 +7,9 @@ import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
 import type { RegionScores } from "./metrics.ts";
 
 export interface TrainRequest {
-  /** The global model, [P] in the layout's order. */
+  /** The global model, [P] in the layout's order, and behind it what the study lets travel with it. */
   readonly parameters: Float32Array;
-  /** The optimiser's state after this site's last round; null to start anew. */
+  /** The optimiser's state after this site's last round, and behind it the site's control variate; null at first. */
   readonly optimiserState: Float32Array | null;
   /** Gradient steps that made the optimiser's state; 0 where it is null. */
   readonly stepsTaken: number;

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeOnnx, type ParameterEntry, parameterView, pickParameters } from "../graph/index.ts";
 import { openForwardSession } from "../runtime/index.ts";
 import { parseStudy, type Study } from "../study/index.ts";
-import { networkParameters } from "../training/index.ts";
+import { networkParameters, withSharedVectors } from "../training/index.ts";
 import type { SiteData, TrainRequest, TrainResult } from "./local-work.ts";
 import { readModelFolder, writeModelFolder } from "./model-folder.ts";
 import { createSiteEngine } from "./site-engine.ts";
@@ -128,5 +128,70 @@ describe("a network with norms over the batch and dropped values", () => {
     const logits = await fromStudy.run(image, parameters);
     expect(await fromFolder.run(image, pickParameters(model.parameters, fromFolder.layout).data)).toEqual(logits);
     expect(await fromStudy.run(image, initial.data)).not.toEqual(logits);
+  });
+});
+
+const PLAIN = { kind: "sgd", learningRate: 0.1, momentum: 0, nesterov: false } as const;
+const still = { schedule: { kind: "constant" } } as const;
+
+describe("what travels with the model", () => {
+  it.each([
+    ["moments of Adam", { optimiserState: "share" }],
+    ["velocity", { optimiserState: "share", optimiser: { kind: "sgd", learningRate: 0.1 } }],
+    ["control variates", { controlVariate: true, optimiser: PLAIN }],
+  ])("%s: a stop between rounds changes no bit", async (_, training) => {
+    const study = studyWith(training);
+    const request = { ...firstRound, parameters: withSharedVectors(study, initial).data };
+    const first = await trained(study, [() => request]);
+    const whole = await trained(study, [() => request, (before) => following(before as TrainResult)]);
+    const resumed = await trained(study, [() => following(first)]);
+    expect(first.parameters.length).toBeGreaterThan(layout.length);
+    expect(resumed).toEqual(whole);
+    // what came with the model, and what the site carried, is used (positive controls)
+    const alone = await trained(study, [
+      () => ({
+        ...following(first),
+        parameters: withSharedVectors(study, { layout, data: first.parameters.slice(0, layout.length) }).data,
+      }),
+    ]);
+    expect(alone.parameters.subarray(0, layout.length)).not.toEqual(whole.parameters.subarray(0, layout.length));
+  });
+
+  it("shared moments continue those that arrive, whatever the site had itself", async () => {
+    const study = studyWith({ optimiserState: "share" });
+    const first = await trained(study, [() => ({ ...firstRound, parameters: withSharedVectors(study, initial).data })]);
+    const others = following(first);
+    const own = await trained(study, [() => ({ ...others, optimiserState: null, stepsTaken: 0 })]);
+    expect(own.parameters).toEqual((await trained(study, [() => others])).parameters);
+    // one site that shares with nobody goes on as one that keeps its moments, but for rounding on the way
+    const kept = studyWith({ optimiserState: "keep" });
+    const alone = await trained(kept, [() => firstRound, (before) => following(before as TrainResult)]);
+    const distance = alone.parameters.map((value, i) => Math.abs(value - own.parameters[i]));
+    expect(Math.max(...distance)).toBeLessThan(1e-5);
+  });
+
+  it("a control variate is the mean gradient, and the next round's gradients are corrected by it", async () => {
+    const study = studyWith({ controlVariate: true, optimiser: PLAIN, ...still, clipNorm: 1 });
+    const plain = studyWith({ optimiser: PLAIN, ...still, clipNorm: 1 });
+    const one = { ...firstRound, steps: 1 };
+    const vector = withSharedVectors(study, initial).data;
+    const first = await trained(study, [() => ({ ...one, parameters: vector })]);
+    const unbiased = layout.entries.flatMap(({ buffer, offset, length }) =>
+      buffer ? [] : Array.from({ length }, (_, i) => offset + i),
+    );
+    const stateLength = layout.length;
+    const own = first.optimiserState.subarray(stateLength);
+    for (const i of unbiased) expect(own[i]).toBeCloseTo((initial.data[i] - first.parameters[i]) / 0.1, 4);
+    // of two such sites the other had no gradient at all: c is half of what this site's is
+    const half = first.parameters.map((value, i) => (i < layout.length ? value : value / 2));
+    const next = { ...one, round: 2, stepsTaken: 1, optimiserState: first.optimiserState.slice() };
+    const corrected = await trained(study, [() => ({ ...next, parameters: half.slice() })]);
+    const uncorrected = await trained(plain, [
+      () => ({ ...next, optimiserState: null, parameters: half.slice(0, layout.length) }),
+    ]);
+    for (const i of unbiased) {
+      // y = x - rate (g + c - c_i)
+      expect(corrected.parameters[i] - uncorrected.parameters[i]).toBeCloseTo(-0.1 * (own[i] / 2 - own[i]), 4);
+    }
   });
 });

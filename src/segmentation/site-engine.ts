@@ -10,7 +10,6 @@ import {
   openGradientSession,
   openTrainingSession,
   runRecord,
-  type StepHooks,
   type TrainingSession,
 } from "../runtime/index.ts";
 import type { Study } from "../study/index.ts";
@@ -24,6 +23,7 @@ import {
 import { type CaseStore, caseStoreOfStudy } from "./case-store.ts";
 import { itemsPerStep } from "./draw-batches.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
+import { beginLocalRound, endLocalRound, type LocalRound } from "./local-round.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
 import { openPatchQueue, type PatchQueue } from "./patch-queue.ts";
 import type { Predict } from "./sliding-window.ts";
@@ -73,15 +73,23 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
     privateTrainer ??= openGradientSession(network, { ...stepOptionsOfStudy(study, shape(1)), threads, lowerings });
     return privateTrainer;
   };
-  const dropoutOf = ({ siteId, round }: TrainRequest): StepHooks => ({
-    dropoutSeed: [training.seed, "dropout", siteId, round],
-  });
+  const begin = (
+    session: Pick<TrainingSession, "load" | "layout" | "stateLength">,
+    request: TrainRequest,
+  ): LocalRound => {
+    const round = beginLocalRound(study, session, request);
+    session.load(round.parameters, round.optimiser.state, round.optimiser.stepsTaken, {
+      dropoutSeed: [training.seed, "dropout", request.siteId, request.round],
+      ...(round.control && { controlVariate: round.control.correction }),
+    });
+    return round;
+  };
   async function trainWithNoise(site: SiteData, request: TrainRequest, onProgress: OnProgress): Promise<TrainResult> {
     const session = await openPrivateTrainer();
     store ??= caseStoreOfStudy(study, cacheDir);
     const cases = store;
     refuseBuffers(session.layout);
-    session.load(request.parameters, request.optimiserState, request.stepsTaken, dropoutOf(request));
+    const round = begin(session, request);
     const meanLoss = await trainPrivately({
       study,
       session,
@@ -92,18 +100,17 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
       signal,
       onStep: (done, loss) => onProgress({ done, total: request.steps, ...(loss !== undefined && { loss }) }),
     });
-    return resultOf(session, request, meanLoss);
+    return resultOf(session, request, round, meanLoss);
   }
   const resultOf = (
-    session: Pick<TrainingSession, "averaged" | "state">,
-    { stepsTaken, steps }: TrainRequest,
+    session: Pick<TrainingSession, "averaged" | "state" | "layout" | "stateLength">,
+    request: TrainRequest,
+    round: LocalRound,
     meanLoss: number | null,
   ): TrainResult => ({
-    parameters: session.averaged().slice(),
-    optimiserState: session.state().slice(),
-    stepsTaken: stepsTaken + steps,
+    ...endLocalRound(study, session, request, round, { parameters: session.averaged(), state: session.state() }),
     meanLoss,
-    steps,
+    steps: request.steps,
     runRecord: runRecord(threads, table) as Json,
   });
   const openPredictor = (): Promise<WindowPredictor> => {
@@ -117,7 +124,7 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
       const { round, steps, siteId } = request;
       patches.start(site, { round, steps, siteId });
       const session = await openTrainer();
-      session.load(request.parameters, request.optimiserState, request.stepsTaken, dropoutOf(request));
+      const begun = begin(session, request);
       let lossSum = 0;
       for (let step = 0; step < request.steps; step++) {
         const batches = await patches.next();
@@ -127,14 +134,15 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
         lossSum += loss;
         onProgress({ done: step + 1, total: request.steps, loss });
       }
-      return resultOf(session, request, lossSum / request.steps);
+      return resultOf(session, request, begun, lossSum / request.steps);
     },
     async evaluate(site, { parameters, overlap }, onProgress) {
       const predictor = await openPredictor();
       const window = predictor.window(overlap);
+      const model = parameters.subarray(0, predictor.layout.length);
       const predict: Predict = (image, sides) => {
         signal?.throwIfAborted();
-        return predictor.predict(image, sides, parameters);
+        return predictor.predict(image, sides, model);
       };
       const scores: CaseScores[] = [];
       for (const files of site.validationCases) {

@@ -14,7 +14,7 @@ import {
   openCoordinator,
   type StudyResult,
 } from "../coordinator/index.ts";
-import { type Graph, type Parameters, parametersFromSafetensors } from "../graph/index.ts";
+import { type Graph, type Parameters, parametersFromSafetensors, pickParameters } from "../graph/index.ts";
 import type { LabelConvention } from "../imaging/index.ts";
 import { plannedLedger } from "../privacy/index.ts";
 import { type Enrolment, type EnrolOptions, enrolInMemory, memoryLink } from "../protocol/index.ts";
@@ -82,7 +82,8 @@ export async function federateInMemory(options: InMemoryOptions): Promise<Federa
     await coordinator.submitStudy({ study, initialParameters, ...(modelFile !== undefined && { modelFile }) });
     const result = await runToEnd(coordinator, pool, opened, options);
     if (result.bestModel === null) throw studyFailed(study, result);
-    const model = parametersFromSafetensors(await readFile(result.bestModel.path), result.bestModel.path);
+    const best = parametersFromSafetensors(await readFile(result.bestModel.path), result.bestModel.path);
+    const model = pickParameters(best, initialParameters.layout);
     return await describeRun(home, coordinator.state(), opened, model, result.bestModel.round);
   } finally {
     await Promise.all(opened.map((site) => site.close()));

@@ -124,7 +124,8 @@ export async function beginRound(store: SiteStore, study: Study, order: RoundOrd
   }
   const carried =
     last?.round === round ? last.momentsBefore : (last?.update?.momentsAfter ?? last?.momentsBefore ?? null);
-  const momentsBefore = study.training.optimiserState === "keep" ? carried : null;
+  const { optimiserState, controlVariate } = study.training;
+  const momentsBefore = optimiserState === "keep" || controlVariate ? carried : null;
   const network = study.network.kind === "onnx" ? study.network.sha256 : undefined;
   const begun: RoundProgress = {
     round,

@@ -41,6 +41,8 @@ const SITE_LEVEL = { clipNorm: 1, noiseMultiplier: 1, delta: 1e-3, colluders: 0 
 /** Bits of an update where a study says nothing. */
 const FULL_PRECISION_BITS = 28;
 
+const PLAIN_SGD = { kind: "sgd", learningRate: 0.01, momentum: 0, nesterov: false, weightDecay: 0 } as const;
+
 export const CHOICES = {
   weightByCases: {
     group: "algorithm",
@@ -59,6 +61,12 @@ export const CHOICES = {
     written: "training.proximal (FedProx)",
     isMade: ({ training }) => training.proximal > 0,
     make: (study) => withTraining(study, { proximal: 0.01 }),
+  },
+  controlVariate: {
+    group: "algorithm",
+    written: "training.controlVariate (SCAFFOLD)",
+    isMade: ({ training }) => training.controlVariate,
+    make: (study) => withTraining(study, { controlVariate: true, optimiser: PLAIN_SGD }),
   },
   masking: {
     group: "masking",
@@ -135,6 +143,12 @@ export const CHOICES = {
     isMade: ({ training }) => training.optimiserState === "reset",
     make: (study) => withTraining(study, { optimiserState: "reset" }),
   },
+  momentsShared: {
+    group: "optimiser",
+    written: "training.optimiserState: share",
+    isMade: ({ training }) => training.optimiserState === "share",
+    make: (study) => withTraining(study, { optimiserState: "share" }),
+  },
   runningStatistics: {
     group: "norms",
     written: "training.runningStatistics: averaged",
@@ -172,6 +186,34 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     expected: "a number of steps with privacy.patientLevel",
     actual: () => "patchesPerCase, by which the steps depend on the patients",
     hint: "Write the number of steps: the noise is accounted for step by step.",
+  },
+  {
+    between: ["controlVariate", "patientLevel"],
+    path: "training.controlVariate",
+    expected: "false with privacy.patientLevel",
+    actual: () => "true",
+    hint: "A control variate is worth what its gradients are, and these are mostly noise: take training.proximal.",
+  },
+  {
+    between: ["controlVariate", "quorum"],
+    path: "rounds.quorum",
+    expected: "all with training.controlVariate",
+    actual: ({ rounds }) => String(rounds.quorum),
+    hint: "The mean control variate is that of all sites: one that was left out would count as if it had not moved.",
+  },
+  {
+    between: ["controlVariate", "fewerBits"],
+    path: "aggregation.precisionBits",
+    expected: `${FULL_PRECISION_BITS} or more with training.controlVariate`,
+    actual: ({ aggregation }) => String(aggregation.precisionBits),
+    hint: "Gradients are smaller than weights and would be rounded away.",
+  },
+  {
+    between: ["momentsShared", "fewerBits"],
+    path: "aggregation.precisionBits",
+    expected: `${FULL_PRECISION_BITS} or more with training.optimiserState: share`,
+    actual: ({ aggregation }) => String(aggregation.precisionBits),
+    hint: "Moments are smaller than weights and would be rounded away.",
   },
   {
     between: ["patientLevel", "runningStatistics"],

@@ -107,6 +107,7 @@ function scheduleInWords({ schedule, warmUpRounds }: Study["training"]): string 
 /** What a study does beside the usual, a line each. */
 function trainingDetails({ training }: Study): string[] {
   const { loss, deepSupervision, parameterGroups, clipNorm, proximal, averageDecay, runningStatistics } = training;
+  const { controlVariate, optimiserState } = training;
   const lines = [`It learns to lower ${LOSS_NAMES[loss.kind]}.`];
   if (loss.ignoreLabel !== undefined) lines.push(`Voxels of class ${loss.ignoreLabel} are left out.`);
   if (deepSupervision !== undefined) {
@@ -116,6 +117,8 @@ function trainingDetails({ training }: Study): string[] {
   if (frozen.length > 0) lines.push(`These weights stay as they are: ${frozen.join(", ")}.`);
   if (clipNorm !== undefined) lines.push(`Each step's gradient is scaled down to a norm of at most ${clipNorm}.`);
   if (proximal > 0) lines.push(`Training is held near the round's global model, with weight ${proximal}.`);
+  if (controlVariate) lines.push("Each gradient is corrected by how this site's gradients differ from all sites'.");
+  if (optimiserState === "share") lines.push("The optimiser's moments are averaged over the sites after each round.");
   if (runningStatistics === "frozen")
     lines.push("Norms over the batch keep the statistics that the network came with.");
   if (runningStatistics === "averaged") {
@@ -189,7 +192,7 @@ function whatLeaves(study: Study): string[] {
       ? "sums of Dice and HD95 by region over this site's validation cases, visible to the coordinator"
       : "sums of Dice and HD95 by region, visible only as totals over all sites";
   return [
-    `Each round, the model update: one number of ${aggregation.precisionBits} bits for each weight of the network` +
+    `Each round, the model update: ${inTheUpdate(study)} of ${aggregation.precisionBits} bits for each weight of the network` +
       (study.privacy.secureAggregation ? ", masked: by itself it is noise, to the coordinator too." : "."),
     ...(study.privacy.secureAggregation
       ? ["Around it: public keys, sealed shares of secrets for the other sites, and shares that open the sum alone."]
@@ -216,6 +219,17 @@ function isNoisy({ privacy }: Study): boolean {
 
 function every({ evaluateEvery }: Study["rounds"]): string {
   return evaluateEvery === 1 ? "round" : `${evaluateEvery} rounds`;
+}
+
+/** How many numbers a weight's change takes, and which. */
+function inTheUpdate({ training: { controlVariate, optimiserState, optimiser } }: Study): string {
+  const moments = optimiserState !== "share" ? 0 : optimiser.kind === "sgd" ? 1 : 2;
+  const more = [
+    ...(moments > 0 ? [`${moments === 1 ? "one" : "two"} of the optimiser's moments`] : []),
+    ...(controlVariate ? ["one of its mean gradient"] : []),
+  ];
+  if (more.length === 0) return "one number";
+  return `${1 + moments + (controlVariate ? 1 : 0)} numbers (one of its change, ${more.join(", ")})`;
 }
 
 function whatIsNotProtected(study: Study, { patientEpsilon, siteEpsilon }: StudyAccount): string[] {

@@ -41,6 +41,7 @@ export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, su
     ...combinationProblems(study),
     ...siteLevelProblems(study, facts),
     ...normProblems(study, facts),
+    ...controlVariateProblems(study),
   ];
   if (problems.length > 0) throw studyError(subject, problems);
 }
@@ -284,6 +285,38 @@ function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
       expected: `more than half of the ${facts.sites} sites, and not more than all`,
       actual: String(threshold),
       hint: `Take ${Math.floor(facts.sites / 2) + 1} or more.`,
+    });
+  }
+  return problems;
+}
+
+/** The step's length tells the mean gradient only of plain gradient descent. */
+function controlVariateProblems({ training }: Study): StudyProblem[] {
+  const { controlVariate, optimiser, averageDecay, parameterGroups } = training;
+  if (!controlVariate) return [];
+  const problems: StudyProblem[] = [];
+  if (optimiser.kind !== "sgd" || optimiser.momentum !== 0) {
+    problems.push({
+      path: "training.optimiser",
+      expected: "sgd with momentum 0 with training.controlVariate",
+      actual: optimiser.kind === "sgd" ? `sgd with momentum ${optimiser.momentum}` : optimiser.kind,
+      hint: "Control variates are told by how far plain gradient descent went: set momentum to 0 and nesterov to false.",
+    });
+  }
+  if (averageDecay > 0) {
+    problems.push({
+      path: "training.averageDecay",
+      expected: "0 with training.controlVariate",
+      actual: String(averageDecay),
+      hint: "A moving average does not tell how far the steps went.",
+    });
+  }
+  if (parameterGroups.some(({ rateFactor = 1 }) => rateFactor !== 1)) {
+    problems.push({
+      path: "training.parameterGroups",
+      expected: "one learning rate with training.controlVariate",
+      actual: "a group with a rateFactor of its own",
+      hint: "Leave rateFactor out.",
     });
   }
   return problems;

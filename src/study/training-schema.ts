@@ -140,8 +140,16 @@ export const trainingSchema = z.strictObject({
    * with each batch's own, while running statistics are averaged over the sites like weights.
    */
   runningStatistics: z.enum(["asExported", "frozen", "averaged"]).default("asExported"),
-  /** Optimiser moments between rounds: kept at the site, or started anew. They never travel. */
-  optimiserState: z.enum(["keep", "reset"]).default("keep"),
+  /**
+   * SCAFFOLD (Karimireddy et al. 2020): each gradient is corrected by how the site's differ from all sites'. Twice the
+   * traffic.
+   */
+  controlVariate: z.boolean().default(false),
+  /**
+   * Optimiser moments between rounds: kept at the site, started anew, or averaged over the sites like weights. Shared
+   * ones double the traffic, or triple it for Adam; others never travel.
+   */
+  optimiserState: z.enum(["keep", "reset", "share"]).default("keep"),
   /** Voxels along x, y, z at the working resolution; each divisible by the network's total stride. */
   patch: triple,
   batch: count.default(1),

@@ -24,6 +24,15 @@ export { networkParameters, withParameters } from "./network-parameters.ts";
 export { applyUpdate, statePerParameter, stepScalars, type UpdateSettings, type UpdateValues } from "./optimisers.ts";
 export { type ParameterTreatment, parameterTreatments } from "./parameter-groups.ts";
 export { learningRateAt } from "./schedules.ts";
+export {
+  closeSharedVectors,
+  nextControl,
+  openSharedVectors,
+  type SharedStart,
+  type SiteControl,
+  siteControl,
+  withSharedVectors,
+} from "./shared-vectors.ts";
 export { STEP } from "./step-names.ts";
 export { objectiveOfStudy, stepOptionsOfStudy } from "./study-step.ts";
 export {

@@ -18,7 +18,7 @@ export function objectiveOfStudy({ task, training, network }: Study): Objective 
 
 /** @param inputShape [N, C, ...]. */
 export function stepOptionsOfStudy(study: Study, inputShape: readonly number[]): TrainingStepOptions {
-  const { optimiser, parameterGroups, clipNorm, proximal, averageDecay } = study.training;
+  const { optimiser, parameterGroups, clipNorm, proximal, averageDecay, controlVariate } = study.training;
   return {
     inputShape,
     optimiser,
@@ -26,6 +26,7 @@ export function stepOptionsOfStudy(study: Study, inputShape: readonly number[]):
     parameterGroups,
     proximal,
     averageDecay,
+    controlVariate,
     ...(clipNorm !== undefined && { clipNorm }),
   };
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import { ConsiliumError } from "../../base/index.ts";
 import { adminClient, openCoordinator } from "../../coordinator/index.ts";
-import { parametersFromSafetensors } from "../../graph/index.ts";
+import { parametersFromSafetensors, pickParameters } from "../../graph/index.ts";
 import { scanDataset } from "../../imaging/index.ts";
 import { networkOfStudy } from "../../networks/index.ts";
 import { type Conclusion, concludeRun, describeRun } from "../../simulate/index.ts";
@@ -200,7 +200,8 @@ async function measure(
   try {
     const { bestModel } = await coordinator.waitForStudyEnd(signal);
     if (bestModel === null) throw failed("no model");
-    const model = parametersFromSafetensors(await readFile(bestModel.path), bestModel.path);
+    const best = parametersFromSafetensors(await readFile(bestModel.path), bestModel.path);
+    const model = pickParameters(best, networkParameters(network).layout);
     const sites = await Promise.all(hospitals.map(({ id }) => readSite(join(out, id, "home"))));
     const run = await describeRun(join(out, "coordinator"), coordinator.state(), sites, model, bestModel.round);
     const heldOut = await scanDataset(heldOutDir);
