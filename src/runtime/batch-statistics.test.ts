@@ -176,9 +176,10 @@ describe("dropped values", () => {
     const image = b.input("image", "float32", [1, 2, 8, 8, 8]);
     const weight = b.weight("weight", float32Tensor([1], [1]));
     const scaled = b.emit("Mul", [image, weight]);
-    const graph = b.build("dropout", [
-      b.emit("Dropout", [scaled, b.scalar(0.25), b.constant(tensorOf("bool", [], [1]))]),
-    ]);
+    // with the mask that PyTorch's exporter asks for and leaves unused, and behind it one that drops nothing
+    const yes = b.constant(tensorOf("bool", [], [1]));
+    const [kept] = b.emitMany("Dropout", [scaled, b.scalar(0.25), yes], 2);
+    const graph = b.build("dropout", [b.emitMany("Dropout", [kept, b.scalar(0), yes], 2)[0]]);
     const session = await openTrainingSession(graph, {
       inputShape: [1, 2, 8, 8, 8],
       optimiser: SGD,

@@ -14,6 +14,8 @@ export interface DropoutMask {
   readonly ratio: number;
 }
 
+const TO_BOOL = { to: attr.int(9) };
+
 /** ONNX's ratio where a node gives none. */
 const RATIO = 0.5;
 
@@ -30,15 +32,16 @@ export function appendDropout(b: GraphBuilder, node: GraphNode, number: number):
     return value === undefined ? undefined : Number(value.data[0]);
   };
   const [ratio, training] = [known(ratioInput, RATIO), known(trainingInput, 0)];
-  if (ratio === undefined || training !== 1 || ratio <= 0 || ratio >= 1 || node.outputs.length > 1) {
-    const idle = ratio === 0 && node.outputs.length === 1;
-    b.append(idle ? { ...node, inputs: [x] } : node);
+  if (ratio === undefined || training !== 1 || ratio <= 0 || ratio >= 1) {
+    b.append(ratio === 0 ? { ...node, inputs: [x] } : node);
     return [];
   }
   const mask: DropoutMask = { input: `dropout.${number}`, shape: b.shape(x), ratio };
   b.input(mask.input, "uint8", mask.shape);
   const stays = b.emit("Cast", [mask.input], { to: attr.int(1) });
   const factor = withScalar(b, "Mul", stays, 1 / (1 - ratio));
-  b.append({ opType: "Mul", name: node.name, inputs: [x, factor], outputs: node.outputs, attributes: {} });
+  const [dropped, kept] = node.outputs;
+  b.append({ opType: "Mul", name: node.name, inputs: [x, factor], outputs: [dropped], attributes: {} });
+  if (kept) b.append({ opType: "Cast", name: kept, inputs: [mask.input], outputs: [kept], attributes: TO_BOOL });
   return [mask];
 }
