@@ -5,18 +5,28 @@
  *
  *   pure steps    events through `step`, in memory
  *   site-rounds   a federation of so many sites over the link in memory, each with its own key: in every round a site
- *                 asks, fetches the model, sends its update, announces it, asks again and sends figures; each message is
- *                 signed and verified, each answer too, and each event and number is a transaction on disk before it is
- *                 answered. Models of ten parameters, so that nothing but control is measured; sites and coordinator
+ *                 asks, announces its update, asks again and sends figures; each message is signed and verified, each
+ *                 answer too; each number and each event is on disk before its message is answered; each round is
+ *                 summed and its model stored. The models have ten parameters, and a site's update is the same in every
+ *                 round, so that nothing is moved but messages (objects: bench/transfer.ts). Sites and coordinator
  *                 share this process, so the sites' part is in the figure.
  *   memory        resident set after a tenth of the rounds and after the last, garbage collected where node has
  *                 --expose-gc
  */
 import { parseArgs } from "node:util";
-import type { CoordinatorEvent } from "../src/coordinator/index.ts";
+import type { Coordinator, CoordinatorEvent } from "../src/coordinator/index.ts";
 import { INITIAL_STATE } from "../src/coordinator/state.ts";
 import { step } from "../src/coordinator/step.ts";
-import { act } from "../src/coordinator/testing/fake-site.ts";
+import {
+  act,
+  announcement,
+  evaluationOf,
+  type FakeSite,
+  makeUpdate,
+  poll,
+  type Said,
+  say,
+} from "../src/coordinator/testing/fake-site.ts";
 import { newFederation, submitSmall } from "../src/coordinator/testing/federations.ts";
 import {
   aggregated,
@@ -79,30 +89,75 @@ function* events(): Generator<CoordinatorEvent> {
 
 async function timeSiteRounds() {
   const federation = await newFederation(siteIds);
+  const { coordinator } = federation;
   try {
-    await submitSmall(federation.coordinator, smallStudy({ count: rounds, deadlineS: 86_400 }));
-    let earlyRssBytes = 0;
-    let done = 0;
+    await submitSmall(coordinator, smallStudy({ count: rounds, deadlineS: 86_400 }, { retain: "all" }));
+    await Promise.all(federation.sites.map(act));
+    const updates = new Map<string, SmallUpdate>();
+    for (const site of federation.sites) updates.set(site.siteId, await sendUpdate(site, coordinator));
     const start = performance.now();
-    for (;;) {
-      await Promise.all(federation.sites.map(act));
-      for (const site of federation.sites) site.sent.length = 0;
-      const { study, phase } = federation.coordinator.state();
-      done = study?.rounds.length ?? done;
-      if (earlyRssBytes === 0 && done >= rounds / 10) earlyRssBytes = rssBytes();
-      if (phase.kind === "failed") throw new Error(phase.reason);
-      if (phase.kind === "done") break;
+    let earlyRssBytes = 0;
+    for (let round = 1; round <= rounds; round++) {
+      await Promise.all(federation.sites.map((site) => trainRound(site, updates.get(site.siteId))));
+      await phaseAfter(coordinator, "aggregating");
+      await Promise.all(federation.sites.map(evaluateRound));
+      if (round === Math.ceil(rounds / 10)) earlyRssBytes = rssBytes();
     }
     const seconds = (performance.now() - start) / 1000;
+    const { study, phase } = coordinator.state();
+    if (phase.kind !== "done") throw new Error(`the study is ${phase.kind} after ${study?.rounds.length} rounds`);
     return {
-      roundsDone: done,
-      siteRoundsPerSecond: (done * sites) / seconds,
+      roundsDone: study?.rounds.length ?? 0,
+      journalRecords: coordinator.journal.head().number,
+      siteRoundsPerSecond: (rounds * sites) / seconds,
       earlyRssBytes,
       lateRssBytes: rssBytes(),
     };
   } finally {
     await federation.remove();
   }
+}
+
+interface SmallUpdate {
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+async function sendUpdate(site: FakeSite, coordinator: Coordinator): Promise<SmallUpdate> {
+  const { phase } = coordinator.state();
+  if (phase.kind !== "collecting") throw new Error(`the study is ${phase.kind}`);
+  const update = await makeUpdate(site, phase.global.sha256, phase.global.bytes);
+  await site.link.sendObject({ sha256: update.sha256, fromFile: update.file });
+  return update;
+}
+
+async function trainRound(site: FakeSite, update: SmallUpdate | undefined): Promise<void> {
+  const { kind } = (await poll(site)).directive;
+  if (kind.case !== "train" || update === undefined) throw new Error(`${site.siteId} was told to ${kind.case}`);
+  accepted(await say(site, announcement(site, kind.value, update), kind.value));
+}
+
+async function evaluateRound(site: FakeSite): Promise<void> {
+  const { kind } = (await poll(site)).directive;
+  if (kind.case !== "evaluate") throw new Error(`${site.siteId} was told to ${kind.case}`);
+  accepted(await say(site, evaluationOf(site, kind.value), kind.value));
+  site.sent.length = 0;
+}
+
+function accepted({ verdict }: Said): void {
+  if (verdict.outcome !== "accepted") throw new Error(`${verdict.code}: expected ${verdict.expected}`);
+}
+
+function phaseAfter(coordinator: Coordinator, kind: string): Promise<void> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (coordinator.state().phase.kind === kind) return;
+      stop();
+      resolve();
+    };
+    const stop = coordinator.onNews(look);
+    look();
+  });
 }
 
 function rssBytes(): number {

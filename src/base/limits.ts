@@ -94,6 +94,8 @@ export const LIMITS = {
   restartGraceMs: 600_000,
   /** Events after which the coordinator's state is kept anew, so that a start need not read what went before. */
   journalSnapshotEvents: 2_000,
+  /** Writes to the journal that one transaction makes last, and events that are taken together. */
+  journalWritesTogether: 256,
   /** Records whose hashes are at hand when a site countersigns one; older ones are looked up. */
   journalHeadsInMemory: 4_096,
   /** Words of a site: the reason of a refusal, the hint of a failure. */

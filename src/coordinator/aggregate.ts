@@ -35,7 +35,7 @@ import type { CoordinatorState } from "./state.ts";
 export async function aggregate(state: CoordinatorState, store: ObjectStore): Promise<Omit<RoundAggregated, "atMs">> {
   const { phase } = state;
   invariant(phase.kind === "aggregating", "a round that is closed");
-  for (const [siteId, { sha256 }] of Object.entries(phase.updates)) await store.accept(siteId, sha256);
+  await Promise.all(Object.entries(phase.updates).map(([siteId, { sha256 }]) => store.accept(siteId, sha256)));
   const { model, ...rest } = await sumUpdates(state, store);
   return { kind: "round-aggregated", round: phase.round, model: await store.put(model), ...rest };
 }

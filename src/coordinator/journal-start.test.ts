@@ -153,7 +153,7 @@ describe("a journal with snapshots", () => {
     const forged = await openJournal(join(federation.home, "journal.db"));
     await forged.replay(() => undefined);
     for (const event of JSON.parse(JSON.stringify(events).replaceAll('"meanLoss":0.25', '"meanLoss":0.125'))) {
-      await forged.append(event);
+      await forged.append([event]);
     }
     forged.close();
     expect(await errorOf(verifyHome(federation.home))).toMatch(/record \d+: expected what \w+ signed/);
@@ -162,7 +162,7 @@ describe("a journal with snapshots", () => {
   test("refuses an event of a later version by its record, and a later format", async () => {
     const journal = await openJournal(join(federation.home, "journal.db"));
     await journal.replay(() => undefined);
-    await journal.append({ kind: "site-praised", atMs: 1 } as never);
+    await journal.append([{ kind: "site-praised", atMs: 1 } as never]);
     journal.close();
     expect(await errorOf(reopened())).toContain(`[journal-version] journal, record ${at + 1}`);
     await withDatabase(federation.home, "PRAGMA user_version = 3");

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { CoordinatorEvent } from "./events.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { databaseError } from "./journal-database.ts";
+import { createJournalWriter } from "./journal-writer.ts";
 import { openMachine } from "./machine.ts";
 import { aggregated, approvals, evaluation, smallStudy, submitted, update } from "./testing/studies.ts";
 
@@ -45,7 +46,7 @@ async function withDatabase(use: (client: Client) => Promise<unknown>): Promise<
 function write(records: readonly CoordinatorEvent[] = events): Promise<void> {
   return withJournal(async (journal) => {
     await journal.replay(() => undefined);
-    for (const event of records) await journal.append(event);
+    for (const event of records) await journal.append([event]);
   });
 }
 function read(): Promise<CoordinatorEvent[]> {
@@ -161,6 +162,30 @@ describe("a journal", () => {
   });
 });
 
+describe("writes that wait together", () => {
+  test("are all on disk, or none of them where one cannot be", async () => {
+    await write([]);
+    const beginnings: string[] = [];
+    const client = createClient({ url: pathToFileURL(file).href });
+    const writer = createJournalWriter({
+      ...client,
+      batch: (statements, mode) => {
+        beginnings.push(`${statements.length} in a ${mode} transaction`);
+        return client.batch(statements, mode);
+      },
+    } as Client);
+    const hear = (key: string) =>
+      writer.write([{ sql: "INSERT INTO heard (key_sha256, sequence, at_ms) VALUES (?, 1, 1)", args: [key] }]);
+    await Promise.all([hear("a"), hear("b"), hear("c")]);
+    const failed = await Promise.allSettled([hear("d"), hear("a")]);
+    expect(failed.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    await hear("e");
+    client.close();
+    expect(beginnings).toEqual(["3", "2", "1"].map((count) => `${count} in a write transaction`));
+    expect([...(await withJournal((journal) => journal.lastHeard())).keys()].sort()).toEqual(["a", "b", "c", "e"]);
+  });
+});
+
 describe("a machine", () => {
   const quiet = { taken: () => undefined, due: () => undefined };
 
@@ -183,7 +208,7 @@ describe("a machine", () => {
       const told: string[] = [];
       const failing: Journal = {
         ...journal,
-        append: (event) => (full ? Promise.reject(new Error("full")) : journal.append(event)),
+        append: (events) => (full ? Promise.reject(new Error("full")) : journal.append(events)),
       };
       const machine = await openMachine(failing, { taken: (event) => told.push(event.kind), due: () => undefined });
       await machine.take(events[0]);
@@ -195,5 +220,53 @@ describe("a machine", () => {
       full = false;
       expect((await machine.take(events[1])).outcome).toBe("accepted");
     });
+  });
+
+  test("takes events that wait together as if they came one by one, a record each", async () => {
+    const together = await withJournal(async (journal) => {
+      const told: number[] = [];
+      const machine = await openMachine(journal, {
+        taken: (event) => told.push(events.indexOf(event)),
+        due: () => undefined,
+      });
+      const verdicts = await Promise.all([...events, events[0]].map((event) => machine.take(event)));
+      expect(verdicts.map(({ outcome }) => outcome)).toEqual([...events.map(() => "accepted"), "rejected"]);
+      expect(told).toEqual(events.map((_, i) => i));
+      expect(journal.head().number).toBe(events.length);
+      return machine.state();
+    });
+    expect(await read()).toEqual(events);
+    await rm(file);
+    await write();
+    expect(await withJournal(async (journal) => (await openMachine(journal, quiet)).state())).toEqual(together);
+  });
+
+  test("says nothing of events that wait together until all of them are on disk", async () => {
+    await withJournal(async (journal) => {
+      let full = true;
+      const failing: Journal = {
+        ...journal,
+        append: (events) => (full ? Promise.reject(new Error("full")) : journal.append(events)),
+      };
+      const machine = await openMachine(failing, quiet);
+      const before = machine.state();
+      const outcomes = await Promise.allSettled([machine.take(events[0]), machine.take(events[0])]);
+      expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+      expect(machine.state()).toBe(before);
+      full = false;
+      const again = await Promise.all([machine.take(events[0]), machine.take(events[0])]);
+      expect(again.map(({ outcome }) => outcome)).toEqual(["accepted", "rejected"]);
+    });
+    expect(await read()).toEqual(events.slice(0, 1));
+  });
+
+  test("refuses what it has no answer to by itself, and takes what waits beside it", async () => {
+    await withJournal(async (journal) => {
+      const machine = await openMachine(journal, quiet);
+      const broken = { kind: "study-submitted", atMs: 1 } as never;
+      const taken = await Promise.allSettled([events[0], broken, events[1]].map((event) => machine.take(event)));
+      expect(taken.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    });
+    expect(await read()).toEqual(events.slice(0, 2));
   });
 });

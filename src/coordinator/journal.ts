@@ -8,7 +8,8 @@
  * hash of the chain's name. A snapshot is bound to the record that it follows and to the format of the state.
  *
  * Invariants
- * - One transaction an event, on disk (WAL, synchronous = FULL) before anybody is answered.
+ * - An event is one record, whole or not there at all, on disk (WAL, synchronous = FULL) before anybody is answered.
+ *   What waits at the same moment becomes one transaction (`createJournalWriter`).
  * - Records are only added. Whatever is read is verified; an altered, missing or foreign record is refused by its
  *   number. What lies before the snapshot that a start uses is verified by `auditJournal`, not at every start.
  * - Records, snapshots and countersigned heads are written in their order: a snapshot or a countersigned head beyond
@@ -19,8 +20,10 @@ import type { Row } from "@libsql/client";
 import { ConsiliumError, canonicalJson, type Json, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import { type CoordinatorEvent, isEventKind } from "./events.ts";
 import { corrupt, guarded, openDatabase } from "./journal-database.ts";
+import { createJournalWriter } from "./journal-writer.ts";
 import type { Evidence } from "./records.ts";
 
+const INSERT_RECORD = "INSERT INTO journal (number, body, sha256) VALUES (?, ?, ?)";
 const CHAIN = "consilium.journal/1";
 const PAGE = 1000;
 /** The latest, and one before it. */
@@ -66,8 +69,11 @@ export interface JournalLine {
 
 export interface Journal {
   readonly head: () => JournalHead;
-  /** @throws ConsiliumError `disk-full`, after which the journal is as it was. */
-  append(event: CoordinatorEvent): Promise<JournalHead>;
+  /**
+   * Adds a record for each of these events, all or none of them; called anew only once the last call is settled.
+   * @throws ConsiliumError `disk-full`, after which the journal is as it was.
+   */
+  append(events: readonly CoordinatorEvent[]): Promise<JournalHead>;
   hear(heard: Heard): Promise<void>;
   /** What was last heard of each key. */
   lastHeard(): Promise<Map<Sha256, Heard>>;
@@ -107,6 +113,7 @@ export interface Journal {
 export async function openJournal(file: string, use: "write" | "read" = "write"): Promise<Journal> {
   const { client, format: databaseFormat } = await openDatabase(file, use);
   let head = START;
+  const writer = createJournalWriter(client);
   const recent = new Map<number, Sha256>();
 
   function moveTo(next: JournalHead): void {
@@ -136,12 +143,17 @@ export async function openJournal(file: string, use: "write" | "read" = "write")
       if (page.length < PAGE) return;
     }
   }
-  async function append(event: CoordinatorEvent): Promise<JournalHead> {
-    const body = canonicalJson(event as unknown as Json);
-    const number = head.number + 1;
-    const next = { number, sha256: chained(head, body) };
-    await rows("INSERT INTO journal (number, body, sha256) VALUES (?, ?, ?)", number, body, next.sha256);
-    moveTo(next);
+  async function append(events: readonly CoordinatorEvent[]): Promise<JournalHead> {
+    const heads: JournalHead[] = [];
+    const records = events.map((event) => {
+      const before = heads.at(-1) ?? head;
+      const body = canonicalJson(event as unknown as Json);
+      const next = { number: before.number + 1, sha256: chained(before, body) };
+      heads.push(next);
+      return { sql: INSERT_RECORD, args: [next.number, body, next.sha256] };
+    });
+    await writer.write(records);
+    for (const next of heads) moveTo(next);
     return head;
   }
   async function holds({ number, sha256 }: JournalHead): Promise<boolean> {
@@ -177,7 +189,7 @@ export async function openJournal(file: string, use: "write" | "read" = "write")
           "DO UPDATE SET sequence = excluded.sequence, at_ms = excluded.at_ms WHERE excluded.sequence > heard.sequence",
         args: [keySha256, sequence, atMs],
       };
-      await guarded(() => client.batch([heard, ...(countersigned ? [countersigning(countersigned)] : [])], "write"));
+      await writer.write([heard, ...(countersigned ? [countersigning(countersigned)] : [])]);
     },
     async lastHeard() {
       const found = await rows("SELECT key_sha256, sequence, at_ms FROM heard");

@@ -9,7 +9,6 @@
  * - Effects repeat nothing: `dutiesOf(state)` is all that is to be done in a state, and a coordinator that starts
  *   anew takes up exactly those.
  */
-import { canonicalJson, type Json } from "../base/index.ts";
 import type { CoordinatorEvent } from "./events.ts";
 import { enrolSite, inviteSite, renewSite, reportSite } from "./membership.ts";
 import { aggregationFailed, roundAggregated } from "./phases/aggregating.ts";
@@ -72,12 +71,21 @@ export function dutiesOf({ phase, study, past }: CoordinatorState): Effect[] {
 
 function newDuties(before: CoordinatorState, after: CoordinatorState): Effect[] {
   if (before === after) return [];
-  const known = new Set(dutiesOf(before).map(keyOf));
-  return dutiesOf(after).filter((duty) => !known.has(keyOf(duty)));
+  const known = dutiesOf(before);
+  return dutiesOf(after).filter((duty) => !known.some((each) => isSame(each, duty)));
 }
 
-function keyOf(effect: Effect): string {
-  return canonicalJson(effect as unknown as Json);
+function isSame(a: Effect, b: Effect): boolean {
+  switch (a.kind) {
+    case "aggregate":
+      return a.kind === b.kind && a.round === b.round;
+    case "alarm":
+      return a.kind === b.kind && a.atMs === b.atMs;
+    case "prune":
+      return a.kind === b.kind && a.studies === b.studies && a.rounds === b.rounds;
+    default:
+      return a satisfies never;
+  }
 }
 
 function take(state: CoordinatorState, event: CoordinatorEvent): Taken {

@@ -2,7 +2,7 @@
  * A site for tests of the coordinator: it does what it is told over a real link, with updates and figures that depend
  * on nothing but its name and the model, so that a federation of them must come out the same whatever happens to it.
  */
-import { createPrivateKey } from "node:crypto";
+import { createPrivateKey, type KeyObject } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
@@ -71,7 +71,7 @@ export function seal(site: FakeSite, kind: MessageKind, about: Partial<About> = 
   const { studyHash = "", round = 0, attempt = 0 } = about;
   return sealSiteMessage({
     siteId: site.siteId,
-    key: createPrivateKey(site.keyPem),
+    key: keyFrom(site.keyPem),
     studyHash,
     round,
     attempt,
@@ -82,6 +82,15 @@ export function seal(site: FakeSite, kind: MessageKind, about: Partial<About> = 
       ...(site.head && { seen: { number: BigInt(site.head.number), sha256: site.head.sha256 } }),
     }),
   });
+}
+
+/** Keys are parsed once: that takes ten times as long as a signature. */
+const keys = new Map<string, KeyObject>();
+
+function keyFrom(keyPem: string): KeyObject {
+  const key = keys.get(keyPem) ?? createPrivateKey(keyPem);
+  keys.set(keyPem, key);
+  return key;
 }
 
 interface About {
@@ -193,7 +202,10 @@ export function approvalOf(studyHash: string, roster: readonly { siteId: string;
   return { case: "approval", value: { studyHash, approved: true, reason: "", roster: signed } };
 }
 
-function evaluationOf(site: FakeSite, { round, attempt, modelSha256 }: Order<"evaluate">): MessageKind {
+export function evaluationOf(
+  site: Pick<FakeSite, "siteId">,
+  { round, attempt, modelSha256 }: Order<"evaluate">,
+): MessageKind {
   const random = createRandom("dice", site.siteId, modelSha256);
   const regions = ["WT", "TC", "ET"].map((region) => {
     return { region, diceSum: random.uniform(), diceCases: 1, hd95Sum: 10 * random.uniform(), hd95Cases: 1 };
