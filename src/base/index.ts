@@ -1,5 +1,5 @@
 export { canonicalJson, type Json } from "./canonical-json.ts";
-export { type Clock, systemClock } from "./clock.ts";
+export { type Clock, systemClock, systemTimers, type Timers } from "./clock.ts";
 export { ConsiliumError, type ErrorFields, invariant } from "./error.ts";
 export { ERROR_CODES, type ErrorCode, exitCodeOf } from "./error-codes.ts";
 export { escapeHtml } from "./escape-html.ts";

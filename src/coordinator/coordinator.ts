@@ -6,7 +6,16 @@
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { type Clock, ConsiliumError, invariant, LIMITS, type Sha256, systemClock } from "../base/index.ts";
+import {
+  type Clock,
+  ConsiliumError,
+  invariant,
+  LIMITS,
+  type Sha256,
+  systemClock,
+  systemTimers,
+  type Timers,
+} from "../base/index.ts";
 import {
   certificateFingerprint,
   checkSiteId,
@@ -26,7 +35,7 @@ import { type Machine, openMachine } from "./machine.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { bestOf } from "./phases/ending.ts";
 import type { ObjectRef, RoundRules, StudyEnd } from "./records.ts";
-import { openSecrets } from "./secrets.ts";
+import { openSecrets, type Secrets } from "./secrets.ts";
 import { createService } from "./service.ts";
 import type { CoordinatorState } from "./state.ts";
 import { type CoordinatorStatus, statusOf } from "./status.ts";
@@ -156,7 +165,18 @@ export async function openCoordinator(options: OpenOptions): Promise<Coordinator
     const store = await openStore(folder);
     const journal = await openJournal(join(folder, "journal.db"));
     try {
-      return await wire({ home: renewed, clock, store, journal, lock, dormant: options.dormant ?? false });
+      const secrets = await openSecrets(folder);
+      const dormant = options.dormant ?? false;
+      return await assembleCoordinator({
+        home: renewed,
+        clock,
+        timers: systemTimers,
+        store,
+        journal,
+        secrets,
+        lock,
+        dormant,
+      });
     } catch (error) {
       journal.close();
       throw error;
@@ -172,11 +192,14 @@ export async function openStore(folder: string): Promise<ObjectStore> {
   return openObjectStore(join(folder, "objects"));
 }
 
-interface Parts {
+/** What a coordinator is made of: of files and real time behind `openCoordinator`, of anything else in simulations. */
+export interface CoordinatorParts {
   readonly home: Home;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly store: ObjectStore;
   readonly journal: Journal;
+  readonly secrets: Secrets;
   readonly lock: FolderLock;
   readonly dormant: boolean;
 }
@@ -194,7 +217,9 @@ export async function lockCoordinatorHome(folder: string, patienceMs = 0): Promi
   }
 }
 
-async function wire({ home: opened, clock, store, journal, lock, dormant }: Parts): Promise<Coordinator> {
+/** @throws ConsiliumError `journal-corrupt`, `journal-version`, `journal-rolled-back` */
+export async function assembleCoordinator(parts: CoordinatorParts): Promise<Coordinator> {
+  const { home: opened, clock, timers, store, journal, secrets, lock, dormant } = parts;
   let home = opened;
   let serving = false;
   let trouble: CoordinatorStatus["trouble"] = null;
@@ -218,8 +243,7 @@ async function wire({ home: opened, clock, store, journal, lock, dormant }: Part
     return machine;
   };
   let machine: Machine | undefined;
-  const duties = createDuties({ machine: machineOf, store, clock, trouble: tellTrouble });
-  const secrets = await openSecrets(home.folder);
+  const duties = createDuties({ machine: machineOf, store, clock, timers, trouble: tellTrouble });
   const contacts = await openContacts(journal);
   machine = await openMachine(journal, {
     taken: (event, state) => tell({ kind: "event", event, state }),

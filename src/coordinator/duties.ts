@@ -4,7 +4,7 @@
  * Invariants: one aggregation at a time; what fails for want of room or for a passing trouble of the disk is tried
  * again until it succeeds, and told meanwhile; anything else that fails becomes an event that fails the study in words.
  */
-import { type Clock, ConsiliumError, type ErrorCode } from "../base/index.ts";
+import { type Clock, ConsiliumError, type ErrorCode, type Timers } from "../base/index.ts";
 import { systemCode } from "../protocol/index.ts";
 import { aggregate } from "./aggregate.ts";
 import type { CoordinatorEvent } from "./events.ts";
@@ -22,6 +22,7 @@ export interface DutiesOptions {
   readonly machine: () => Machine;
   readonly store: ObjectStore;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly trouble: (error: unknown) => void;
 }
 
@@ -44,11 +45,11 @@ function inWords(error: unknown): { readonly code: ErrorCode; readonly reason: s
   return { code, reason: `${subject}: expected ${expected}, got ${actual}` };
 }
 
-export function createDuties({ machine, store, clock, trouble }: DutiesOptions): Duties {
+export function createDuties({ machine, store, clock, timers, trouble }: DutiesOptions): Duties {
   const running = new Set<Promise<void>>();
-  const timers = new Set<NodeJS.Timeout>();
+  const pending = new Set<() => void>();
   const removed = new Set<string>();
-  let alarm: NodeJS.Timeout | undefined;
+  let callOffAlarm: () => void = () => undefined;
   let stopped = false;
 
   function run(work: () => Promise<unknown>): void {
@@ -57,14 +58,16 @@ export function createDuties({ machine, store, clock, trouble }: DutiesOptions):
       .finally(() => running.delete(done));
     running.add(done);
   }
-  function later(delayMs: number, work: () => void): NodeJS.Timeout {
-    const timer = setTimeout(() => {
-      timers.delete(timer);
+  function later(delayMs: number, work: () => void): () => void {
+    const callOff = timers.after(delayMs, () => {
+      pending.delete(callOff);
       if (!stopped) work();
-    }, delayMs);
-    timer.unref();
-    timers.add(timer);
-    return timer;
+    });
+    pending.add(callOff);
+    return () => {
+      callOff();
+      pending.delete(callOff);
+    };
   }
   async function tell(event: CoordinatorEvent): Promise<void> {
     try {
@@ -96,10 +99,9 @@ export function createDuties({ machine, store, clock, trouble }: DutiesOptions):
     if (phase.kind === "done" || phase.kind === "failed") await store.dropAllIncoming();
   }
   function setAlarm(atMs: number): void {
-    clearTimeout(alarm);
-    if (alarm) timers.delete(alarm);
+    callOffAlarm();
     const delayMs = Math.min(LONGEST_TIMER_MS, Math.max(0, atMs - clock.nowMs()));
-    alarm = later(delayMs, () => {
+    callOffAlarm = later(delayMs, () => {
       if (clock.nowMs() < atMs) setAlarm(atMs);
       else run(() => tell({ kind: "time-reached", atMs: clock.nowMs() }));
     });
@@ -126,7 +128,7 @@ export function createDuties({ machine, store, clock, trouble }: DutiesOptions):
     tick: () => tell({ kind: "time-reached", atMs: clock.nowMs() }),
     async stop() {
       stopped = true;
-      for (const timer of timers) clearTimeout(timer);
+      for (const callOff of pending) callOff();
       await Promise.all(running);
     },
   };

@@ -1,7 +1,9 @@
 export { type AdminClient, adminClient } from "./admin-client.ts";
 export {
+  assembleCoordinator,
   type Coordinator,
   type CoordinatorNews,
+  type CoordinatorParts,
   type InviteRequest,
   type LiveRequest,
   type MadeInvitation,
@@ -12,14 +14,15 @@ export {
   type SubmittedStudy,
 } from "./coordinator.ts";
 export type { CoordinatorEvent } from "./events.ts";
-export { type Federation, type InitOptions, initCoordinator, modelSigner } from "./home.ts";
-export type { JournalHead, JournalLine } from "./journal.ts";
+export { type Federation, type Home, type InitOptions, initCoordinator, modelSigner } from "./home.ts";
+export type { Countersigned, Heard, Journal, JournalHead, JournalLine, Snapshot } from "./journal.ts";
 export type { JournalAudit } from "./journal-audit.ts";
+export type { ObjectStore } from "./object-store.ts";
 export { changeHomePassphrase, isAuthoritySealed } from "./passphrase.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
 export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
 export { type CoordinatorServer, startServer } from "./server.ts";
-export type { CoordinatorState, Phase } from "./state.ts";
+export { type CoordinatorState, INITIAL_STATE, type Phase } from "./state.ts";
 export {
   type CoordinatorStatus,
   type FigureStatus,
@@ -29,5 +32,6 @@ export {
   type SiteStatus,
   type StudyStatus,
 } from "./status.ts";
+export { step } from "./step.ts";
 export type { StudyToSubmit } from "./study-objects.ts";
 export { verifyHome } from "./verify.ts";

@@ -56,6 +56,11 @@ export async function openFileStore(
       if (!(await exists(join(objects, hash)))) await writeFileDurably(join(objects, hash), bytes);
       return hash;
     },
+    async objectBytes(hash) {
+      const found = await stat(join(objects, hash)).catch(() => undefined);
+      if (found === undefined) throw missingObject(hash);
+      return found.size;
+    },
     hasObject: (hash) => exists(join(objects, hash)),
     async object(hash) {
       const bytes = await readIfThere(join(objects, hash));

@@ -28,10 +28,17 @@ export {
   reviewStudies,
   type StudiesToReview,
 } from "./review-studies.ts";
-export { type Decision, type RosterMember, rosterDigest, type StudyReview } from "./reviews.ts";
+export {
+  type Decision,
+  type RosterMember,
+  readReviews,
+  rosterDigest,
+  type StudyReview,
+  writeDecision,
+} from "./reviews.ts";
 export { type RunOutcome, type RunSiteOptions, runSite } from "./run-site.ts";
 export type { Pause, Timing } from "./shift.ts";
-export { type RegisteredData, readRegisteredData } from "./site-data.ts";
+export { type RegisteredData, readRegisteredData, writeRegisteredData } from "./site-data.ts";
 export type { Departure, SiteLogEntry } from "./site-log.ts";
 export { departuresIn } from "./site-log.ts";
 export { readSiteLog, type SiteStatus, type SiteStudyStatus, siteStatus } from "./site-status.ts";

@@ -10,7 +10,6 @@
  * - Every message countersigns the last head of the coordinator's journal that this site was told. It is kept on disk,
  *   and never goes back: a coordinator that tells an earlier one, or another under the same number, lost records.
  */
-import { stat } from "node:fs/promises";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Clock, ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import {
@@ -142,7 +141,7 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
     close: () => log.flush(clock.nowMs()),
     async sendUpdate({ sha256: hash, studyHash, round, onProgress, signal }) {
       const fromFile = store.objectPath(hash);
-      const { size } = await stat(fromFile);
+      const size = await store.objectBytes(hash);
       await log.record({ what: "update", to, bytes: size, sha256: hash, studyHash, round }, clock.nowMs());
       await roomMayCome(() => link.sendObject({ sha256: hash, fromFile, onProgress, signal }));
     },

@@ -47,6 +47,8 @@ export interface ShiftOptions {
   readonly clock?: Clock;
   /** How an idle site waits; real time unless given. */
   readonly pause?: Pause;
+  /** How long work is watched and an unreachable coordinator waited for; real time unless given. */
+  readonly wait?: Pause;
   readonly timing?: Partial<Timing>;
   /** `none`: an unreachable coordinator is an error at once, and not waited for. */
   readonly patience?: "endless" | "none";
@@ -64,6 +66,8 @@ export interface Shift {
   readonly timing: Timing;
   /** An idle site waits by this; simulations wake it when something happened. */
   readonly pause: Pause;
+  /** Heartbeats and pauses between tries run by this. */
+  readonly wait: Pause;
   readonly productVersion: string;
   /** Counts of what is registered, where they may be told; nobody registers while a site works, which holds the home's lock. */
   readonly data: DataCounts | undefined;
@@ -115,7 +119,7 @@ export function isUnreachable(error: unknown): boolean {
   return error instanceof ConsiliumError && error.code === "unreachable";
 }
 
-export const realPause: Pause = (ms, signal) =>
+const realPause: Pause = (ms, signal) =>
   new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const timer = setTimeout(finish, ms);
@@ -128,7 +132,16 @@ export const realPause: Pause = (ms, signal) =>
   });
 
 export async function startShift(options: ShiftOptions): Promise<Shift> {
-  const { site, link, productVersion, onEvent, timing, pause = realPause, clock = systemClock } = options;
+  const {
+    site,
+    link,
+    productVersion,
+    onEvent,
+    timing,
+    pause = realPause,
+    wait = realPause,
+    clock = systemClock,
+  } = options;
   return {
     site,
     out: await openOutgoing(site, link, clock),
@@ -137,6 +150,7 @@ export async function startShift(options: ShiftOptions): Promise<Shift> {
     clock,
     timing: { ...USUAL_TIMING, ...timing },
     pause,
+    wait,
     productVersion,
     data: countsOf(await readRegisteredData(site.store)),
     patience: options.patience ?? "endless",
@@ -186,7 +200,7 @@ export async function untilReached<T>(shift: Shift, call: () => Promise<T>, sign
       const longest = Math.min(backoffMaxMs, backoffMinMs * 2 ** Math.min(attempt - 1, 30));
       const retryInMs = Math.round(longest * shift.jitter.between(0.5, 1));
       await shift.emit({ kind: "unreachable", attempt, retryInMs, error: error as ConsiliumError });
-      await realPause(retryInMs, signal);
+      await shift.wait(retryInMs, signal);
     }
   }
 }
@@ -279,7 +293,7 @@ export async function withSignsOfLife<T>(
   running.catch(() => undefined);
   try {
     for (;;) {
-      const outcome = await firstOf(running, shift.timing.heartbeatMs, shift.signal);
+      const outcome = await firstOf(running, shift);
       shift.signal.throwIfAborted();
       if (outcome !== undefined) return outcome;
       if ((await refusedReview(shift.site.store, order)) !== undefined) return { kind: "withdrawn", directive: order };
@@ -292,10 +306,12 @@ export async function withSignsOfLife<T>(
   }
 }
 
-async function firstOf<T>(running: Promise<T>, ms: number, signal: AbortSignal): Promise<T | undefined> {
+/** The work's result, or undefined where a heartbeat is due before. */
+async function firstOf<T>(running: Promise<T>, { wait, timing, signal }: Shift): Promise<T | undefined> {
   const timer = new AbortController();
+  const either = AbortSignal.any([signal, timer.signal]);
   try {
-    return await Promise.race([running, realPause(ms, AbortSignal.any([signal, timer.signal])).then(() => undefined)]);
+    return await Promise.race([running, wait(timing.heartbeatMs, either).then(() => undefined)]);
   } finally {
     timer.abort();
   }

@@ -25,6 +25,8 @@ export interface SiteStore {
   hasObject(hash: Sha256): Promise<boolean>;
   /** @throws ConsiliumError `object-missing` or `object-corrupt` */
   object(hash: Sha256): Promise<Uint8Array>;
+  /** Bytes of an object. @throws ConsiliumError `object-missing` */
+  objectBytes(hash: Sha256): Promise<number>;
   /** The final path of an object, for a transfer that writes there itself (temporary file first, hash checked). */
   objectPath(hash: Sha256): string;
   /** Deletes every object, whole or in part, that is not named. */

@@ -1,0 +1,73 @@
+/** Many histories, one after another, until so many rounds are through or something does not hold. */
+import type { Sha256 } from "../../base/index.ts";
+import { makeFixture } from "./fixture.ts";
+import { type ChaosOptions, type ChaosResult, runChaos } from "./run-chaos.ts";
+import type { Sabotage } from "./sabotage.ts";
+
+export interface SeedsOptions {
+  readonly firstSeed: number;
+  /** How many are run: as many as make so many rounds, or so many histories. */
+  readonly rounds?: number;
+  readonly histories?: number;
+  readonly sabotage?: Sabotage;
+}
+
+export interface SeedsResult {
+  readonly histories: number;
+  readonly rounds: number;
+  readonly deaths: ChaosResult["deaths"];
+  readonly pauses: number;
+  /** How often a history of each kind came to each end. */
+  readonly ends: Readonly<Record<string, number>>;
+  /** What did not hold, with the command that replays it; none, or the first. */
+  readonly violations: readonly string[];
+}
+
+const ROUNDS_PER_HISTORY = 25;
+
+export async function runSeeds({
+  firstSeed,
+  rounds,
+  histories = Infinity,
+  sabotage,
+}: SeedsOptions): Promise<SeedsResult> {
+  const fixture = await makeFixture();
+  const calm = await runChaos({ fixture, seed: 0, rounds: ROUNDS_PER_HISTORY, kind: "calm" });
+  const total = { histories: 0, rounds: 0, coordinator: 0, sites: 0, pauses: 0 };
+  const ends: Record<string, number> = {};
+  const violations: string[] = [];
+  const unsound = calm.violation ?? shortOf(calm);
+  if (unsound !== undefined) violations.push(`undisturbed: ${unsound}`);
+  for (let seed = firstSeed; violations.length === 0; seed++) {
+    if (total.histories >= histories || total.rounds >= (rounds ?? Infinity)) break;
+    const kind = kindOf(seed);
+    const result = await runChaos({ fixture, seed, rounds: ROUNDS_PER_HISTORY, kind, ...(sabotage && { sabotage }) });
+    const violation = result.violation ?? unlikeCalm(kind, result, calm.finalSha256);
+    if (violation !== undefined)
+      violations.push(`seed ${seed}: ${violation}\n  npx tsx scripts/chaos.ts --seed ${seed}`);
+    total.histories++;
+    total.rounds += result.rounds;
+    total.coordinator += result.deaths.coordinator;
+    total.sites += result.deaths.sites;
+    total.pauses += result.pauses;
+    ends[`${kind} ${result.end}`] = (ends[`${kind} ${result.end}`] ?? 0) + 1;
+  }
+  const { coordinator, sites, pauses } = total;
+  return { histories: total.histories, rounds: total.rounds, deaths: { coordinator, sites }, pauses, ends, violations };
+}
+
+function kindOf(seed: number): ChaosOptions["kind"] {
+  return seed % 3 === 0 ? "timed" : "fixed";
+}
+
+/** Nothing that a study of its whole length could be compared with. */
+function shortOf({ end, rounds }: ChaosResult): string | undefined {
+  if (end === "done" && rounds === ROUNDS_PER_HISTORY) return undefined;
+  return `ended as ${end} after ${rounds} of ${ROUNDS_PER_HISTORY} rounds`;
+}
+
+/** Where cohort and work are fixed, what happens on the way leaves no trace in the model. */
+function unlikeCalm(kind: ChaosOptions["kind"], result: ChaosResult, calm: Sha256 | undefined): string | undefined {
+  if (kind !== "fixed" || result.finalSha256 === calm) return undefined;
+  return `the final model is ${result.finalSha256 ?? result.end}, and ${calm} without disturbance`;
+}

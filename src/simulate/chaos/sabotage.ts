@@ -1,0 +1,86 @@
+/** Bugs to plant in a simulated federation, one of each kind that the checkers are there for: each must be caught. */
+import { canonicalJson } from "../../base/index.ts";
+import type { CoordinatorEvent, CoordinatorState, Journal, ObjectStore } from "../../coordinator/index.ts";
+import { summedAgain } from "./checkers.ts";
+import { appendRecord, type CoordinatorDisk, type SiteDisk } from "./memory-stores.ts";
+
+export const SABOTAGES = [
+  /** The sum takes one update twice. */
+  "count-twice",
+  /** The sum leaves one update out that the record has. */
+  "lose-one",
+  /** One parameter of a new model is off by its last bit. */
+  "wrong-sum",
+  /** A restart finds the journal without its last round, and nobody with a memory of it. */
+  "round-goes-back",
+  /** The journal loses what was answered for, and the sites remember. */
+  "tail-removed",
+  /** A record says something else than what was taken. */
+  "journal-differs",
+] as const;
+export type Sabotage = (typeof SABOTAGES)[number];
+
+const PLANTED_IN_ROUND = 2;
+
+/** The object store, whose new models are wrong from some round on. */
+export function sabotagedObjects(
+  store: ObjectStore,
+  sabotage: Sabotage | undefined,
+  kept: CoordinatorDisk,
+  state: () => CoordinatorState | undefined,
+  precisionBits: number,
+): ObjectStore {
+  if (sabotage !== "count-twice" && sabotage !== "lose-one" && sabotage !== "wrong-sum") return store;
+  return {
+    ...store,
+    put(bytes) {
+      const { phase } = state() ?? {};
+      if (phase?.kind !== "aggregating" || phase.round < PLANTED_IN_ROUND) return store.put(bytes);
+      if (sabotage === "wrong-sum") {
+        const wrong = Uint8Array.from(bytes);
+        wrong[wrong.length - 4] ^= 1;
+        return store.put(wrong);
+      }
+      const sites = Object.keys(phase.updates).sort();
+      const weights = Object.fromEntries(sites.map((siteId) => [siteId, phase.updates[siteId].trainingCases]));
+      if (sabotage === "count-twice") weights[sites[0]] *= 2;
+      else delete weights[sites[0]];
+      const counted = Object.keys(weights);
+      const digests = Object.fromEntries(counted.map((siteId) => [siteId, phase.updates[siteId].sha256]));
+      return store.put(summedAgain(kept, phase.global.sha256, digests, weights, precisionBits));
+    },
+  };
+}
+
+export function sabotagedJournal(journal: Journal, sabotage: Sabotage | undefined, kept: CoordinatorDisk): Journal {
+  if (sabotage !== "journal-differs") return journal;
+  return {
+    ...journal,
+    async append(events) {
+      const head = await journal.append(events);
+      kept.records.splice(-events.length);
+      for (const event of events) appendRecord(kept, canonicalJson(misremembered(event) as never));
+      return head;
+    },
+  };
+}
+
+function misremembered(event: CoordinatorEvent): CoordinatorEvent {
+  if (event.kind !== "update-received" || event.round < PLANTED_IN_ROUND) return event;
+  return { ...event, trainingCases: event.trainingCases + 1 };
+}
+
+/** What a restart finds: the last records gone, and with one kind whatever would tell of them. Whether it was planted. */
+export function removeTail(sabotage: Sabotage | undefined, kept: CoordinatorDisk, sites: readonly SiteDisk[]): boolean {
+  if (sabotage !== "round-goes-back" && sabotage !== "tail-removed") return false;
+  const at = kept.records.findLastIndex(({ body }) => body.includes('"kind":"round-aggregated"'));
+  // With a record after it, it was told: one that was not could be lost by right.
+  if (at < 0 || at === kept.records.length - 1) return false;
+  if ((JSON.parse(kept.records[at].body) as { round: number }).round < PLANTED_IN_ROUND) return false;
+  kept.records.splice(at);
+  kept.snapshots.splice(0);
+  if (sabotage === "tail-removed") return true;
+  kept.countersigned.clear();
+  for (const { documents } of sites) documents.delete("journal-head");
+  return true;
+}
