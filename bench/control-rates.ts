@@ -9,8 +9,8 @@
  *                 answer too; each number and each event is on disk before its message is answered; each round is
  *                 summed and its model stored. The models have ten parameters, and a site's update is the same in every
  *                 round, so that nothing is moved but messages (objects: bench/transfer.ts). Sites and coordinator
- *                 share this process, so the sites' part is in the figure.
- *   memory        resident set after a tenth of the rounds and after the last, garbage collected where node has
+ *                 share this process: the second figure leaves out the time in which sites sign and verify
+ *   memory        resident set and heap after a tenth of the rounds and after the last, garbage collected where node has
  *                 --expose-gc
  */
 import { parseArgs } from "node:util";
@@ -56,7 +56,8 @@ else {
   process.stdout.write(
     `pure steps    ${pure.stepsPerSecond.toFixed(0)} a second over ${pure.steps} events\n` +
       `site-rounds   ${control.siteRoundsPerSecond.toFixed(0)} a second over ${control.roundsDone} rounds of ${sites} sites\n` +
-      `memory        ${megabytes(control.earlyRssBytes)} MB after a tenth of the rounds, ${megabytes(control.lateRssBytes)} MB after the last\n`,
+      `              ${control.siteRoundsPerCoordinatorSecond.toFixed(0)} a second without the time that the sites took to sign and to verify\n` +
+      `memory        ${inWords(control.early)} after a tenth of the rounds, ${inWords(control.late)} after the last\n`,
   );
 }
 
@@ -95,13 +96,14 @@ async function timeSiteRounds() {
     await Promise.all(federation.sites.map(act));
     const updates = new Map<string, SmallUpdate>();
     for (const site of federation.sites) updates.set(site.siteId, await sendUpdate(site, coordinator));
+    const clock = withSitesTimed(federation.sites);
     const start = performance.now();
-    let earlyRssBytes = 0;
+    let early = memory();
     for (let round = 1; round <= rounds; round++) {
       await Promise.all(federation.sites.map((site) => trainRound(site, updates.get(site.siteId))));
       await phaseAfter(coordinator, "aggregating");
       await Promise.all(federation.sites.map(evaluateRound));
-      if (round === Math.ceil(rounds / 10)) earlyRssBytes = rssBytes();
+      if (round === Math.ceil(rounds / 10)) early = memory();
     }
     const seconds = (performance.now() - start) / 1000;
     const { study, phase } = coordinator.state();
@@ -109,9 +111,12 @@ async function timeSiteRounds() {
     return {
       roundsDone: study?.rounds.length ?? 0,
       journalRecords: coordinator.journal.head().number,
+      seconds,
       siteRoundsPerSecond: (rounds * sites) / seconds,
-      earlyRssBytes,
-      lateRssBytes: rssBytes(),
+      coordinatorSeconds: seconds - clock.sitesSeconds(),
+      siteRoundsPerCoordinatorSecond: (rounds * sites) / (seconds - clock.sitesSeconds()),
+      early,
+      late: memory(),
     };
   } finally {
     await federation.remove();
@@ -160,9 +165,33 @@ function phaseAfter(coordinator: Coordinator, kind: string): Promise<void> {
   });
 }
 
-function rssBytes(): number {
+/** How long the sites' own signing and verifying took, of a process that does both ends' work. */
+function withSitesTimed(all: readonly FakeSite[]): { sitesSeconds(): number } {
+  let ms = 0;
+  for (const site of all) {
+    site.timed = (work) => {
+      const start = performance.now();
+      const done = work();
+      ms += performance.now() - start;
+      return done;
+    };
+  }
+  return { sitesSeconds: () => ms / 1000 };
+}
+
+interface Memory {
+  readonly rssBytes: number;
+  readonly heapBytes: number;
+}
+
+function memory(): Memory {
   globalThis.gc?.();
-  return process.memoryUsage.rss();
+  const { rss, heapUsed } = process.memoryUsage();
+  return { rssBytes: rss, heapBytes: heapUsed };
+}
+
+function inWords({ rssBytes, heapBytes }: Memory): string {
+  return `${megabytes(rssBytes)} MB (${megabytes(heapBytes)} MB of them objects)`;
 }
 
 function megabytes(bytes: number): string {
