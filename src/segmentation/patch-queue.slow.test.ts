@@ -138,7 +138,8 @@ it("names step, batch and cases where a loss is no number", async () => {
   const network = networkOfStudy(wild);
   const engine = createSiteEngine({ study: wild, network });
   const parameters = networkParameters(network).data.fill(Number.NaN);
-  const request = { round: 1, steps: 1, siteId: "a", parameters, optimiserState: null, stepsTaken: 7 };
+  const velocity = new Float32Array(parameters.length);
+  const request = { round: 1, steps: 1, siteId: "a", parameters, optimiserState: velocity, stepsTaken: 7 };
   await expect(engine.train(site, request, () => undefined)).rejects.toMatchObject({
     code: "training-diverged",
     subject: expect.stringMatching(/^step 8, batch 1 \(Phantom_\d+\)$/),
