@@ -6,7 +6,7 @@
  * PYTHON is an interpreter with a current PyTorch and NumPy (`pip install --target DIR torch numpy`, PYTHONPATH=DIR).
  * For each piece of work both sides run as processes of their own and take turns, one step (or one window of the
  * volume) each, so that whatever else the machine does meets both. Same network, weights and batch: the values of the
- * first turn must agree. PyTorch runs in the better of its two memory layouts, found by a short trial. Medians of wall
+ * first turn must agree. PyTorch runs in both of its memory layouts; the better one counts. Medians of wall
  * time, of the time that all threads together spent on processors, and the peak of resident memory of each process.
  * The last row is the whole command `consilium train` with one patch of one phantom case, from study file to model.
  */
@@ -33,6 +33,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const WARM_TURNS = 2;
 const OVERLAP = 0.5;
 const AGREEMENT = 1e-3;
+const LAYOUTS = ["contiguous", "channels_last_3d"] as const;
 
 interface Turn {
   readonly ms: number;
@@ -107,41 +108,31 @@ function theirs(
   return openSide(python, ["bench/pytorch/worker.py", ...options]);
 }
 
-async function betterLayout(work: Work, python: string, folder: string): Promise<string> {
-  const times: [number, string][] = [];
-  for (const layout of ["contiguous", "channels_last_3d"]) {
-    const side = await theirs(work, python, folder, layout);
-    const turns = [await side.turn(), await side.turn(), await side.turn()];
-    await side.end();
-    times.push([Math.min(...turns.slice(1).map(({ ms }) => ms)), layout]);
-  }
-  return times.sort(([a], [b]) => a - b)[0][1];
-}
-
+/** Both of PyTorch's layouts take their turns to the end; the one with the lower median counts. */
 async function compare(work: Work, python: string | undefined): Promise<Row> {
   const folder = mkdtempSync(join(tmpdir(), "consilium-bench-"));
   try {
-    const us = await ours(work, folder);
-    const layout = python === undefined ? "" : await betterLayout(work, python, folder);
-    const them = python === undefined ? undefined : await theirs(work, python, folder, layout);
+    const us = { side: await ours(work, folder), turns: [] as Turn[] };
+    const them = [];
+    for (const layout of python === undefined ? [] : LAYOUTS) {
+      them.push({ layout, side: await theirs(work, python ?? "", folder, layout), turns: [] as Turn[] });
+    }
     const turns = work.kind === "step" ? runs + WARM_TURNS : windowsOf(work);
-    const [ourTurns, theirTurns]: [Turn[], Turn[]] = [[], []];
     for (let i = 0; i < turns; i++) {
-      ourTurns.push(await us.turn());
-      if (them !== undefined) theirTurns.push(await them.turn());
+      for (const { side, turns: taken } of [us, ...them]) taken.push(await side.turn());
     }
-    if (them !== undefined) agree(work, ourTurns[0].value, theirTurns[0].value);
+    for (const { turns: taken } of them) agree(work, us.turns[0].value, taken[0].value);
     if (work.kind === "window") {
-      const ourSum = await us.checksum();
-      if (them !== undefined) agree(work, ourSum, await them.checksum());
+      const ourSum = await us.side.checksum();
+      for (const { side } of them) agree(work, ourSum, await side.checksum());
     }
-    await us.end();
-    await them?.end();
-    const consilium = figuresOf(work, ourTurns);
+    for (const { side } of [us, ...them]) await side.end();
+    const consilium = figuresOf(work, us.turns);
     const row = { name: work.name, title: work.title, turns: turns - WARM_TURNS, consilium };
-    if (them === undefined) return row;
-    const pytorch = { ...figuresOf(work, theirTurns), layout };
-    return { ...row, pytorch, ...ratios(consilium, pytorch) };
+    const [pytorch] = them
+      .map(({ layout, turns: taken }) => ({ ...figuresOf(work, taken), layout }))
+      .sort((a, b) => a.medianMs - b.medianMs);
+    return pytorch === undefined ? row : { ...row, pytorch, ...ratios(consilium, pytorch) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
