@@ -1,11 +1,12 @@
 /**
- * Where the passphrase of the authority's key comes from: a file, the environment, or the terminal, where it is typed
- * unseen. It is never an argument, which every process of a machine can read.
+ * Where the passphrase of the authority's key comes from: a file, the environment, what is kept for this account, or the
+ * terminal, where it is typed unseen. It is never an argument, which every process of a machine can read.
  */
 import { readFile } from "node:fs/promises";
 import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 import { ConsiliumError } from "../base/index.ts";
+import { type KeptPassphrase, keepPassphrase, keptPassphrase } from "./kept-passphrase.ts";
 import { option } from "./options.ts";
 
 const VARIABLE = "CONSILIUM_CA_PASSPHRASE";
@@ -27,7 +28,17 @@ export interface PassphraseSource {
 export async function presentPassphrase(home: string, source: PassphraseSource): Promise<string | undefined> {
   const { isAuthoritySealed } = await import("../coordinator/index.ts");
   if (!(await isAuthoritySealed(home))) return undefined;
-  return (await given(source)) ?? (await typed("Passphrase of the authority's key: ")) ?? missing("");
+  const known = (await given(source)) ?? (await keptPassphrase(home))?.passphrase;
+  return known ?? (await typed("Passphrase of the authority's key: ")) ?? missing();
+}
+
+/** The passphrase of a home that is founded: as `newPassphrase`, and made and kept where nobody can be asked. */
+export async function foundingPassphrase(
+  home: string,
+  source: PassphraseSource,
+): Promise<Pick<KeptPassphrase, "passphrase"> & Partial<KeptPassphrase>> {
+  if ((await given(source)) === undefined && !isAtTerminal()) return keepPassphrase(home);
+  return { passphrase: await newPassphrase(source) };
 }
 
 /** A passphrase to seal a key with, typed twice at a terminal. @throws ConsiliumError `passphrase-missing`, `usage` */
@@ -36,7 +47,7 @@ export async function newPassphrase(source: PassphraseSource): Promise<string> {
   const known = await given(source);
   if (known !== undefined) return checkPassphrase(known);
   const first = await typed("New passphrase for the authority's key: ");
-  if (first === undefined) return missing("; for trials `--unencrypted` does without");
+  if (first === undefined) return missing();
   const second = await typed("The same again: ");
   if (first === second) return checkPassphrase(first);
   throw new ConsiliumError("usage", {
@@ -63,9 +74,13 @@ async function given({ file, variable = VARIABLE }: PassphraseSource): Promise<s
   }
 }
 
+function isAtTerminal(): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true;
+}
+
 /** Undefined where nobody sits at a terminal. */
 async function typed(question: string): Promise<string | undefined> {
-  if (process.stdin.isTTY !== true || process.stderr.isTTY !== true) return undefined;
+  if (!isAtTerminal()) return undefined;
   process.stderr.write(question);
   const unseen = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output: unseen, terminal: true });
@@ -80,11 +95,11 @@ async function typed(question: string): Promise<string | undefined> {
   }
 }
 
-function missing(otherwise: string): never {
+function missing(): never {
   throw new ConsiliumError("passphrase-missing", {
     subject: "key of the federation's authority",
     expected: "its passphrase",
     actual: "none, and no terminal to ask at",
-    hint: `Give it with --passphrase-file FILE or in ${VARIABLE}${otherwise}.`,
+    hint: `Give it with --passphrase-file FILE or in ${VARIABLE}.`,
   });
 }

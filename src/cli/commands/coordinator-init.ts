@@ -1,13 +1,14 @@
 /** `coordinator init`: founds a federation, with its certificate authority and its journal. */
 import { defineCommand } from "../command.ts";
 import { option } from "../options.ts";
-import { newPassphrase, passphraseOptions } from "../passphrase.ts";
+import { foundingPassphrase, passphraseOptions } from "../passphrase.ts";
 
 export const coordinatorInit = defineCommand({
   path: ["coordinator", "init"],
   summary: "Found a federation",
   description:
-    "Makes the home folder with the federation's certificate authority, whose key is encrypted under a passphrase. " +
+    "Makes the home folder with the federation's certificate authority, whose key is encrypted under a passphrase: given, " +
+    "typed at a terminal, or else made and kept in this account's configuration folder, apart from the home. " +
     "Keep a copy of the folder at a safe place, and the passphrase at another: without it no site can join or renew.",
   options: {
     home: option.requiredText("DIR", "the coordinator's home folder; made if it is not there"),
@@ -24,7 +25,7 @@ export const coordinatorInit = defineCommand({
   async run({ options }) {
     const { initCoordinator } = await import("../../coordinator/index.ts");
     const { home, name, listen, address, passphraseFile, unencrypted } = options;
-    const passphrase = unencrypted ? undefined : await newPassphrase({ file: passphraseFile });
+    const { passphrase, file: kept } = unencrypted ? {} : await foundingPassphrase(home, { file: passphraseFile });
     const federation = await initCoordinator({ home, name, listen, address, passphrase, nowMs: Date.now() });
     return {
       json: {
@@ -33,9 +34,13 @@ export const coordinatorInit = defineCommand({
         listen: federation.listen,
         fingerprint: federation.id,
         keyEncrypted: passphrase !== undefined,
+        passphraseKeptIn: kept ?? null,
       },
       text:
         (passphrase === undefined ? "The authority's key is not encrypted.\n" : "") +
+        (kept === undefined
+          ? ""
+          : `Nobody gave a passphrase: one was made, and is kept in ${kept}. Copy it to a safe place.\n`) +
         `Founded "${federation.name}".\nFingerprint of its authority (SHA-256): ${federation.id}\n` +
         `Next: consilium coordinator start --home ${home}${passphraseFile ? ` --passphrase-file ${passphraseFile}` : ""}`,
     };

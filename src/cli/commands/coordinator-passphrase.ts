@@ -1,5 +1,6 @@
 /** `coordinator passphrase`: encrypts the authority's key, or encrypts it anew under another passphrase. */
 import { defineCommand } from "../command.ts";
+import { forgetPassphrase } from "../kept-passphrase.ts";
 import { option } from "../options.ts";
 import { newPassphrase, passphraseOptions, presentPassphrase } from "../passphrase.ts";
 
@@ -24,6 +25,7 @@ export const coordinatorPassphrase = defineCommand({
     const present = await presentPassphrase(home, { file: passphraseFile });
     const next = await newPassphrase({ file: newPassphraseFile, variable: "CONSILIUM_NEW_CA_PASSPHRASE" });
     await changeHomePassphrase(home, present, next);
+    await forgetPassphrase(home);
     return { json: { home, encrypted: true }, text: "The authority's key is encrypted under the new passphrase." };
   },
 });
