@@ -3,7 +3,7 @@
  * seeds from there on until so many rounds are through. The first that breaks ends it, with the command that replays it.
  */
 import { parseArgs } from "node:util";
-import { runSeeds } from "../src/simulate/index.ts";
+import { runSeeds } from "../test/chaos/run-seeds.ts";
 
 const { values } = parseArgs({
   options: { seed: { type: "string", default: "1" }, rounds: { type: "string" } },

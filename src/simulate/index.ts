@@ -1,5 +1,4 @@
 export { trainOnCases } from "./baselines.ts";
-export { runSeeds, type SeedsOptions, type SeedsResult } from "./chaos/run-seeds.ts";
 export { type Conclusion, concludeRun } from "./conclude-run.ts";
 export { defaultStudy, type StudyOverrides, withOverrides } from "./default-study.ts";
 export type { FederatedRun } from "./federated-run.ts";

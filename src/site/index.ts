@@ -38,7 +38,7 @@ export {
 } from "./reviews.ts";
 export { type RunOutcome, type RunSiteOptions, runSite } from "./run-site.ts";
 export type { Pause, Timing } from "./shift.ts";
-export { type RegisteredData, readRegisteredData, writeRegisteredData } from "./site-data.ts";
+export { type RegisteredData, readRegisteredData } from "./site-data.ts";
 export type { Departure, SiteLogEntry } from "./site-log.ts";
 export { departuresIn } from "./site-log.ts";
 export { readSiteLog, type SiteStatus, type SiteStudyStatus, siteStatus } from "./site-status.ts";

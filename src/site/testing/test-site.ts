@@ -59,7 +59,7 @@ export async function joinTestSite({ root, siteId, invitation, service, cases }:
   return home;
 }
 
-export async function registerMadeUp(site: Site, cases: readonly CaseFiles[]): Promise<void> {
+export async function registerMadeUp(site: Pick<Site, "store">, cases: readonly CaseFiles[]): Promise<void> {
   await writeRegisteredData(site.store, {
     dataset: "/data",
     convention: "brats2021",

@@ -1,6 +1,6 @@
 /** Bugs to plant in a simulated federation, one of each kind that the checkers are there for: each must be caught. */
-import { canonicalJson } from "../../base/index.ts";
-import type { CoordinatorEvent, CoordinatorState, Journal, ObjectStore } from "../../coordinator/index.ts";
+import { canonicalJson } from "../../src/base/index.ts";
+import type { CoordinatorEvent, CoordinatorState, Journal, ObjectStore } from "../../src/coordinator/index.ts";
 import { summedAgain } from "./checkers.ts";
 import { appendRecord, type CoordinatorDisk, type SiteDisk } from "./memory-stores.ts";
 

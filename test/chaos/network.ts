@@ -2,15 +2,15 @@
  * The network between a site and its coordinator: messages are delayed, lost, delivered twice, overtake one another, and
  * for a time do not get through at all. Refusals travel as their records, as over the real line.
  */
-import { ConsiliumError, sha256 } from "../../base/index.ts";
-import type { Coordinator } from "../../coordinator/index.ts";
+import { ConsiliumError, sha256 } from "../../src/base/index.ts";
+import type { Coordinator } from "../../src/coordinator/index.ts";
 import {
   type CoordinatorLink,
   errorFromRecord,
   errorRecord,
   type Peer,
   type SignedEnvelope,
-} from "../../protocol/index.ts";
+} from "../../src/protocol/index.ts";
 import type { SiteDisk } from "./memory-stores.ts";
 import { type Disk, type Life, never, type World } from "./world.ts";
 

@@ -1,7 +1,7 @@
 /** A founded federation whose sites have joined, from which every simulated history begins: made once, copied often. */
 import { randomBytes } from "node:crypto";
-import { systemTimers } from "../../base/index.ts";
-import { assembleCoordinator, type CoordinatorParts, type Home } from "../../coordinator/index.ts";
+import { systemTimers } from "../../src/base/index.ts";
+import { assembleCoordinator, type CoordinatorParts, type Home } from "../../src/coordinator/index.ts";
 import {
   certificateFingerprint,
   createAuthority,
@@ -10,7 +10,7 @@ import {
   enrolInMemory,
   issueCoordinatorCertificate,
   parseInvitation,
-} from "../../protocol/index.ts";
+} from "../../src/protocol/index.ts";
 import { emptyCoordinatorDisk, type KeptRecord, memoryJournal, memoryObjects } from "./memory-stores.ts";
 import { createDisk, createLife, createWorld } from "./world.ts";
 

@@ -3,11 +3,11 @@
  * killed and started again at seeded moments, checked all along. The seed is the history.
  */
 import { createPrivateKey } from "node:crypto";
-import { ConsiliumError, canonicalJson, type Sha256, sha256 } from "../../base/index.ts";
-import { assembleCoordinator, type Coordinator, type CoordinatorState } from "../../coordinator/index.ts";
-import { type Parameters, parameterLayout } from "../../graph/index.ts";
-import type { CaseFiles } from "../../imaging/index.ts";
-import { readCertificate } from "../../protocol/index.ts";
+import { ConsiliumError, canonicalJson, type Sha256, sha256 } from "../../src/base/index.ts";
+import { assembleCoordinator, type Coordinator, type CoordinatorState } from "../../src/coordinator/index.ts";
+import { type Parameters, parameterLayout } from "../../src/graph/index.ts";
+import type { CaseFiles } from "../../src/imaging/index.ts";
+import { readCertificate } from "../../src/protocol/index.ts";
 import {
   type RunOutcome,
   readReviews,
@@ -15,15 +15,15 @@ import {
   type Site,
   splitBySubject,
   writeDecision,
-  writeRegisteredData,
-} from "../../site/index.ts";
-import { parseStudy, type Study } from "../../study/index.ts";
+} from "../../src/site/index.ts";
+import { registerMadeUp } from "../../src/site/testing/test-site.ts";
+import { tinyWork } from "../../src/site/testing/tiny-work.ts";
+import { parseStudy, type Study } from "../../src/study/index.ts";
 import { type Checkers, createCheckers, Violation } from "./checkers.ts";
 import { type Fixture, type JoinedSite, memorySecrets } from "./fixture.ts";
 import { emptyCoordinatorDisk, emptySiteDisk, memoryJournal, memoryObjects, memorySiteStore } from "./memory-stores.ts";
 import { type NetworkFaults, simulatedLink } from "./network.ts";
 import { removeTail, type Sabotage, sabotagedJournal, sabotagedObjects } from "./sabotage.ts";
-import { quadraticTrainer } from "./trainer.ts";
 import { createDisk, createLife, createWorld, type DiskFaults, type Life, sleep, type World } from "./world.ts";
 
 export interface ChaosOptions {
@@ -209,7 +209,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
         wait: pause,
         timing: TIMING,
         productVersion: "chaos",
-        openWork: async ({ study: approved, data }) => quadraticTrainer(approved, data, rest),
+        openWork: tinyWork({ onStep: rest }),
         onEvent: async (event) => {
           if (event.kind === "review") await approveAll(site);
         },
@@ -312,17 +312,7 @@ async function registerCases(joined: JoinedSite, kept: ReturnType<typeof emptySi
     createLife(() => undefined),
     { death: 0, full: 0 },
   );
-  const cases = casesOf(joined);
-  await writeRegisteredData(memorySiteStore(kept, disk), {
-    dataset: "/data",
-    convention: "brats2021",
-    seed: 0,
-    cases,
-    split: splitBySubject(cases, 0),
-    excluded: [],
-    smallestExtentMm: [240, 240, 155],
-    registeredAtMs: 0,
-  });
+  await registerMadeUp({ store: memorySiteStore(kept, disk) }, casesOf(joined));
 }
 
 function casesOf({ siteId, cases }: JoinedSite): CaseFiles[] {

@@ -1,5 +1,5 @@
 /** Many histories, one after another, until so many rounds are through or something does not hold. */
-import type { Sha256 } from "../../base/index.ts";
+import type { Sha256 } from "../../src/base/index.ts";
 import { makeFixture } from "./fixture.ts";
 import { type ChaosOptions, type ChaosResult, runChaos } from "./run-chaos.ts";
 import type { Sabotage } from "./sabotage.ts";

@@ -4,16 +4,16 @@
  * sites were answered is kept as they heard it.
  */
 import { fromBinary } from "@bufbuild/protobuf";
-import { canonicalJson, type Json, type Sha256, sha256 } from "../../base/index.ts";
+import { canonicalJson, type Json, type Sha256, sha256 } from "../../src/base/index.ts";
 import {
   type CoordinatorEvent,
   type CoordinatorState,
   INITIAL_STATE,
   type RoundRecord,
   step,
-} from "../../coordinator/index.ts";
-import { type Parameters, parametersFromSafetensors, parametersToSafetensors } from "../../graph/index.ts";
-import { CoordinatorMessageSchema, type SignedEnvelope, SiteMessageSchema } from "../../protocol/index.ts";
+} from "../../src/coordinator/index.ts";
+import { type Parameters, parametersFromSafetensors, parametersToSafetensors } from "../../src/graph/index.ts";
+import { CoordinatorMessageSchema, type SignedEnvelope, SiteMessageSchema } from "../../src/protocol/index.ts";
 import type { CoordinatorDisk } from "./memory-stores.ts";
 
 /** The first thing that did not hold. */

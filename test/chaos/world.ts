@@ -8,7 +8,7 @@
  *   files, sockets or timers: a world with nothing left to happen says that it is stuck.
  * - What a dead process asks for never comes back to it, and changes nothing.
  */
-import { type Clock, ConsiliumError, createRandom, type Random, type Timers } from "../../base/index.ts";
+import { type Clock, ConsiliumError, createRandom, type Random, type Timers } from "../../src/base/index.ts";
 
 export interface World extends Clock, Timers {
   readonly random: Random;

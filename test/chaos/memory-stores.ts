@@ -2,7 +2,7 @@
  * Journal, objects and a site's store in memory, behind the product's ports: what is kept outlives the process that
  * wrote it, as a disk would, and every write passes the simulated disk.
  */
-import { ConsiliumError, canonicalJson, type Json, type Sha256, sha256 } from "../../base/index.ts";
+import { ConsiliumError, canonicalJson, type Json, type Sha256, sha256 } from "../../src/base/index.ts";
 import type {
   CoordinatorEvent,
   Countersigned,
@@ -12,8 +12,8 @@ import type {
   JournalLine,
   ObjectStore,
   Snapshot,
-} from "../../coordinator/index.ts";
-import type { SiteStore } from "../../site/index.ts";
+} from "../../src/coordinator/index.ts";
+import type { SiteStore } from "../../src/site/index.ts";
 import type { Disk } from "./world.ts";
 
 export interface KeptRecord {
