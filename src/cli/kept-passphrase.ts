@@ -48,6 +48,7 @@ export async function keepPassphrase(home: string): Promise<KeptPassphrase> {
     await mkdir(dirname(made.file), { recursive: true, mode: 0o700 });
     await writeFile(made.file, `${made.passphrase}\n`, { mode: 0o600, flag: "wx" });
   } catch (cause) {
+    if (systemCode(cause) !== "EEXIST") await rm(made.file, { force: true }).catch(() => undefined);
     throw writeError(cause, "passphrase in the account's configuration folder (or say --passphrase-file)");
   }
   return made;

@@ -37,8 +37,11 @@ export async function foundingPassphrase(
   home: string,
   source: PassphraseSource,
 ): Promise<Pick<KeptPassphrase, "passphrase"> & Partial<KeptPassphrase>> {
-  if ((await given(source)) === undefined && !isAtTerminal()) return keepPassphrase(home);
-  return { passphrase: await newPassphrase(source) };
+  if ((await given(source)) !== undefined || isAtTerminal()) return { passphrase: await newPassphrase(source) };
+  const { checkPassphrase } = await import("../protocol/index.ts");
+  const kept = await keepPassphrase(home);
+  checkPassphrase(kept.passphrase);
+  return kept;
 }
 
 /** A passphrase to seal a key with, typed twice at a terminal. @throws ConsiliumError `passphrase-missing`, `usage` */

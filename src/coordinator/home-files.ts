@@ -6,12 +6,12 @@ import { ConsiliumError } from "../base/index.ts";
 import { syncFolder, systemCode, writeAll, writeError } from "../protocol/index.ts";
 
 /** Writes a file that only its owner reads, whole or not at all. */
-export async function writePrivately(path: string, text: string): Promise<void> {
+export async function writePrivately(path: string, content: Uint8Array | string): Promise<void> {
   const temporary = `${path}.${randomUUID()}.part`;
   try {
     const file = await open(temporary, "wx", 0o600);
     try {
-      await writeAll(file, Buffer.from(text), 0);
+      await writeAll(file, typeof content === "string" ? Buffer.from(content) : content, 0);
       await file.sync();
     } finally {
       await file.close();

@@ -9,11 +9,12 @@
  * - A site has at most one object in `incoming`; a new one takes the place of the old, so no site can fill the disk.
  * - A failed write says so (`disk-full`, `folder-not-writable`) and leaves what was there before.
  */
-import { createHash, type Hash, randomUUID } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ConsiliumError, LIMITS, type Sha256, sha256 as sha256Of } from "../base/index.ts";
 import { syncFolder, systemCode, writeAll, writeError } from "../protocol/index.ts";
+import { writePrivately } from "./home-files.ts";
 import type { ObjectRef } from "./records.ts";
 
 const INCOMING = "incoming";
@@ -241,21 +242,7 @@ async function hashOfFile(path: string): Promise<{ hash: Hash; held: number }> {
 
 async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${randomUUID()}.part`;
-  try {
-    const file = await open(temporary, "wx", 0o600);
-    try {
-      await writeAll(file, bytes, 0);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-    await syncFolder(dirname(path));
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+  await writePrivately(path, bytes);
 }
 
 async function readPiece(path: string, sha256: Sha256, offset: number, bytes: number): Promise<Uint8Array> {
