@@ -41,7 +41,7 @@ export function demoPlan({ quick, seed, threads }: DemoSize): DemoPlan {
       threads,
       seed,
     },
-    rounds: { count: quick ? 4 : 20, deadlineS: 3600, evaluateEvery: quick ? 2 : 5 },
+    rounds: { count: quick ? 4 : 24, deadlineS: 3600, evaluateEvery: quick ? 2 : 6 },
   });
   const hospitals = HOSPITALS.map((hospital) => ({ ...hospital, cases: quick ? 5 : 15 }));
   return { hospitals, heldOut: quick ? 2 : 9, spacingMm: 4, study };
