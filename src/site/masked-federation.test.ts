@@ -1,9 +1,14 @@
 /** Masked rounds by the product's own sites and coordinator: the plain round's bits, whatever dies on the way. */
 import { rm } from "node:fs/promises";
+import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCoordinator } from "../coordinator/index.ts";
-import type { CoordinatorLink } from "../protocol/index.ts";
-import type { Site } from "./home.ts";
+import { writeMasking } from "../privacy/index.ts";
+import { type CoordinatorLink, DirectiveSchema, MaskingOrderSchema } from "../protocol/index.ts";
+import { readSite, type Site } from "./home.ts";
+import { answerMaskingStep } from "./masked-update.ts";
+import { readMaskingDocument } from "./masking-document.ts";
+import { startShift } from "./shift.ts";
 import { readRound } from "./study-progress.ts";
 import { begin, dyingRun, finalOf, MASKED, stoppingRun } from "./testing/masked-suite.ts";
 import { linkOf, runTestSite, temporaryFolder } from "./testing/test-site.ts";
@@ -102,6 +107,31 @@ describe("a masked federation", () => {
     const leftOut = begun.coordinator.state().study?.rounds[0].leftOut.map(({ siteId }) => siteId);
     return { final, leftOut };
   }
+
+  it("gives no second sum of a round that was opened: no other list is signed, no share revealed, no mask made anew", async () => {
+    const begun = await begin(root, MASKED, { count: 1 });
+    await finalOf(begun);
+    const { studyHash } = begun;
+    const coordinator = await openCoordinator({ home: begun.home });
+    const site = await readSite(begun.sites[0].home);
+    const shift = await startShift({ site, link: linkOf(site, coordinator.service), productVersion: "test" });
+    const before = await readMaskingDocument(site.store, studyHash);
+    const ask = (step: string, order: object, round = 1) => {
+      const payload = new TextEncoder().encode(writeMasking(order));
+      const value = create(MaskingOrderSchema, { studyHash, round, step, payload });
+      return answerMaskingStep(shift, create(DirectiveSchema, { kind: { case: "masking", value } }), value);
+    };
+    const other = { survivors: ["a", "b"], dropped: ["c"] };
+    await expect(ask("signature", { list: other })).rejects.toThrow(/masking-message-invalid.*after revealed/s);
+    await expect(ask("reveal", { list: other, signatures: [] })).rejects.toThrow(/masking-second-list/);
+    await expect(ask("keys", {}, 0)).rejects.toThrow(/masking-round-revealed/);
+    // Asked again as before, it answers as before: nothing new is on disk.
+    await ask("keys", {});
+    expect(await readMaskingDocument(site.store, studyHash)).toEqual(before);
+    expect(Object.keys(before?.answers ?? {})).toEqual(["keys", "reveal", "shares", "signature"]);
+    await shift.out.close();
+    await coordinator.close();
+  });
 
   it("is refused a threshold that is no majority of the roster", async () => {
     await expect(begin(root, { secureAggregation: { threshold: 4 } })).rejects.toThrow(/threshold/);

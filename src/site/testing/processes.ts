@@ -13,8 +13,15 @@ export interface TestProcess {
   readonly ended: Promise<number | null>;
 }
 
-export function startProcess(script: "coordinator-process" | "site-process", ...args: string[]): TestProcess {
-  const path = new URL(`${script}.ts`, import.meta.url).pathname;
+/** A script beside this one, or a coordinator that dies at a moment of its own. */
+const SCRIPTS = {
+  "coordinator-process": "./coordinator-process.ts",
+  "site-process": "./site-process.ts",
+  "run-coordinator": "../../coordinator/testing/run-coordinator.ts",
+} as const;
+
+export function startProcess(script: keyof typeof SCRIPTS, ...args: string[]): TestProcess {
+  const path = new URL(SCRIPTS[script], import.meta.url).pathname;
   const child: ChildProcess = spawn(process.execPath, ["--import", "tsx", path, ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
