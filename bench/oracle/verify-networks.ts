@@ -4,6 +4,7 @@
  *
  * Each figure is the largest relative error of a tensor. PyTorch's own float32 stands beside ours: where a gradient is
  * next to zero, Adam divides noise by noise, and where a value is next to a kink of a ReLU, rounding decides the side.
+ * Where `kinks.py` was run, it says by what our gradients differ from float64 with our side of each kink.
  * A network agrees where `model verify` passes, or where no figure is worse than both its tolerance and twice PyTorch's.
  */
 import { readdirSync, readFileSync } from "node:fs";
@@ -23,17 +24,23 @@ interface Answers {
   readonly float32: Figures;
   /** How norms over the batch are trained, where not as the file says. */
   readonly runningStatistics?: "averaged";
+  /** As `kinks.py` writes it: values on another side of their kink, and our gradients against float64 on our side. */
+  readonly kinks?: { readonly flips: number; readonly gradients: number };
 }
 
 function figuresOf({ logits, gradients, sgd, adamw }: Verification): Figures {
   return { logits, gradients: gradients.max, sgd, adamw };
 }
 
-function verdict(ours: Figures, theirs: Figures, { passed, missing, gradients }: Verification): string {
+function verdict(ours: Figures, theirs: Figures, { passed, missing, outside }: Verification): string {
   if (passed) return "agrees";
   if (missing.length > 0) return `differs: no ${missing.slice(0, 3).join(", ")}`;
   const within = FIGURES.every((name) => ours[name] <= Math.max(TOLERANCE[name], 2 * theirs[name]));
-  return within ? "as PyTorch's float32" : `differs: ${gradients.worst}`;
+  return within ? "as PyTorch's float32" : `differs: ${outside.slice(0, 3).join(", ")}`;
+}
+
+function atKinks({ flips, gradients }: NonNullable<Answers["kinks"]>): string {
+  return `${flips} values on the other side of a kink, gradients with them there ${gradients.toExponential(1)}`;
 }
 
 async function verify(folder: string, name: string): Promise<{ row: string; agrees: boolean }> {
@@ -43,12 +50,13 @@ async function verify(folder: string, name: string): Promise<{ row: string; agre
       loss,
       float32,
       runningStatistics = "asExported",
+      kinks,
     } = JSON.parse(readFileSync(`${path}.json`, "utf8")) as Answers;
     const vectors = readSafetensors(readFileSync(`${path}.safetensors`), name);
     const network = withBatchStatistics(readOnnxFile(`${path}.onnx`), runningStatistics);
     const result = await verifyModel(network, vectors, loss, THREADS);
     const ours = figuresOf(result);
-    const said = verdict(ours, float32, result);
+    const said = `${verdict(ours, float32, result)}${kinks === undefined ? "" : `; ${atKinks(kinks)}`}`;
     const cells = FIGURES.map((figure) => `${ours[figure].toExponential(1)} (${float32[figure].toExponential(1)})`);
     return { row: [name, ...cells, said].join(" | "), agrees: !said.startsWith("differs") };
   } catch (error) {

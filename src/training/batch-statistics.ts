@@ -40,6 +40,15 @@ export function runningStatistics({ nodes, initializers }: Graph): string[] {
   return [...owners.keys()];
 }
 
+/** Running means of norms over the batch whose input one of these parameters makes, each with its norm's momentum. */
+export function runningMeansOf({ nodes }: Graph, parameters: ReadonlySet<string>): ReadonlyMap<string, number> {
+  const makers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)));
+  const behind = nodes.filter(usesBatchStatistics).filter(({ inputs: [x] }) => {
+    return makers.get(x)?.inputs.some((name) => parameters.has(name)) ?? false;
+  });
+  return new Map(behind.map((node) => [node.inputs[3], floatAttribute(node, "momentum", 0.9)]));
+}
+
 function notItsOwn(node: GraphNode, name: string, owner: GraphNode | undefined): ConsiliumError {
   return new ConsiliumError("onnx-unsupported", {
     subject: `${describeNode(node)}, running statistics ${name}`,

@@ -1,4 +1,4 @@
-export { inferenceForm, withBatchStatistics } from "./batch-statistics.ts";
+export { inferenceForm, runningMeansOf, withBatchStatistics } from "./batch-statistics.ts";
 export { convInputGradient, convWeightGradient } from "./convolution-gradients.ts";
 export type { ConvolutionShape } from "./convolution-shape.ts";
 export { differentiate } from "./differentiate.ts";

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { ConsiliumError, type Json } from "../../base/index.ts";
 import type { VectorLosses, Verification } from "../../runtime/index.ts";
+import type { TrainingSpec } from "../../study/index.ts";
 import { defineCommand } from "../command.ts";
 import { formatTable } from "../format.ts";
 import { option } from "../options.ts";
@@ -14,7 +15,8 @@ export const modelVerify = defineCommand({
   summary: "Check a network's training step against reference vectors",
   description:
     "Builds the training step as `train` does, and compares logits, loss, every gradient and three steps of SGD and " +
-    "AdamW. Losses come from the .json beside the vectors. Ends with exit code 1 where a figure is out of tolerance or " +
+    "AdamW. Losses come from the .json beside the vectors, which may also say how norms over the batch are trained " +
+    "(`runningStatistics`, as a study says it). Ends with exit code 1 where a figure is out of tolerance or " +
     "a tensor that the vectors name is missing.",
   args: [{ name: "MODEL", help: "network, .onnx" }],
   options: {
@@ -25,11 +27,12 @@ export const modelVerify = defineCommand({
   async run({ args, options, progress }) {
     const { readSafetensors } = await import("../../graph/index.ts");
     const { readOnnxFile, verifyModel } = await import("../../runtime/index.ts");
-    const network = readOnnxFile(args[0]);
+    const { withBatchStatistics } = await import("../../training/index.ts");
     const vectors = readSafetensors(await readFile(options.vectors), basename(options.vectors));
-    const losses = await readLosses(`${options.vectors.replace(/[.]safetensors$/, "")}.json`);
+    const { loss, runningStatistics } = await readAnswers(`${options.vectors.replace(/[.]safetensors$/, "")}.json`);
+    const network = withBatchStatistics(readOnnxFile(args[0]), runningStatistics);
     progress.update({ label: "Verifying", done: 0 });
-    const verification = await verifyModel(network, vectors, losses, options.threads).catch(missingTensorFails);
+    const verification = await verifyModel(network, vectors, loss, options.threads).catch(missingTensorFails);
     const { passed, missing, ...figures } = verification;
     const error = passed ? undefined : failure(verification, basename(args[0]));
     return {
@@ -40,12 +43,18 @@ export const modelVerify = defineCommand({
   },
 });
 
-async function readLosses(path: string): Promise<VectorLosses> {
+interface Answers {
+  readonly loss: VectorLosses;
+  readonly runningStatistics: TrainingSpec["runningStatistics"];
+}
+
+async function readAnswers(path: string): Promise<Answers> {
   const { z } = await import("zod");
   const losses = z.object({ initial: z.number(), sgd: z.array(z.number()), adamw: z.array(z.number()) });
+  const runningStatistics = z.enum(["asExported", "frozen", "averaged"]).default("asExported");
   const text = await readFile(path, "utf8");
   try {
-    return z.object({ loss: losses }).parse(JSON.parse(text)).loss;
+    return z.object({ loss: losses, runningStatistics }).parse(JSON.parse(text));
   } catch (cause) {
     throw new ConsiliumError("file-corrupt", {
       subject: basename(path),
@@ -63,14 +72,14 @@ function missingTensorFails(error: unknown): never {
   throw new ConsiliumError("verification-failed", { ...error.toJSON(), cause: error });
 }
 
-function failure({ missing, gradients }: Verification, subject: string): ConsiliumError {
+function failure({ missing, outside }: Verification, subject: string): ConsiliumError {
   return new ConsiliumError("verification-failed", {
     subject,
     expected: "the vectors' answers within tolerance, for every tensor that they name",
     actual:
       missing.length > 0
         ? `no ${missing.slice(0, 3).join(", no ")}`
-        : `other figures (worst gradient: ${gradients.worst})`,
+        : `other values of ${outside.slice(0, 3).join(", ")}`,
     hint: "Check that vectors and network belong together; then this is a defect: report it with both files.",
   });
 }
