@@ -84,7 +84,7 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
       study,
       network,
       data: trainingData,
-      stepsPerRound: steps,
+      stepsOfRounds: Array.from({ length: study.rounds.count }, () => steps),
       initial: initial.data,
       onProgress: tell,
     });

@@ -67,9 +67,12 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
   switch (phase.kind) {
     case "collecting": {
       if (!trainersOf(study, phase).includes(siteId)) {
+        if (phase.drawn) return wait(soonMs(study), `This site was not drawn for round ${phase.round}: it waits.`);
         return wait(LATER_MS, "This site shared no secrets in time: it is left out of the round.");
       }
-      if (siteId in phase.updates) return wait(soonMs(study), awaited(study, phase.updates, "updates"));
+      if (siteId in phase.updates) {
+        return wait(soonMs(study), awaited(trainersOf(study, phase), phase.updates, "updates"));
+      }
       const { round, global, deadlineMs } = phase;
       return working(phase.failures[siteId], nowMs, (attempt) => ({
         case: "train",
@@ -93,7 +96,8 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
     case "aggregating":
       return wait(soonMs(study), `The updates of round ${phase.round} are being summed.`);
     case "evaluating": {
-      if (siteId in phase.evaluations) return wait(soonMs(study), awaited(study, phase.evaluations, "figures"));
+      if (siteId in phase.evaluations)
+        return wait(soonMs(study), awaited(participantsOf(study), phase.evaluations, "figures"));
       const { round, model, deadlineMs } = phase;
       return working(phase.failures[siteId], nowMs, (attempt) => ({
         case: "evaluate",
@@ -218,8 +222,8 @@ function ended(study: StudyRecord, end: StudyEnd & Phase): DirectiveKind {
   };
 }
 
-function awaited(study: StudyRecord, came: Readonly<Record<string, unknown>>, what: string): string {
-  const open = participantsOf(study).filter((siteId) => !(siteId in came));
+function awaited(asked: readonly string[], came: Readonly<Record<string, unknown>>, what: string): string {
+  const open = asked.filter((siteId) => !(siteId in came));
   const named = open.length > 5 ? `${open.length} sites` : open.join(", ");
   return `Waiting for the ${what} of ${named}.`;
 }

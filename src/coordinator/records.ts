@@ -161,6 +161,8 @@ export interface RoundRecord {
   readonly global: ObjectRef;
   readonly model: ObjectRef;
   readonly updates: Readonly<Record<string, UpdateRecord>>;
+  /** Where not all sites train in a round: those that were drawn for this one, sorted. */
+  readonly drawn?: readonly string[];
   readonly totalWeight: number;
   /** What each site counted for; shares sum to 1. */
   readonly shares: readonly { readonly siteId: string; readonly weight: number; readonly share: number }[];

@@ -53,6 +53,8 @@ export interface Collecting {
   readonly global: ObjectRef;
   readonly updates: Readonly<Record<string, UpdateRecord>>;
   readonly failures: Readonly<Record<string, FailureRecord>>;
+  /** Where not all sites train in a round: those of this one, sorted. */
+  readonly drawn?: readonly string[];
   /** In a masked round. */
   readonly masking?: MaskingText;
 }
@@ -77,6 +79,7 @@ export interface Aggregating {
   readonly global: ObjectRef;
   readonly updates: Readonly<Record<string, UpdateRecord>>;
   readonly leftOut: readonly LeftOut[];
+  readonly drawn?: readonly string[];
   /** In a masked round: what opens the sum. */
   readonly masking?: MaskingText;
 }

@@ -87,6 +87,8 @@ export interface StudyStatus {
   readonly decisions: Readonly<Record<string, { readonly approved: boolean; readonly reason: string }>>;
   /** Sites whose part of the present work is there. */
   readonly came: readonly string[];
+  /** Where only some sites train in a round: those of the round underway; else null. */
+  readonly drawn: readonly string[] | null;
   /** Failures at the present work, by site. */
   readonly failures: Readonly<Record<string, { readonly times: number; readonly code: string; readonly hint: string }>>;
   readonly rounds: readonly RoundStatus[];
@@ -241,6 +243,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     roster: study.roster.map(({ siteId }) => siteId),
     decisions: study.approvals,
     came: cameOf(phase),
+    drawn: (phase.kind === "collecting" && phase.drawn) || null,
     failures: working ? phase.failures : {},
     rounds: study.rounds.filter(({ round }) => round > roundsAfter).map(roundStatusOf),
     failedRounds: study.failedRounds ?? [],

@@ -2,6 +2,7 @@
  * From a federated model to its figures: the baselines trained beside it, all models measured on the same patients,
  * and the result that `--json`, the table and the report are made of.
  */
+import { drawsOf } from "../coordinator/index.ts";
 import type { Graph, Parameters } from "../graph/index.ts";
 import { parametersSha256 } from "../graph/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
@@ -15,7 +16,7 @@ import {
 import type { Study } from "../study/index.ts";
 import type { LoweringTable } from "../training/index.ts";
 import { atMost } from "./at-most.ts";
-import { type BaselineResult, federationSteps, trainOnCases } from "./baselines.ts";
+import { type BaselineResult, trainOnCases } from "./baselines.ts";
 import { withOverrides } from "./default-study.ts";
 import { type ChosenRate, chooseRate } from "./learning-rates.ts";
 import type { OnRunProgress } from "./progress.ts";
@@ -117,36 +118,49 @@ async function trainBaselines(pool: EnginePool, options: AssessmentOptions): Pro
     validationCases: sites.flatMap(({ validationCases }) => validationCases),
     convention,
   };
-  const pooledSteps = federationSteps(
-    study,
-    sites.map(({ trainingCases }) => trainingCases.length),
-  );
+  const stepsBySite = stepsOfSites(study, sites);
+  const pooledSteps = Array.from({ length: study.rounds.count }, (_, i) => sumOf(stepsBySite.map((steps) => steps[i])));
   const done = new Map<string, number>();
-  const total = study.rounds.count * pooledSteps * (learningRates.length + 1);
+  const total = sumOf(pooledSteps) * (learningRates.length + 1);
   const tell =
     (job: string) =>
     (progress: { done: number }): void => {
       done.set(job, progress.done);
-      const sum = [...done.values()].reduce((a, b) => a + b, 0);
-      onProgress({ phase: "Training on pooled data, and at each site alone", done: sum, total });
+      onProgress({ phase: "Training on pooled data, and at each site alone", done: sumOf([...done.values()]), total });
     };
   const pooledTasks = learningRates.map((rate) => async () => {
     const variant = withOverrides(study, { learningRate: rate });
     const own = openEnginePool({ study: variant, network, workers: 1, cacheDir, lowerings });
     try {
-      const job = { study: variant, network, data: pooledData, stepsPerRound: pooledSteps, initial };
+      const job = { study: variant, network, data: pooledData, stepsOfRounds: pooledSteps, initial };
       return await trainOnCases({ ...job, pool: own, onProgress: tell(`pooled ${rate}`) });
     } finally {
       await own.close();
     }
   });
-  const aloneTasks = sites.map((data) => () => {
-    const stepsPerRound = stepsOfRound(study, data.trainingCases.length);
-    return trainOnCases({ pool, study, network, data, stepsPerRound, initial, onProgress: tell(data.siteId) });
+  const aloneTasks = sites.map((data, i) => () => {
+    const job = { pool, study, network, data, stepsOfRounds: stepsBySite[i], initial };
+    return trainOnCases({ ...job, onProgress: tell(data.siteId) });
   });
   const trained = await atMost(workers, [...pooledTasks, ...aloneTasks]);
   const candidates = learningRates.map((rate, i) => ({ rate, trained: trained[i] }));
   return { pooled: chooseRate(candidates, diceOfChosen), alone: trained.slice(learningRates.length) };
+}
+
+/** Gradient steps of each site in each round, in the order of the sites; none in a round that it is not drawn for. */
+function stepsOfSites(study: Study, sites: readonly SiteData[]): readonly (readonly number[])[] {
+  const draws = drawsOf(
+    study,
+    sites.map(({ siteId }) => siteId),
+  );
+  return sites.map(({ siteId, trainingCases }) => {
+    const steps = stepsOfRound(study, trainingCases.length);
+    return draws.map((drawn) => (drawn.includes(siteId) ? steps : 0));
+  });
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }
 
 /** Mean Dice on validation cases of the round that was chosen. */

@@ -10,6 +10,7 @@ import { ConsiliumError, systemClock } from "../base/index.ts";
 import {
   type Coordinator,
   type CoordinatorState,
+  drawsOf,
   initCoordinator,
   openCoordinator,
   type StudyResult,
@@ -189,7 +190,11 @@ function standOf({ phase }: CoordinatorState): string {
 
 /** Progress in updates, as they come in. */
 function tellProgress(coordinator: Coordinator, { study, sites, onProgress }: InMemoryOptions): () => void {
-  const total = study.rounds.count * sites.length;
+  const draws = drawsOf(
+    study,
+    sites.map(({ id }) => id),
+  );
+  const total = draws.reduce((sum, drawn) => sum + drawn.length, 0);
   let done = 0;
   return coordinator.onNews((news) => {
     if (news.kind !== "event") return;

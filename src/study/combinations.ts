@@ -113,6 +113,12 @@ export const CHOICES = {
     isMade: ({ rounds }) => rounds.quorum !== "all",
     make: (study) => ({ ...study, rounds: { ...study.rounds, quorum: 2 } }),
   },
+  sitesDrawn: {
+    group: "partial work",
+    written: "rounds.sitesPerRound",
+    isMade: ({ rounds }) => rounds.sitesPerRound !== undefined,
+    make: (study) => ({ ...study, rounds: { ...study.rounds, sitesPerRound: 2 } }),
+  },
   stepsByCases: {
     group: "partial work",
     written: "training.stepsPerRound.patchesPerCase",
@@ -228,6 +234,20 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     expected: "all with training.controlVariate",
     actual: ({ rounds }) => String(rounds.quorum),
     hint: "The mean control variate is that of all sites: one that was left out would count as if it had not moved.",
+  },
+  {
+    between: ["controlVariate", "sitesDrawn"],
+    path: "rounds.sitesPerRound",
+    expected: "none with training.controlVariate",
+    actual: ({ rounds }) => String(rounds.sitesPerRound),
+    hint: "The mean control variate is that of all sites: one that was not drawn would count as if it had not moved.",
+  },
+  {
+    between: ["masking", "sitesDrawn"],
+    path: "rounds.sitesPerRound",
+    expected: "none with privacy.secureAggregation",
+    actual: ({ rounds }) => String(rounds.sitesPerRound),
+    hint: "A sum over few sites tells much of each: let every site train in a masked round.",
   },
   {
     between: ["controlVariate", "fewerBits"],

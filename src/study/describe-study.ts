@@ -258,10 +258,14 @@ function whatIsNotProtected(study: Study, { patientEpsilon, siteEpsilon }: Study
 }
 
 function limits(study: Study): string[] {
-  const { count, quorum, deadlineS } = study.rounds;
+  const { count, quorum, deadlineS, sitesPerRound } = study.rounds;
+  const asked = sitesPerRound === undefined ? "all sites" : "all that were drawn";
   return [
-    `${count} round(s); each closes when ${quorum === "all" ? "all sites have" : `at least ${quorum} site(s) have`} answered, ` +
+    `${count} round(s); each closes when ${quorum === "all" ? `${asked} have` : `at least ${quorum} site(s) have`} answered, ` +
       `after at most ${duration(deadlineS)}.`,
+    ...(sitesPerRound === undefined
+      ? []
+      : [`${sitesPerRound} site(s) train in a round, drawn by the study's seed, each as often as the others.`]),
     `The coordinator keeps ${retained(study.retain)}.`,
     "The approval covers exactly this study and this list of sites; a change of either asks for a new one.",
   ];

@@ -60,7 +60,7 @@ describe("a study file", () => {
     const error = await refused(GOOD.replace("count: 5", "count: 5, quorom: 2"));
     expect(error.code).toBe("study-invalid");
     expect(error.subject).toBe("study.yaml, rounds.quorom");
-    expect(error.expected).toContain("count, quorum, deadlineS");
+    expect(error.expected).toContain("count, quorum, sitesPerRound, deadlineS");
     expect(error.hint).toBe('Did you mean "quorum"?');
   });
 

@@ -130,6 +130,8 @@ const rounds = z.strictObject({
   count,
   /** Sites whose updates close a round: `all`, or a number with the deadline. */
   quorum: z.union([z.literal("all"), count]).default("all"),
+  /** Sites that train in a round, drawn by seed, all equally often; every site where it is not given. */
+  sitesPerRound: count.optional(),
   /** Seconds after which a round closes with the updates at hand if the quorum is reached, and fails if not. */
   deadlineS: positive.default(86_400),
   /** The global model is evaluated at the sites after every n-th round, and after the last. */

@@ -253,16 +253,21 @@ function lossProblems({ task, training, network }: Study, facts: NetworkFacts): 
 }
 
 function roundProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
-  const { quorum } = study.rounds;
-  if (facts.sites === undefined || quorum === "all" || quorum <= facts.sites) return [];
-  return [
-    {
-      path: "rounds.quorum",
-      expected: `"all" or at most ${facts.sites}, the sites of the federation`,
-      actual: String(quorum),
-      hint: "A quorum above the number of sites is never reached: lower it or invite more sites.",
-    },
-  ];
+  const { quorum, sitesPerRound } = study.rounds;
+  if (quorum === "all") return [];
+  const problem = (expected: string, hint: string): StudyProblem => ({
+    path: "rounds.quorum",
+    expected,
+    actual: String(quorum),
+    hint,
+  });
+  if (sitesPerRound !== undefined && quorum > sitesPerRound) {
+    const hint = "Only so many sites train in a round: lower the quorum, or draw more sites.";
+    return [problem(`"all" or at most rounds.sitesPerRound (${sitesPerRound})`, hint)];
+  }
+  if (facts.sites === undefined || quorum <= facts.sites) return [];
+  const hint = "A quorum above the number of sites is never reached: lower it or invite more sites.";
+  return [problem(`"all" or at most ${facts.sites}, the sites of the federation`, hint)];
 }
 
 function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {

@@ -139,6 +139,8 @@ function Answers({ study, status }: { readonly study: StudyStatus; readonly stat
           <Badge tone="bad">
             failed {failure.times} times: {failure.code}
           </Badge>
+        ) : study.drawn?.includes(id) === false ? (
+          <Badge tone="calm">not drawn for this round</Badge>
         ) : (
           <Badge tone="calm">awaited</Badge>
         );

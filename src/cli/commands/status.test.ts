@@ -58,6 +58,7 @@ const STATUS: CoordinatorStatus = {
     roster: ["ucsf", "upenn"],
     decisions: {},
     came: [],
+    drawn: null,
     failures: { ucsf: { times: 2, code: "out-of-memory", hint: "Take a smaller patch." } },
     failedRounds: [
       { round: 2, startedMs: 0, atMs: 1, code: "masking-below-threshold", reason: "1 of 2 sites answered", unused: [] },

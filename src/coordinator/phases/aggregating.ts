@@ -32,10 +32,11 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
 }
 
 function roundRecord(state: CoordinatorState, phase: Aggregating, event: RoundAggregated): RoundRecord {
-  const { round, startedMs, global, updates } = phase;
+  const { round, startedMs, global, updates, drawn } = phase;
   const { model, totalWeight, shares, atMs } = event;
   const leftOut = withSharesLost(state, phase.leftOut, totalWeight);
-  return { round, startedMs, aggregatedMs: atMs, global, model, updates, totalWeight, shares, leftOut };
+  const taken = { updates, ...(drawn && { drawn }), totalWeight, shares, leftOut };
+  return { round, startedMs, aggregatedMs: atMs, global, model, ...taken };
 }
 
 /** What each absent site would have counted for, by the cases that it reported last, had all of them been in. */

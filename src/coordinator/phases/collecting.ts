@@ -1,13 +1,14 @@
 /**
  * A round's model is offered and updates are taken.
  *
- * Invariants: each participant's update counts once; the round closes as soon as every participant's is there, or at
- * its deadline with at least the quorum; at its deadline without the quorum the study fails, and says who was missing.
+ * Invariants: each trainer's update counts once; trainers are all participants, those that were drawn, or, masked, those
+ * that shared secrets. The round closes as soon as every trainer's update is there, or at its deadline with at least the quorum; at its deadline without the quorum the study fails, and says who was missing.
  * A site that failed may try again, later each time, until it has failed LIMITS.siteAttempts times; the study fails at
  * once where the sites that are left cannot make the quorum.
  */
 import { invariant, LIMITS } from "../../base/index.ts";
 import { acceptMaskedInput, closeInputs, isLossTold, openMaskedRound } from "../../privacy/index.ts";
+import { drawnFor } from "../draw-sites.ts";
 import type { FailureReceived, UpdateReceived } from "../events.ts";
 import {
   isMasked,
@@ -28,6 +29,7 @@ import {
   maskingStepMsOf,
   participantsOf,
   quorumOf,
+  rulesOf,
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
@@ -44,6 +46,7 @@ export function startRound(
     return { ...state, phase: { kind: "agreeing", round, startedMs: atMs, deadlineMs, global, masking } };
   }
   const deadlineMs = atMs + deadlineMsOf(state.study);
+  const drawn = drawnFor(state.study, round, participantsOf(state.study));
   const phase: Collecting = {
     kind: "collecting",
     round,
@@ -52,6 +55,7 @@ export function startRound(
     global,
     updates: {},
     failures: {},
+    ...(drawn && { drawn }),
   };
   return { ...state, phase };
 }
@@ -78,11 +82,16 @@ export function collectMasked(
   return { ...state, phase };
 }
 
-/** Sites whose update a round waits for: in a masked round, those that shared their secrets. */
-export function trainersOf(study: StudyRecord, { masking }: Collecting): readonly string[] {
-  if (masking === undefined) return participantsOf(study);
+/** Sites whose update a round waits for: those drawn for it; in a masked round, those that shared their secrets. */
+export function trainersOf(study: StudyRecord, { masking, drawn }: Collecting): readonly string[] {
+  if (masking === undefined) return participantsOf(study).filter((siteId) => drawn?.includes(siteId) ?? true);
   const sharers = sitesAsked(maskingOf(masking));
   return participantsOf(study).filter((siteId) => sharers.includes(siteId));
+}
+
+/** How many updates close this round, of the sites that were drawn for it. */
+function quorumIn(study: StudyRecord, { drawn }: Collecting): number {
+  return drawn !== undefined && rulesOf(study).quorum === "all" ? drawn.length : quorumOf(study);
 }
 
 export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): Taken {
@@ -114,7 +123,7 @@ export function closeCollectingWhenComplete(
   phase: Collecting,
   atMs: number,
 ): CoordinatorState {
-  const enough = Object.keys(phase.updates).length >= quorumOf(study);
+  const enough = Object.keys(phase.updates).length >= quorumIn(study, phase);
   const complete = enough && trainersOf(study, phase).every((siteId) => siteId in phase.updates);
   return complete ? closeRound(state, study, phase, atMs) : state;
 }
@@ -144,10 +153,11 @@ function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | und
     });
   }
   if (phase.kind === "collecting" && !trainersOf(study, phase).includes(event.siteId)) {
+    const isForAll = phase.drawn === undefined;
     return rejected(state, "update-wrong-round", {
       subject,
-      expected: "a site that shared its secrets for this round",
-      actual: "one that did not in time",
+      expected: isForAll ? "a site that shared its secrets for this round" : "a site that was drawn for this round",
+      actual: isForAll ? "one that did not in time" : "another",
       hint: "Ask for the next order.",
     });
   }
@@ -206,8 +216,8 @@ export function trainingFailed(state: CoordinatorState, event: FailureReceived):
   const failures = withFailure(phase.failures, event);
   const next: CoordinatorState = { ...state, phase: { ...phase, failures } };
   const able = trainersOf(study, phase).filter((siteId) => siteId in phase.updates || !isGivenUp(failures[siteId]));
-  if (able.length >= quorumOf(study)) return accepted(next);
-  const reason = `Round ${phase.round}: ${describeLeftOut(missing(study, { ...phase, failures }))}; ${quorumOf(study)} sites are needed.`;
+  if (able.length >= quorumIn(study, phase)) return accepted(next);
+  const reason = `Round ${phase.round}: ${describeLeftOut(missing(study, { ...phase, failures }))}; ${quorumIn(study, phase)} sites are needed.`;
   return accepted(failStudy(next, { code: "quorum-not-reached", reason, round: phase.round, atMs: event.atMs }));
 }
 
@@ -236,15 +246,15 @@ export function collectingDeadline(state: CoordinatorState, phase: Collecting, a
   const { study } = state;
   invariant(study !== null, "a study in every phase but idle");
   const came = Object.keys(phase.updates).length;
-  if (came >= quorumOf(study)) return accepted(closeRound(state, study, phase, atMs));
+  if (came >= quorumIn(study, phase)) return accepted(closeRound(state, study, phase, atMs));
   const reason =
-    `Round ${phase.round} had ${came} of ${quorumOf(study)} updates at its deadline; ` +
+    `Round ${phase.round} had ${came} of ${quorumIn(study, phase)} updates at its deadline; ` +
     `${describeLeftOut(missing(study, phase))}.`;
   return accepted(failStudy(state, { code: "quorum-not-reached", reason, round: phase.round, atMs }));
 }
 
 function closeRound(state: CoordinatorState, study: StudyRecord, phase: Collecting, atMs: number): CoordinatorState {
-  const { round, startedMs, global, updates } = phase;
+  const { round, startedMs, global, updates, drawn } = phase;
   const leftOut = missing(study, phase);
   if (phase.masking !== undefined) {
     const inputs = maskingOf(phase.masking);
@@ -254,13 +264,16 @@ function closeRound(state: CoordinatorState, study: StudyRecord, phase: Collecti
     const deadlineMs = atMs + maskingStepMsOf(study);
     return { ...state, phase: { kind: "unmasking", round, startedMs, deadlineMs, global, updates, leftOut, masking } };
   }
-  return { ...state, phase: { kind: "aggregating", round, startedMs, global, updates, leftOut } };
+  return {
+    ...state,
+    phase: { kind: "aggregating", round, startedMs, global, updates, leftOut, ...(drawn && { drawn }) },
+  };
 }
 
 /** Sites of the roster without an update, and why. */
 function missing(study: StudyRecord, phase: Collecting): LeftOut[] {
   return study.roster.flatMap(({ siteId }) => {
-    if (siteId in phase.updates) return [];
+    if (siteId in phase.updates || !(phase.drawn?.includes(siteId) ?? true)) return [];
     const decision = study.approvals[siteId];
     const failure = phase.failures[siteId];
     if (decision?.revoked) return { siteId, reason: `revoked: ${decision.reason}` };

@@ -131,15 +131,21 @@ function unfitRounds(state: CoordinatorState, study: StudyRecord, { rounds }: St
 function unfitQuorum(state: CoordinatorState, study: StudyRecord, { quorum }: StudyChanged): Taken | undefined {
   if (quorum === undefined) return undefined;
   const least = study.study.privacy.secureAggregation?.threshold ?? 1;
-  const participants = (state.phase.kind === "approving" ? candidatesOf(study) : participantsOf(study)).length;
+  const all = (state.phase.kind === "approving" ? candidatesOf(study) : participantsOf(study)).length;
+  const participants = Math.min(all, quorum === "all" ? all : (study.study.rounds.sitesPerRound ?? all));
   const most = quorum === "all" ? study.roster.length : quorum;
   if (Number.isSafeInteger(most) && most >= least && most <= participants) return undefined;
   return rejected(state, "study-refused", {
     subject: `quorum of study ${study.study.name}`,
-    expected: `from ${least} to ${participants} sites${participants < study.roster.length ? ", all that still take part" : ""}`,
+    expected: `from ${least} to ${participants} sites${wordsFor(participants, all, study)}`,
     actual: String(quorum),
     hint: "`consilium status` lists the sites that take part.",
   });
+}
+
+function wordsFor(most: number, participants: number, study: StudyRecord): string {
+  if (most < participants) return ", as many as train in a round";
+  return participants < study.roster.length ? ", all that still take part" : "";
 }
 
 function nothingToDo(state: CoordinatorState, expected: string, actual: string): Taken {

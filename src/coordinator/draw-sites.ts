@@ -1,0 +1,62 @@
+/**
+ * Which sites train in a round, where the study asks for some of them only (McMahan et al. 2017, client fraction C).
+ *
+ * Sites come one cycle after the other in random order, as in shuffled rather than independent draws (Mishchenko et al.
+ * 2020, random reshuffling): each takes part equally often, so that no site's cases are left out by chance. Who comes
+ * late is drawn from the cycle underway on, like the others.
+ */
+import { createRandom } from "../base/index.ts";
+import type { Study } from "../study/index.ts";
+import type { StudyRecord } from "./records.ts";
+
+export interface Draw {
+  /** Of the study. */
+  readonly seed: number;
+  readonly round: number;
+  readonly sitesPerRound: number;
+  /** Who may be drawn, sorted. */
+  readonly sites: readonly string[];
+  /** Who was drawn in the rounds before, the latest last. */
+  readonly before: readonly (readonly string[])[];
+}
+
+/**
+ * Sites of this round, sorted: in random order those whose turn in the cycle is still to come, then of the next cycle.
+ * The same draw gives the same sites.
+ */
+export function drawSites({ seed, round, sitesPerRound, sites, before }: Draw): string[] {
+  const had = hadTheirTurn(before);
+  const order = createRandom(seed, "sites", round).shuffled(sites);
+  const waiting = order.filter((siteId) => !had.has(siteId));
+  const others = order.filter((siteId) => had.has(siteId));
+  return [...waiting, ...others].slice(0, sitesPerRound).sort();
+}
+
+/** Sites that were drawn in the cycle underway: it began with the first that were drawn again. */
+function hadTheirTurn(before: readonly (readonly string[])[]): ReadonlySet<string> {
+  let cycle = new Set<string>();
+  for (const drawn of before) {
+    const again = drawn.filter((siteId) => cycle.has(siteId));
+    cycle = new Set(again.length > 0 ? again : [...cycle, ...drawn]);
+  }
+  return cycle;
+}
+
+/** Who trains in each round of a study, if all of these sites take part in it from the first to the last. */
+export function drawsOf(study: Study, siteIds: readonly string[]): readonly (readonly string[])[] {
+  const { count, sitesPerRound = siteIds.length } = study.rounds;
+  const sites = [...siteIds].sort();
+  const before: string[][] = [];
+  for (let round = 1; round <= count; round++) {
+    before.push(drawSites({ seed: study.training.seed, round, sitesPerRound, sites, before }));
+  }
+  return before;
+}
+
+/** The draw of a study's round; nothing where all of its sites train. */
+export function drawnFor(study: StudyRecord, round: number, participants: readonly string[]): string[] | undefined {
+  const { sitesPerRound } = study.study.rounds;
+  if (sitesPerRound === undefined || sitesPerRound >= participants.length) return undefined;
+  const before = study.rounds.map(({ drawn, updates }) => drawn ?? Object.keys(updates));
+  return drawSites({ seed: study.study.training.seed, round, sitesPerRound, sites: participants, before });
+}
