@@ -63,7 +63,7 @@ describe("noise of sites", () => {
   it("is refused where it would exceed a hospital's budget", async () => {
     const { begun } = await noised(NOISE, 1);
     const [site] = begun.sites;
-    await setPrivacyBudget(site.home, { epsilon: 0.01, delta: 1e-3, accountant: "rdp" });
+    await setPrivacyBudget(site.home, { epsilon: 0.01, delta: 1e-3, accountant: "pld" });
     const stop = new AbortController();
     const codes: string[] = [];
     const others = begun.sites

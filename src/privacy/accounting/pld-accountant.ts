@@ -5,7 +5,9 @@
  * mass * (1 - exp(epsilon - loss)) (Koskela et al. 2020, lemma 5). Both neighbouring relations, adding and removing
  * one unit, are composed by themselves; the larger epsilon counts.
  *
- * Unsampled Gaussians compose in closed form: n of them at noise multiplier s are one at s / sqrt(n).
+ * Unsampled Gaussians compose in closed form: those at noise multipliers s_i are one at 1 / sqrt(sum of 1 / s_i^2). Sums
+ * of discrete Gaussians count as the continuous one that bounds them (summed-noise.ts), with its slack g: where chances
+ * differ by a factor e^g at most, delta(epsilon) is at most e^g delta'(epsilon - 2 g).
  *
  * The grid starts at 1e-4, as dp-accounting's does, and is doubled until the work fits MAX_POINTS. A coarser grid is
  * a subset of the finer one, which makes the chords longer and the result larger, never smaller.
@@ -20,6 +22,7 @@ import {
   lossRange,
   type SampledGaussian,
 } from "./privacy-loss.ts";
+import { type ContinuousBound, continuousBound, type SummedNoise } from "./summed-noise.ts";
 
 const FINEST_INTERVAL = 1e-4;
 const MAX_POINTS = 2 ** 21;
@@ -52,17 +55,25 @@ export function pldEpsilon(event: DpEvent, delta: number): number {
   }
   const losses = lossDistributions(event);
   if (losses === "unbounded") return Number.POSITIVE_INFINITY;
-  return Math.max(0, ...losses.map((loss) => epsilonOf(loss, delta)));
+  const slack = slackOf(event);
+  return Math.max(0, ...losses.map((loss) => epsilonOf(loss, delta * Math.exp(-slack)))) + 2 * slack;
+}
+
+/** Of all sums of discrete Gaussians together. */
+function slackOf(event: DpEvent): number {
+  return leavesOf(event).reduce((sum, { leaf, count }) => {
+    return leaf.kind === "distributedDiscreteGaussian" ? sum + count * boundOf(leaf).slack : sum;
+  }, 0);
 }
 
 /**
- * The loss of everything together, for each neighbouring relation; none where nothing was done.
+ * The loss of everything together, for each neighbouring relation, without the slack of sums; none where nothing was done.
  * @throws ConsiliumError `privacy-event-unknown`
  */
 export function lossDistributions(event: DpEvent): readonly LossDistribution[] | "unbounded" {
   const leaves = leavesOf(event);
   if (leaves.some(({ leaf }) => leaf.kind === "nonPrivate")) return "unbounded";
-  const mechanisms = leaves.map(mechanismOf);
+  const mechanisms = joined(leaves.map(mechanismOf));
   if (mechanisms.length === 0) return [];
   const directions: readonly Direction[] = mechanisms.every(({ mechanism }) => mechanism.samplingRate === 1)
     ? ["remove"] // Without sampling both directions have the same distribution.
@@ -73,20 +84,39 @@ export function lossDistributions(event: DpEvent): readonly LossDistribution[] |
 function mechanismOf({ leaf, count }: CountedLeaf): CountedMechanism {
   switch (leaf.kind) {
     case "gaussian":
-      return { mechanism: { noiseMultiplier: leaf.noiseMultiplier / Math.sqrt(count), samplingRate: 1 }, count: 1 };
-    case "poissonSampled": {
-      const { noiseMultiplier } = leaf.event;
-      if (leaf.samplingRate === 1) return mechanismOf({ leaf: leaf.event, count });
-      return { mechanism: { noiseMultiplier, samplingRate: leaf.samplingRate }, count };
-    }
+      return { mechanism: { noiseMultiplier: leaf.noiseMultiplier, samplingRate: 1 }, count };
+    case "distributedDiscreteGaussian":
+      return { mechanism: { noiseMultiplier: boundOf(leaf).noiseMultiplier, samplingRate: 1 }, count };
+    case "poissonSampled":
+      return { mechanism: { noiseMultiplier: leaf.event.noiseMultiplier, samplingRate: leaf.samplingRate }, count };
     default:
-      throw new ConsiliumError("privacy-event-unknown", {
-        subject: "accountant pld",
-        expected: "Gaussian noise, with or without Poisson sampling",
-        actual: `an event of kind ${leaf.kind}`,
-        hint: "Use the accountant rdp, which interprets this event.",
-      });
+      throw unknownTo(`an event of kind ${leaf.kind}`);
   }
+}
+
+/** Mechanisms without sampling as one. */
+function joined(mechanisms: readonly CountedMechanism[]): readonly CountedMechanism[] {
+  const [sampled, whole] = [true, false].map((is) =>
+    mechanisms.filter(({ mechanism }) => mechanism.samplingRate < 1 === is),
+  );
+  if (whole.length === 0) return sampled;
+  const precision = whole.reduce((sum, { mechanism, count }) => sum + count / mechanism.noiseMultiplier ** 2, 0);
+  return [...sampled, { mechanism: { noiseMultiplier: 1 / Math.sqrt(precision), samplingRate: 1 }, count: 1 }];
+}
+
+function boundOf(leaf: SummedNoise): ContinuousBound {
+  const bound = continuousBound(leaf);
+  if (bound === undefined) throw unknownTo(`a sum of discrete Gaussians of deviation ${leaf.stepsStandardDeviation}`);
+  return bound;
+}
+
+function unknownTo(actual: string): ConsiliumError {
+  return new ConsiliumError("privacy-event-unknown", {
+    subject: "accountant pld",
+    expected: "Gaussian noise, with or without Poisson sampling, or summed over sites in fine steps",
+    actual,
+    hint: "Use the accountant rdp, which interprets this event.",
+  });
 }
 
 function composed(mechanisms: readonly CountedMechanism[], direction: Direction): LossDistribution {

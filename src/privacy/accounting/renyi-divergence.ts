@@ -10,6 +10,7 @@
  */
 import type { DpLeaf } from "./dp-event.ts";
 import { logErfc } from "./normal-distribution.ts";
+import { type SummedNoise, tauOf } from "./summed-noise.ts";
 
 /** The orders at which dp-accounting evaluates by default: 1.1 to 10.9 in tenths, 11 to 63, and four large ones. */
 export const DEFAULT_ORDERS: readonly number[] = [
@@ -47,14 +48,9 @@ export function renyiDivergence(leaf: DpLeaf, order: number): number {
  * Epsilon such that the sum is epsilon^2/2-concentrated (Kairouz et al. 2021, theorem 1): the sum of discrete
  * Gaussians is nearly, not exactly, a discrete Gaussian, and tau pays for the difference.
  */
-function concentration(leaf: Extract<DpLeaf, { kind: "distributedDiscreteGaussian" }>): number {
+function concentration(leaf: SummedNoise): number {
   const { sites, stepsStandardDeviation, stepsSensitivity, dimension } = leaf;
-  const variance = stepsStandardDeviation ** 2;
-  // Terms shrink from k = 1 on to exp(-2 pi^2 variance): many sites are bounded by the largest term each.
-  let tau = 0;
-  const exact = Math.min(sites - 1, 10_000);
-  for (let k = 1; k <= exact; k++) tau += Math.exp(-2 * Math.PI ** 2 * variance * (k / (k + 1)));
-  tau = 10 * (tau + (sites - 1 - exact) * Math.exp(-(Math.PI ** 2) * variance));
+  const tau = tauOf(leaf);
   const shift = stepsSensitivity / (Math.sqrt(sites) * stepsStandardDeviation);
   return Math.min(Math.sqrt(shift ** 2 + (tau * dimension) / 2), shift + tau * Math.sqrt(dimension));
 }
