@@ -6,6 +6,7 @@
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { Worker, type WorkerOptions } from "node:worker_threads";
+import { refuseTelemetry } from "./no-telemetry.ts";
 
 /**
  * @param from `import.meta.url` of the caller.
@@ -13,6 +14,7 @@ import { Worker, type WorkerOptions } from "node:worker_threads";
  * @param name file name without `.ts`, such as "engine.worker"; in sources it stands beside its caller.
  */
 export function startWorkerThread(from: string, folder: string, name: string, options: WorkerOptions): Worker {
+  refuseTelemetry();
   if (!from.endsWith(".ts")) return new Worker(new URL(`../${folder}/${name}.js`, from), options);
   // Node 20 gives a worker no loader of its parent's, so the worker registers one before it loads the source.
   const loader = pathToFileURL(createRequire(from).resolve("tsx/esm/api").replace(/cjs$/, "mjs")).href;

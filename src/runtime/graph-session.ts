@@ -7,7 +7,7 @@
 import { createRequire } from "node:module";
 import { arch, cpus, platform } from "node:os";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
-import { ConsiliumError, type Json } from "../base/index.ts";
+import { ConsiliumError, type Json, refuseTelemetry } from "../base/index.ts";
 import { encodeOnnx, type Graph } from "../graph/index.ts";
 import { type LoweringTable, loweringsDigest, SHIPPED_LOWERINGS } from "../training/index.ts";
 
@@ -55,6 +55,7 @@ export async function createRuntimeSession(
   options: SessionOptions,
   profilePrefix?: string,
 ): Promise<InferenceSession> {
+  refuseTelemetry();
   try {
     return await InferenceSession.create(bytes, {
       executionProviders: ["cpu"],
