@@ -17,6 +17,7 @@ export {
   type DicomStudy,
   type FrameStack,
   judgeSeries,
+  MIN_CONFIDENCE,
   readDicomHeader,
   readSeriesOverrules,
   readSourceSeries,

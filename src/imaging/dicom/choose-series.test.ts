@@ -61,6 +61,33 @@ describe("chooseSeries", () => {
     await expect(readSeriesOverrules(table)).rejects.toMatchObject({ code: "dataset-invalid" });
   });
 
+  it("of a series of two echoes that a table names, uses the echo that fits", async () => {
+    const dir = await study("echoes");
+    // The shorter echo comes first, so that the order of stacks decides nothing.
+    for (const [echo, uid] of [
+      ["15", "0"],
+      ["100", "9"],
+    ]) {
+      await writeSeries(join(dir, `pd-${echo}`), volume(5), {
+        uid: "1.4",
+        study: "1",
+        tags: named("T2 TSE", { "00180081": echo }),
+        tagsOfSlice: (slice) => ({ "00080018": `1.4.${uid}.${slice}` }),
+      });
+    }
+    await rm(join(dir, "1.4"), { recursive: true });
+    const { studies } = await scanDicomFolder(dir);
+    const { stacks } = chooseSeries(studies[0], new Map([["1.4", "t2"]]), "case");
+    expect(stacks.t2.frames[0].frame.echoTimeMs).toBe(100);
+    // The control: the table's word comes first where the series are two.
+    const said = chooseSeries(
+      studies[0],
+      new Map([["1.4", "no"] as const, ["1.5", "t2"] as const, ["1.2", "flair"] as const]),
+      "case",
+    );
+    expect(said.stacks.t2.frames[0].image.series).toBe("1.5");
+  });
+
   it("fails with the error of a series that was meant", async () => {
     const dir = await study("broken");
     await rm(join(dir, "1.4", "IM5"));

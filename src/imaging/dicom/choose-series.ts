@@ -1,7 +1,8 @@
 /**
  * The four series of a study that intake works on: of each modality the one recognised most surely, then the one with
  * the finest slices, then the later one. A table by the site overrules recognition, in both directions; it never
- * overrules geometry, nor a mixture of patients.
+ * overrules geometry, nor a mixture of patients. Of a series of several echoes that the table names, the echo is used
+ * that recognition would take.
  *
  * Invariant: a study with a series that was meant and cannot be read fails with that series' error, rather than going
  * on with a worse one or as if it were absent.
@@ -110,13 +111,14 @@ interface Candidate {
 }
 
 function bestOf(verdicts: readonly Omit<SeriesVerdict, "used">[]): Candidate | undefined {
-  const candidates: (Candidate & { confidence: number; coarsestMm: number })[] = [];
+  const candidates: (Candidate & { confidence: number; coarsestMm: number; recognised: number })[] = [];
   let first: ConsiliumError | undefined;
   for (const { series, confidence, modality } of verdicts) {
     try {
       if (series.problem !== undefined) throw series.problem;
       const stack = stackFrames(series.frames, `${modality} series ${series.tags.seriesNumber ?? ""}`.trim());
-      candidates.push({ series, stack, confidence, coarsestMm: Math.max(...spacingMmOf(stack.affineVoxelToRas)) });
+      const coarsestMm = Math.max(...spacingMmOf(stack.affineVoxelToRas));
+      candidates.push({ series, stack, confidence, coarsestMm, recognised: recognisedAs(series, modality) });
     } catch (error) {
       if (!(error instanceof ConsiliumError)) throw error;
       // A few slices in another direction are a localiser that somebody named after its sequence.
@@ -129,8 +131,15 @@ function bestOf(verdicts: readonly Omit<SeriesVerdict, "used">[]): Candidate | u
       b.confidence - a.confidence ||
       a.coarsestMm - b.coarsestMm ||
       (b.series.tags.seriesNumber ?? 0) - (a.series.tags.seriesNumber ?? 0) ||
-      compare(a.series.series, b.series.series),
+      compare(a.series.series, b.series.series) ||
+      b.recognised - a.recognised,
   )[0];
+}
+
+/** How surely its tags alone tell that a series is of the modality. */
+function recognisedAs(series: DicomSeries, modality: Modality | undefined): number {
+  const found = recogniseModality(series);
+  return found.kind === "modality" && found.modality === modality ? found.confidence : 0;
 }
 
 /** As many frames were meant as a volume. */
