@@ -34,6 +34,8 @@ export const LIMITS = {
   serveFiles: 20_000,
   serveJobBytes: 4 * 1024 ** 3,
   serveJobMs: 2 * 3_600_000,
+  /** How long a job's process has to end by itself. */
+  serveStopMs: 5_000,
   serveKeptMs: 3_600_000,
   /** Steps whose patches are prepared while one runs. */
   preparedSteps: 2,

@@ -24,6 +24,8 @@ export interface Job {
   /** Files that came in, and results, each in a folder. */
   readonly files: string;
   readonly results: string;
+  /** For what the work keeps meanwhile; gone when it ends. */
+  readonly work: string;
   state: JobState;
   fileCount: number;
   bytes: number;
@@ -69,7 +71,7 @@ export async function openJobStore(work: Work, nowMs: () => number = Date.now): 
       job.state = "failed";
     }
     // Scans are not needed any more.
-    await rm(job.files, { recursive: true, force: true });
+    for (const folder of [job.files, job.work]) await rm(folder, { recursive: true, force: true });
     job.touchedAtMs = nowMs();
     running = undefined;
     next();
@@ -104,12 +106,13 @@ export async function openJobStore(work: Work, nowMs: () => number = Date.now): 
         });
       }
       const id = randomBytes(12).toString("hex");
-      const [files, results] = [join(root, id, "files"), join(root, id, "results")];
+      const [files, results, workFolder] = ["files", "results", "work"].map((name) => join(root, id, name));
       const job: Job = {
         id,
         kind,
         files,
         results,
+        work: workFolder,
         state: "receiving",
         fileCount: 0,
         bytes: 0,
@@ -117,8 +120,7 @@ export async function openJobStore(work: Work, nowMs: () => number = Date.now): 
         touchedAtMs: nowMs(),
       };
       jobs.set(id, job);
-      await mkdir(files, { recursive: true, mode: 0o700 });
-      await mkdir(results, { recursive: true, mode: 0o700 });
+      for (const folder of [files, results, workFolder]) await mkdir(folder, { recursive: true, mode: 0o700 });
       return job;
     },
     find(id) {

@@ -2,10 +2,10 @@
  * A job's work as a process of its own, `consilium segment --json`: the service goes on answering meanwhile, a crash
  * takes one job along and no other, and memory goes back when it ends.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { ConsiliumError, ERROR_CODES, type ErrorCode, type Json } from "../../base/index.ts";
+import { ConsiliumError, ERROR_CODES, type ErrorCode, type Json, LIMITS } from "../../base/index.ts";
 import { MODALITIES } from "../../imaging/index.ts";
 import type { Job, Work } from "./job-store.ts";
 
@@ -22,20 +22,37 @@ export function segmentProcess({ launcher, args }: SegmentProcessOptions): Work 
     const own = await argumentsOf(job);
     const child = spawn(process.execPath, [launcher, "segment", "--json", "--quiet", ...args, ...own], {
       stdio: ["ignore", "pipe", "ignore"],
-      signal,
-      killSignal: "SIGTERM",
+      // What it keeps for itself meanwhile goes with the job, even where it was killed.
+      env: { ...process.env, TMPDIR: job.work, TEMP: job.work, TMP: job.work },
     });
     let output = "";
     child.stdout.setEncoding("utf8");
     child.stdout.on("data", (text: string) => {
       if (output.length < MAX_OUTPUT_CHARS) output += text;
     });
-    const ended = await new Promise<number | null>((resolve) => {
-      child.on("error", () => resolve(null));
-      child.on("close", (code) => resolve(code));
-    });
-    return outcomeOf(output, ended);
+    return outcomeOf(output, await endOf(child, signal));
   };
+}
+
+/** @returns its exit code once it is gone; asked to stop it has a short time, since it may be deep in a calculation. */
+async function endOf(child: ChildProcess, signal: AbortSignal): Promise<number | null> {
+  let last: NodeJS.Timeout | undefined;
+  const stop = (): void => {
+    child.kill("SIGTERM");
+    last = setTimeout(() => child.kill("SIGKILL"), LIMITS.serveStopMs);
+  };
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await new Promise<number | null>((resolve) => {
+      child.on("close", (code) => resolve(code));
+      // Without a number it never began; what else is reported as an error ends with its close.
+      child.on("error", () => (child.pid === undefined ? resolve(null) : undefined));
+    });
+  } finally {
+    clearTimeout(last);
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 async function argumentsOf({ kind, files, results }: Job): Promise<string[]> {
