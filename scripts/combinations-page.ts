@@ -62,7 +62,8 @@ ${NEEDS.map(({ choice, needs, hint }) => `- ${code(CHOICES[choice].written)} nee
 
 - A control variate goes with plain gradient descent (\`optimiser: sgd\`, momentum 0), one learning rate and no moving
   average; a study with another is refused.
-- A site does a round's work whole or is left out of it; a quorum closes a round without those who are late.
+- A site does a round's work whole or is left out of it, unless the study has \`rounds.partialWork\`; a quorum closes a
+  round without those who are late.
 - Masked sums are of whole numbers and whole weights; that they cannot overflow is proved when a study is submitted.
 `;
 }

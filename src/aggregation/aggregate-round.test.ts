@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { createRandom, sha256 } from "../base/index.ts";
 import { type Parameters, parameterLayout, parametersSha256 } from "../graph/index.ts";
 import { type AggregationRequest, aggregateRound } from "./aggregate-round.ts";
-import { encodeUpdate, quantiseUpdate } from "./quantise-update.ts";
+import { quantiseUpdate } from "./quantise-update.ts";
+import { encodeUpdate } from "./update-encoding.ts";
 import { checkUpdate, type UpdateSource } from "./update-reader.ts";
 import { coordinateLimit, updateScales } from "./update-scales.ts";
 

@@ -12,6 +12,7 @@
 import { ConsiliumError } from "../base/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import { applySum, createExactSum } from "./exact-sum.ts";
+import type { UpdateEncoding } from "./update-encoding.ts";
 import { createUpdateReader, type UpdateReader, type UpdateSource } from "./update-reader.ts";
 import { updateScales } from "./update-scales.ts";
 
@@ -20,6 +21,8 @@ export interface AggregationRequest {
   /** In any order: the result does not depend on it. */
   readonly updates: readonly UpdateSource[];
   readonly precisionBits: number;
+  /** How the updates are written; `int32` unless given. */
+  readonly encoding?: UpdateEncoding | undefined;
   /** Elements worked on at a time; changes memory and speed, never the result. */
   readonly stretchElements?: number;
 }
@@ -38,10 +41,12 @@ const STRETCH_ELEMENTS = 1 << 18;
  *   `aggregation-overflow` where bits and weights do not fit 53 bits, `quorum-not-reached` without updates.
  */
 export async function aggregateRound(request: AggregationRequest): Promise<AggregatedRound> {
-  const { global, updates, precisionBits, stretchElements = STRETCH_ELEMENTS } = request;
+  const { global, updates, precisionBits, encoding, stretchElements = STRETCH_ELEMENTS } = request;
   const totalWeight = checkedTotalWeight(updates);
   const { layout } = global;
-  const readers = updates.map((update) => createUpdateReader(update, layout.length));
+  const readers = updates.map((update) =>
+    createUpdateReader(update, { layoutLength: layout.length, precisionBits, encoding }),
+  );
   const scales = updateScales(global, precisionBits);
   const data = new Float32Array(layout.length);
   const buffers = createStretchBuffers(Math.min(stretchElements, layout.length));

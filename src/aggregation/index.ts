@@ -1,5 +1,13 @@
 export { type AggregatedRound, type AggregationRequest, aggregateRound } from "./aggregate-round.ts";
 export { applySum, createExactSum, type ExactSum, type ExactSumLimits, type SumApplication } from "./exact-sum.ts";
-export { BYTES_PER_COORDINATE, encodeUpdate, type QuantisedUpdate, quantiseUpdate } from "./quantise-update.ts";
+export {
+  BYTES_PER_COORDINATE,
+  type EncodedUpdate,
+  encodeWithFeedback,
+  moveByUpdate,
+  type QuantisedUpdate,
+  quantiseUpdate,
+} from "./quantise-update.ts";
+export { encodedBytes, encodeUpdate, type UpdateEncoding } from "./update-encoding.ts";
 export { checkUpdate, type UpdateSource } from "./update-reader.ts";
 export { coordinateLimit, updateScales } from "./update-scales.ts";

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type Parameters, parameterLayout } from "../graph/index.ts";
-import { encodeUpdate, quantiseUpdate } from "./quantise-update.ts";
+import { quantiseUpdate } from "./quantise-update.ts";
+import { encodeUpdate } from "./update-encoding.ts";
 import { coordinateLimit, updateScales } from "./update-scales.ts";
 
 function model(tensors: Record<string, readonly number[]>): Parameters {

@@ -1,15 +1,16 @@
 /**
  * A site's update as integers: what a round of training changed, in the steps of `updateScales`.
  *
- * On the wire an update is its coordinates as int32 little-endian in the layout's order and nothing else; length and
- * digest travel in the message that announces it.
+ * On the wire an update is its coordinates in the layout's order, in one of the encodings of `update-encoding.ts`, and
+ * nothing else; length and digest travel in the message that announces it.
  *
  * Invariants: differences are taken in float64 and rounded half to even, so a coordinate is off by at most half a
  * step; what does not fit is set to the limit and counted; what is not a number never becomes one.
  */
 import { ConsiliumError } from "../base/index.ts";
 import { type ParameterEntry, type Parameters, sameLayout } from "../graph/index.ts";
-import { coordinateLimit } from "./update-scales.ts";
+import { decodeUpdate, encodedBytes, encodeUpdate, type UpdateEncoding } from "./update-encoding.ts";
+import { coordinateLimit, updateScales } from "./update-scales.ts";
 
 export const BYTES_PER_COORDINATE = 4;
 
@@ -24,6 +25,7 @@ export interface QuantisedUpdate {
  * local - global in steps.
  *
  * @param scales from `updateScales(global, precisionBits)`.
+ * @param residual what earlier updates left unsaid (`encodeWithFeedback`), added to the change; [P] in the model's units.
  * @throws ConsiliumError `update-shape` where the layouts differ, `update-not-finite` for NaN and infinities.
  */
 export function quantiseUpdate(
@@ -31,6 +33,7 @@ export function quantiseUpdate(
   local: Parameters,
   scales: Float64Array,
   precisionBits: number,
+  residual?: Float32Array,
 ): QuantisedUpdate {
   const { layout } = global;
   if (!sameLayout(layout, local.layout) || local.data.length !== layout.length) {
@@ -44,7 +47,8 @@ export function quantiseUpdate(
   const coordinates = new Int32Array(layout.length);
   let clipped = 0;
   layout.entries.forEach((entry, t) => {
-    clipped += quantiseTensor(entry, global.data, local.data, scales[t], coordinateLimit(precisionBits), coordinates);
+    const limit = coordinateLimit(precisionBits);
+    clipped += quantiseTensor(entry, global.data, local.data, scales[t], limit, coordinates, residual);
   });
   return { coordinates, clipped };
 }
@@ -62,11 +66,13 @@ function quantiseTensor(
   scale: number,
   limit: number,
   coordinates: Int32Array,
+  residual: Float32Array | undefined,
 ): number {
   const stepsPerUnit = 1 / scale;
   let clipped = 0;
   for (let i = entry.offset; i < entry.offset + entry.length; i++) {
-    const steps = (local[i] - global[i]) * stepsPerUnit;
+    const change = local[i] - global[i];
+    const steps = (residual === undefined ? change : change + residual[i]) * stepsPerUnit;
     const rounded = steps + ROUNDER - ROUNDER;
     if (rounded >= -limit && rounded <= limit) {
       coordinates[i] = rounded;
@@ -88,7 +94,65 @@ function notFinite(entry: ParameterEntry, element: number, value: number): Consi
   });
 }
 
-/** The update's bytes on the wire: a view of the coordinates, not a copy. */
-export function encodeUpdate(coordinates: Int32Array): Uint8Array {
-  return new Uint8Array(coordinates.buffer, coordinates.byteOffset, coordinates.byteLength);
+export interface EncodedUpdate {
+  readonly bytes: Uint8Array;
+  readonly clipped: number;
+  /** What these bytes leave unsaid of the change and of `residual` before it, [P]; none of `int32`. */
+  readonly residual?: Float32Array;
+}
+
+/**
+ * An update in a short encoding with error feedback (Seide et al. 2014; Karimireddy et al. 2019): what rounding and
+ * clipping took from this round's numbers the site adds to the next round's change, so that nothing is lost for good.
+ */
+export function encodeWithFeedback(
+  global: Parameters,
+  local: Parameters,
+  { precisionBits, encoding }: { readonly precisionBits: number; readonly encoding: UpdateEncoding },
+  before: Float32Array | undefined,
+): EncodedUpdate {
+  const scales = updateScales(global, precisionBits);
+  const { coordinates, clipped } = quantiseUpdate(global, local, scales, precisionBits, before);
+  const bytes = encodeUpdate(coordinates, encoding, precisionBits);
+  if (encoding === "int32") return { bytes, clipped };
+  decodeUpdate(bytes, encoding, precisionBits, coordinates);
+  const residual = new Float32Array(coordinates.length);
+  global.layout.entries.forEach(({ offset, length }, t) => {
+    for (let i = offset; i < offset + length; i++) {
+      const change = local.data[i] - global.data[i] + (before === undefined ? 0 : before[i]);
+      residual[i] = change - coordinates[i] * scales[t];
+    }
+  });
+  return { bytes, clipped, residual };
+}
+
+/**
+ * The model that a site's update leads to by itself: global + coordinates * step, rounded once to float32.
+ *
+ * @throws ConsiliumError `update-shape` where the bytes are not those of every element.
+ */
+export function moveByUpdate(
+  global: Parameters,
+  update: Uint8Array,
+  precisionBits: number,
+  encoding: UpdateEncoding = "int32",
+): Parameters {
+  const { layout } = global;
+  const wanted = encodedBytes(encoding, layout.length);
+  if (update.length !== wanted) {
+    throw new ConsiliumError("update-shape", {
+      subject: "update",
+      expected: `${wanted} bytes for ${layout.length} elements`,
+      actual: `${update.length} bytes`,
+      hint: "Take the update that was made from this model.",
+    });
+  }
+  const coordinates = new Int32Array(layout.length);
+  decodeUpdate(update, encoding, precisionBits, coordinates);
+  const scales = updateScales(global, precisionBits);
+  const data = new Float32Array(layout.length);
+  layout.entries.forEach(({ offset, length }, t) => {
+    for (let i = offset; i < offset + length; i++) data[i] = global.data[i] + coordinates[i] * scales[t];
+  });
+  return { layout, data };
 }

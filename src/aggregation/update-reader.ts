@@ -2,7 +2,8 @@
  * Updates as streams of bytes from a store, read stretch by stretch into aligned integers.
  *
  * An update is never whole in memory: whoever needs it asks for the same stretch of every update in turn, so that
- * memory does not grow with the number of sites. Chunks may be cut anywhere, also inside a coordinate.
+ * memory does not grow with the number of sites. Chunks may be cut anywhere, also inside a coordinate. What an encoding
+ * writes in blocks is read in blocks; numbers of a block that the stretch does not take wait for the next.
  *
  * Invariant: bytes are hashed in the order in which they lie in the update, since stretches are read in ascending
  * order and without gaps; `finish` compares the digest.
@@ -10,7 +11,7 @@
 import { createHash } from "node:crypto";
 import { ConsiliumError, invariant, type Sha256 } from "../base/index.ts";
 import { checkCoordinates } from "./exact-sum.ts";
-import { BYTES_PER_COORDINATE } from "./quantise-update.ts";
+import { decodeUpdate, elementsPerUnit, encodedBytes, type UpdateEncoding } from "./update-encoding.ts";
 import { coordinateLimit } from "./update-scales.ts";
 
 /** One site's update where it is stored. */
@@ -33,25 +34,37 @@ export interface UpdateReader {
   finish(): void;
 }
 
+/** What an update's bytes stand for. */
+export interface UpdateFormat {
+  readonly layoutLength: number;
+  readonly precisionBits: number;
+  /** `int32` unless given. */
+  readonly encoding?: UpdateEncoding | undefined;
+}
+
 /** @throws ConsiliumError `update-shape` where the object's length is not that of the layout. */
-export function createUpdateReader(source: UpdateSource, layoutLength: number): UpdateReader {
-  const wantedBytes = layoutLength * BYTES_PER_COORDINATE;
+export function createUpdateReader(source: UpdateSource, format: UpdateFormat): UpdateReader {
+  const { encoding = "int32" } = format;
+  const wantedBytes = encodedBytes(encoding, format.layoutLength);
   if (source.bytes !== wantedBytes) throw wrongLength(source, wantedBytes, source.bytes);
   const hash = source.sha256 === undefined ? undefined : createHash("sha256");
   let position = 0;
+  const fill = async (bytes: Uint8Array): Promise<void> => {
+    let filled = 0;
+    for await (const chunk of source.chunks(position, position + bytes.length)) {
+      if (filled + chunk.length > bytes.length) throw wrongLength(source, bytes.length, filled + chunk.length);
+      bytes.set(chunk, filled);
+      filled += chunk.length;
+    }
+    if (filled !== bytes.length) throw wrongLength(source, bytes.length, filled);
+    hash?.update(bytes);
+    position += filled;
+  };
   return {
-    async read(target) {
-      const bytes = new Uint8Array(target.buffer, target.byteOffset, target.byteLength);
-      let filled = 0;
-      for await (const chunk of source.chunks(position, position + bytes.length)) {
-        if (filled + chunk.length > bytes.length) throw wrongLength(source, bytes.length, filled + chunk.length);
-        bytes.set(chunk, filled);
-        filled += chunk.length;
-      }
-      if (filled !== bytes.length) throw wrongLength(source, bytes.length, filled);
-      hash?.update(bytes);
-      position += filled;
-    },
+    read:
+      encoding === "int32"
+        ? (target) => fill(new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
+        : decodingRead(fill, { ...format, encoding }),
     finish() {
       invariant(position === wantedBytes, "an update read to its end");
       const digest = hash?.digest("hex");
@@ -66,6 +79,32 @@ export function createUpdateReader(source: UpdateSource, layoutLength: number): 
   };
 }
 
+/** Reads whole units of an encoding, hands on as many numbers as are asked for, and keeps the rest. */
+function decodingRead(
+  fill: (bytes: Uint8Array) => Promise<void>,
+  { encoding, precisionBits, layoutLength }: Required<UpdateFormat> & { readonly encoding: UpdateEncoding },
+): UpdateReader["read"] {
+  const unit = elementsPerUnit(encoding);
+  let waiting: Int32Array = new Int32Array(0);
+  let decoded = 0;
+  return async (target) => {
+    const kept = Math.min(waiting.length, target.length);
+    target.set(waiting.subarray(0, kept));
+    waiting = waiting.subarray(kept);
+    const wanted = target.length - kept;
+    if (wanted === 0) return;
+    const elements = Math.min(layoutLength - decoded, Math.ceil(wanted / unit) * unit);
+    const bytes = new Uint8Array(encodedBytes(encoding, elements));
+    await fill(bytes);
+    const numbers = elements === wanted ? target.subarray(kept) : new Int32Array(elements);
+    decodeUpdate(bytes, encoding, precisionBits, numbers);
+    decoded += elements;
+    if (elements === wanted) return;
+    target.set(numbers.subarray(0, wanted), kept);
+    waiting = numbers.subarray(wanted);
+  };
+}
+
 const CHECK_ELEMENTS = 1 << 18;
 
 /**
@@ -74,12 +113,10 @@ const CHECK_ELEMENTS = 1 << 18;
  * @returns the coordinates that stand at the limit, most of which were clipped.
  * @throws ConsiliumError `update-shape`, `update-out-of-range` or `object-corrupt`.
  */
-export async function checkUpdate(
-  source: UpdateSource,
-  { layoutLength, precisionBits }: { layoutLength: number; precisionBits: number },
-): Promise<{ atLimit: number }> {
+export async function checkUpdate(source: UpdateSource, format: UpdateFormat): Promise<{ atLimit: number }> {
+  const { layoutLength, precisionBits } = format;
   const limit = coordinateLimit(precisionBits);
-  const reader = createUpdateReader(source, layoutLength);
+  const reader = createUpdateReader(source, format);
   const buffer = new Int32Array(Math.min(CHECK_ELEMENTS, layoutLength));
   let atLimit = 0;
   for (let start = 0; start < layoutLength; start += buffer.length) {
@@ -97,6 +134,6 @@ function wrongLength(source: UpdateSource, expected: number, actual: number): Co
     subject: `update of site ${source.siteId}`,
     expected: `${expected} bytes`,
     actual: `${actual}`,
-    hint: "Train from the model of this round and send one int32 for each of its elements.",
+    hint: "Train from the model of this round, and send every element of it in the encoding that the study declares.",
   });
 }

@@ -92,6 +92,8 @@ export const LIMITS = {
   /** How long a site that failed is told to wait, doubling from the first to the last. */
   siteRetryMinMs: 1_000,
   siteRetryMaxMs: 300_000,
+  /** Of the time that a site has left for a round with partial work, the part that is kept for sending its update. */
+  partialWorkSendingShare: 0.15,
   /** Deadlines that passed while the coordinator was away are put off by at most so much from its start. */
   restartGraceMs: 600_000,
   /** Events after which the coordinator's state is kept anew, so that a start need not read what went before. */

@@ -18,7 +18,7 @@ import {
 import type { Study } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
 
-export type WhichModel = "best" | "final";
+export type WhichModel = "best" | "final" | { readonly region: string };
 
 interface EndedStudy {
   readonly study: Study;
@@ -46,7 +46,7 @@ export async function exportModel(
     ? await fromCoordinator(home, which)
     : await fromSite(home, which, productVersion);
   const { study, studyHash, weights, modelBytes, round, signer, sites, figures, gradientSteps } = ended;
-  const label = which === "best" ? "the best model by validation" : "the model of the last round";
+  const label = labelOf(which);
   const network = networkOfStudy(study, modelBytes);
   const { layout } = networkParameters(network);
   return writeModelFolder(out, {
@@ -67,11 +67,32 @@ export async function exportModel(
   });
 }
 
+function labelOf(which: WhichModel): string {
+  if (typeof which !== "string") return `the best model by validation of ${which.region}`;
+  return which === "best" ? "the best model by validation" : "the model of the last round";
+}
+
+/** @throws ConsiliumError `study-unknown` */
+function ofRegion<T>(byRegion: Readonly<Record<string, T>>, region: string): T {
+  if (Object.hasOwn(byRegion, region)) return byRegion[region];
+  throw new ConsiliumError("study-unknown", {
+    subject: `the best model of ${region}`,
+    expected: `one of ${Object.keys(byRegion).join(", ") || "no region: no site had figures to choose by"}`,
+    actual: region,
+    hint: "`consilium status --home HOME` shows the study's regions.",
+  });
+}
+
 async function fromCoordinator(home: string, which: WhichModel): Promise<EndedStudy> {
   const { adminClient, modelSigner } = await import("../coordinator/index.ts");
   const { studyHash } = await import("../study/index.ts");
   const result = await adminClient(home).result();
-  const model = which === "best" ? result?.bestModel : result?.finalModel;
+  const model =
+    typeof which !== "string"
+      ? result && ofRegion(result.bestByRegion, which.region)
+      : which === "best"
+        ? result?.bestModel
+        : result?.finalModel;
   if (result === undefined || model === null || model === undefined) throw notEnded();
   const told = factsOf(await adminClient(home).status(), model.round, result.study);
   return {
@@ -123,12 +144,19 @@ async function fromSite(home: string, which: WhichModel, productVersion: string)
   const { study, studyHash } = review;
   const { store, keyPem, certificatePem, authorityPem } = await readSite(home);
   const { network } = study;
+  const { finalSha256, bestSha256, bestRound, byRegion = {} } = ended.end;
+  const chosen: { readonly sha256: string; readonly round?: number } =
+    typeof which !== "string"
+      ? ofRegion(byRegion, which.region)
+      : which === "best"
+        ? { sha256: bestSha256, round: bestRound }
+        : { sha256: finalSha256 };
   return {
     study,
     studyHash,
-    weights: await store.object(which === "best" ? ended.end.bestSha256 : ended.end.finalSha256),
+    weights: await store.object(chosen.sha256),
     modelBytes: network.kind === "onnx" ? await store.object(network.sha256 ?? "") : undefined,
-    round: which === "best" ? ended.end.bestRound : undefined,
+    round: chosen.round,
     signer: { role: "site", keyPem, certificatePem, authorityPem: issuerIn(authorityPem, certificatePem) },
     // A site knows neither the other sites' counts nor their figures.
     sites: [],

@@ -43,6 +43,10 @@ export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }
       return `Round ${event.round}: update sent, ${formatBytes(event.bytes)}, mean loss ${formatFigure(event.meanLoss)}${clipped(event.clippedCoordinates)}`;
     case "evaluated":
       return `Round ${event.round}: evaluated on ${event.cases} cases${dice(event.regions)}`;
+    case "evaluated-own":
+      return `Round ${event.round}: on ${event.cases} cases here, before training${dice(event.before)}; after it${dice(event.after)}`;
+    case "erased":
+      return `Study ${short(event.studyHash)}: erased here, ${event.files} file(s) of ${formatBytes(event.bytes)}; its models stay`;
     case "study-changed":
       return `Study ${short(event.studyHash)}: ${describeChange(event.change)}`;
     case "compared":

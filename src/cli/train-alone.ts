@@ -17,13 +17,12 @@ import {
   type ScoredCase,
   type ScoreSummary,
   type SiteData,
-  stepsOfRound,
   summariseScores,
   writeModelFolder,
 } from "../segmentation/index.ts";
 import { trainOnCases } from "../simulate/index.ts";
 import { casesOf, splitBySubject } from "../site/index.ts";
-import type { Study } from "../study/index.ts";
+import { type Study, stepsOfRound } from "../study/index.ts";
 import type { OpenedStudy } from "./open-study.ts";
 import type { Progress } from "./progress.ts";
 

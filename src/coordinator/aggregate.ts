@@ -13,7 +13,6 @@ import {
   decodeFigures,
   openMasks,
   siteNoise,
-  siteWeight,
   sumMaskedFigures,
 } from "../privacy/index.ts";
 import type { RoundAggregated } from "./events.ts";
@@ -29,6 +28,7 @@ import {
 } from "./masked-round.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { StudyRecord, UpdateRecord } from "./records.ts";
+import { updateWeight, weightUnit } from "./round-weights.ts";
 import type { CoordinatorState } from "./state.ts";
 
 /** @throws ConsiliumError `object-missing`, `object-corrupt`, `aggregation-overflow`, `disk-full` */
@@ -49,19 +49,20 @@ export interface SummedRound extends Pick<RoundAggregated, "totalWeight" | "shar
 export async function sumUpdates(state: CoordinatorState, store: ObjectStore): Promise<SummedRound> {
   const { phase, study } = state;
   invariant(phase.kind === "aggregating" && study !== null, "a round that is closed");
-  const { precisionBits } = study.study.aggregation;
+  const { precisionBits, encoding } = study.study.aggregation;
   const sites = Object.keys(phase.updates).sort();
   const global = parametersFromSafetensors(
     await store.readWhole(phase.global.sha256),
     `global model of round ${phase.round}`,
   );
+  const unit = weightUnit(Object.values(phase.updates));
   const updates = sites.map((siteId) => {
     const update = phase.updates[siteId];
-    return storedUpdate(store, siteId, update, siteWeight(study.study, update.trainingCases));
+    return storedUpdate(store, siteId, update, updateWeight(study.study, update, unit));
   });
   const sum: AggregatedRound & Pick<SummedRound, "figures" | "clipNorm"> =
     phase.masking === undefined
-      ? await aggregateRound({ global, updates, precisionBits })
+      ? await aggregateRound({ global, updates, precisionBits, encoding })
       : await unmask({ study, round: phase.round, masking: phase.masking, global, inputs: updates });
   const { parameters, totalWeight, shares, figures, clipNorm } = sum;
   const more = { ...(figures && { figures }), ...(clipNorm !== undefined && { clipNorm }) };

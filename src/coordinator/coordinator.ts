@@ -33,7 +33,7 @@ import { type Federation, type Home, keepBoundAddress, readHome, renewServerCert
 import { type Journal, openJournal } from "./journal.ts";
 import { type Machine, openMachine } from "./machine.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
-import { bestOf } from "./phases/ending.ts";
+import { bestByRegion, bestOf } from "./phases/ending.ts";
 import type { ObjectRef, RoundRules, StudyEnd } from "./records.ts";
 import { openSecrets, type Secrets } from "./secrets.ts";
 import { createService } from "./service.ts";
@@ -103,6 +103,8 @@ export interface StudyResult {
   readonly end: StudyEnd;
   readonly finalModel: (ObjectRef & { readonly path: string; readonly round: number }) | null;
   readonly bestModel: (ObjectRef & { readonly path: string; readonly round: number }) | null;
+  /** The model of the highest mean Dice in each region; empty where no site has figures. */
+  readonly bestByRegion: Readonly<Record<string, ObjectRef & { readonly path: string; readonly round: number }>>;
 }
 
 export interface Coordinator {
@@ -402,7 +404,14 @@ function resultOf({ phase, study: record }: CoordinatorState, store: ObjectStore
   if (record === null) return undefined;
   const placed = (object: ObjectRef) => ({ ...object, path: store.pathOf(object.sha256) });
   const { study, network } = record;
-  const ran = { study, network: network === undefined ? null : placed(network) };
+  const bestOfRegions = Object.entries(bestByRegion(record.rounds)).map(
+    ([region, { round, model }]) => [region, { ...placed(model), round }] as const,
+  );
+  const ran = {
+    study,
+    network: network === undefined ? null : placed(network),
+    bestByRegion: Object.fromEntries(bestOfRegions),
+  };
   if (phase.kind === "failed") {
     const best = bestOf(record.rounds);
     return {

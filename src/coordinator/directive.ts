@@ -20,6 +20,7 @@ import {
   type Phase,
   participantsOf,
   pauseOf,
+  trains,
   type Unmasking,
 } from "./state.ts";
 
@@ -66,6 +67,7 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
   if (phase.kind === "approving" || !participantsOf(study).includes(siteId)) return approving(study, siteId);
   switch (phase.kind) {
     case "collecting": {
+      if (!trains(study, siteId)) return wait(LATER_MS, "This site only evaluates: the others train.");
       if (!trainersOf(study, phase).includes(siteId)) {
         if (phase.drawn) return wait(soonMs(study), `This site was not drawn for round ${phase.round}: it waits.`);
         return wait(LATER_MS, "This site shared no secrets in time: it is left out of the round.");
@@ -217,6 +219,12 @@ function ended(study: StudyRecord, end: StudyEnd & Phase): DirectiveKind {
       bestSha256: end.best.sha256,
       bestBytes: BigInt(end.best.bytes),
       bestRound: end.bestRound,
+      byRegion: Object.entries(end.bestByRegion ?? {}).map(([region, { round, model }]) => ({
+        region,
+        round,
+        sha256: model.sha256,
+        bytes: BigInt(model.bytes),
+      })),
       figures: figuresFor(study),
     },
   };

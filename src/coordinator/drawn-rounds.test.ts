@@ -100,3 +100,26 @@ describe("rounds of some of the sites", () => {
     expect(left.phase).toMatchObject({ kind: "aggregating", round: 1 });
   });
 });
+
+test("sites that only evaluate are never drawn", () => {
+  const sites = ["charite", "tum", "ucsf", "ukhd", "upenn"];
+  const some = { ...smallStudy({ count: 6, sitesPerRound: 2 }), evaluateOnly: ["tum"] };
+  let state = stateAfter(...submitted(sites, some), ...approvals(sites, some));
+  const all = new Set<string>();
+  for (let round = 1; round <= 5; round++) {
+    const drawn = (state.phase as { drawn?: readonly string[] }).drawn ?? [];
+    expect(drawn).toHaveLength(2);
+    for (const siteId of drawn) all.add(siteId);
+    const events = [
+      ...drawn.map((siteId) => update(siteId, round, some)),
+      aggregated(round, drawn),
+      ...sites.map((siteId) => evaluation(siteId, round, some, 0.5)),
+    ];
+    for (const event of events) {
+      const taken = step(state, event);
+      expect(taken.verdict.outcome).toBe("accepted");
+      state = taken.state;
+    }
+  }
+  expect([...all].sort()).toEqual(["charite", "ucsf", "ukhd", "upenn"]);
+});

@@ -5,7 +5,7 @@
 import type { ErrorCode, Sha256 } from "../base/index.ts";
 import type { MaskingStep, SummedFigures } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
-import type { DataCounts, Evidence, ObjectRef, RegionSums, RosterEntry, RoundRules } from "./records.ts";
+import type { DataCounts, Evidence, LocalFigures, ObjectRef, RegionSums, RosterEntry, RoundRules } from "./records.ts";
 
 interface At {
   readonly atMs: number;
@@ -98,6 +98,8 @@ export interface UpdateReceived extends Signed {
   /** Canonical JSON: what the site ran on. */
   readonly runRecord: string;
   readonly runRecordSha256: Sha256;
+  /** With `rounds.evaluateLocal`. */
+  readonly local?: LocalFigures;
 }
 
 /** A site's answer to a step of a masked round. */

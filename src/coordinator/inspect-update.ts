@@ -24,7 +24,7 @@ export async function inspectUpdate(store: ObjectStore, study: StudyRecord, even
   if (isMasked(study)) return checkDigest(siteId, sha256, piecesOf(0, upload.bytes, upload.read));
   await checkUpdate(
     { siteId, weight: 1, bytes: upload.bytes, sha256, chunks: (start, end) => piecesOf(start, end, upload.read) },
-    { layoutLength: study.parameterCount, precisionBits: study.study.aggregation.precisionBits },
+    { layoutLength: study.parameterCount, ...study.study.aggregation },
   );
 }
 

@@ -5,6 +5,7 @@
  * A round has one attempt: what goes wrong in it fails the round, and a coordinator that starts again takes the round
  * up where the journal left it.
  */
+import { encodedBytes } from "../aggregation/index.ts";
 import { invariant, LIMITS } from "../base/index.ts";
 import {
   acceptAdvertisement,
@@ -27,6 +28,7 @@ import {
   wordBitsFor,
   writeMasking,
 } from "../privacy/index.ts";
+import { siteTrains } from "../study/index.ts";
 import type { StudyRecord } from "./records.ts";
 
 /** Canonical JSON of a `MaskedRound`. */
@@ -55,7 +57,7 @@ export function isMasked({ study }: StudyRecord): boolean {
 export function roundContext(study: StudyRecord, round: number): RoundContext {
   const { secureAggregation } = study.study.privacy;
   invariant(secureAggregation !== undefined, "a study with secure aggregation");
-  const sites = study.roster.map(({ siteId }) => siteId);
+  const sites = study.roster.map(({ siteId }) => siteId).filter((siteId) => siteTrains(study.study, siteId));
   return { studyHash: study.hash, round, attempt: 0, threshold: secureAggregation.threshold, sites };
 }
 
@@ -68,8 +70,8 @@ export function largestWeight({ study }: StudyRecord): number {
 /** Bytes of what a site uploads in a round. */
 export function uploadBytes(study: StudyRecord | null, round: number): number {
   if (study === null) return 0;
-  if (!isMasked(study)) return 4 * study.parameterCount;
-  const { precisionBits } = study.study.aggregation;
+  const { precisionBits, encoding = "int32" } = study.study.aggregation;
+  if (!isMasked(study)) return encodedBytes(encoding, study.parameterCount);
   const bits = wordBitsFor({ precisionBits, sites: study.roster.length, maxWeight: largestWeight(study) });
   return maskedInputBytes(isClosing(study, round) ? 0 : study.parameterCount, bits, figureCount(study));
 }

@@ -2,10 +2,10 @@
  * Which large objects the coordinator still needs, whom they may go to, and which it may remove under the study's
  * `retain: none | last:N | all`.
  *
- * Invariant: initial, current, best and final models of every study are never removed.
+ * Invariant: initial, current, best (of all and of each region) and final models of every study are never removed.
  */
 import type { Sha256 } from "../base/index.ts";
-import { bestOf } from "./phases/ending.ts";
+import { bestByRegion, bestOf } from "./phases/ending.ts";
 import type { ObjectRef, RoundRecord, StudyRecord } from "./records.ts";
 import type { CoordinatorState } from "./state.ts";
 
@@ -13,7 +13,9 @@ import type { CoordinatorState } from "./state.ts";
 export function readableObjects({ study, phase }: CoordinatorState): Map<Sha256, number> {
   if (study === null) return new Map();
   const readable: (ObjectRef | undefined)[] = [study.network, currentModel(study)];
-  if (phase.kind === "done") readable.push(phase.final, phase.best);
+  if (phase.kind === "done") {
+    readable.push(phase.final, phase.best, ...Object.values(phase.bestByRegion ?? {}).map(({ model }) => model));
+  }
   return new Map(readable.flatMap((object) => (object ? [[object.sha256, object.bytes] as const] : [])));
 }
 
@@ -40,7 +42,8 @@ function objectsOf({ model, updates }: RoundRecord): Sha256[] {
 function keptOf(study: StudyRecord): Sha256[] {
   const retained = study.rounds.slice(firstRetained(study));
   const models = [study.initial, study.network, currentModel(study), bestOf(study.rounds)?.model];
-  return [...models.flatMap((object) => object?.sha256 ?? []), ...retained.flatMap(objectsOf)];
+  const byRegion = Object.values(bestByRegion(study.rounds)).map(({ model }) => model);
+  return [...[...models, ...byRegion].flatMap((object) => object?.sha256 ?? []), ...retained.flatMap(objectsOf)];
 }
 
 function firstRetained({ study, rounds }: StudyRecord): number {

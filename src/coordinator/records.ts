@@ -104,11 +104,22 @@ export interface UpdateRecord {
   readonly bytes: number;
   readonly trainingCases: number;
   readonly gradientSteps: number;
+  /** Of partial work: the steps that whole work would have been; absent of whole work. */
+  readonly stepsAsked?: number;
   readonly clippedCoordinates: number;
   readonly meanLoss: number | null;
   readonly runRecordSha256: Sha256;
   readonly attempt: number;
   readonly atMs: number;
+  /** With `rounds.evaluateLocal`: the model that the round started from, and this site's own after training. */
+  readonly local?: LocalFigures;
+}
+
+/** Scores on one site's validation cases, before its training and after it. */
+export interface LocalFigures {
+  readonly cases: number;
+  readonly before: Readonly<Record<string, RegionSums>>;
+  readonly after: Readonly<Record<string, RegionSums>>;
 }
 
 /** Sums over the cases in which a figure is defined, so that means of any grouping follow. */
@@ -181,6 +192,14 @@ export interface RoundEvaluation {
   readonly meanDice: number | null;
   /** Validation cases in a masked sum of figures, where no site tells its own. */
   readonly summedCases?: number;
+  /** Of sites that only evaluate: no model is chosen by it. */
+  readonly outOfSample?: OutOfSample;
+}
+
+export interface OutOfSample {
+  readonly sites: readonly string[];
+  readonly regions: Readonly<Record<string, RegionSums>>;
+  readonly meanDice: number | null;
 }
 
 /** A study that ended. */
@@ -198,6 +217,16 @@ export interface DoneEnd {
   readonly finalRound: number;
   readonly best: ObjectRef;
   readonly bestRound: number;
+  /** The model of the highest mean Dice in each region; absent where no site has figures. */
+  readonly bestByRegion?: Readonly<Record<string, RegionBest>>;
+  /** Why it ended before its last round, where it did. */
+  readonly early?: string;
+}
+
+export interface RegionBest {
+  readonly round: number;
+  readonly model: ObjectRef;
+  readonly dice: number;
 }
 
 export interface FailedEnd {

@@ -91,7 +91,7 @@ function checkAwaited(state: CoordinatorState, siteId: string, sha256: Sha256, t
     subject: `update of ${siteId}`,
     expected: `${wanted} bytes for ${study?.parameterCount} parameters`,
     actual: `${totalBytes} bytes`,
-    hint: "Train from the model of this round and send one int32 for each of its elements.",
+    hint: "Train from the model of this round, and send every element of it in the encoding that the study declares.",
   });
 }
 

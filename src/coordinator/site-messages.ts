@@ -7,6 +7,7 @@ import { isMaskingStep } from "../privacy/index.ts";
 import type {
   Approval,
   EvaluationReady,
+  LocalFigures,
   MaskingReply,
   Poll,
   RegionFigures,
@@ -16,7 +17,7 @@ import type {
   UpdateReady,
 } from "../protocol/index.ts";
 import type { SiteEventKind, SiteReported } from "./events.ts";
-import type { Evidence, RegionSums } from "./records.ts";
+import type { Evidence, LocalFigures as LocalRecord, RegionSums } from "./records.ts";
 
 export interface Origin {
   readonly siteId: string;
@@ -128,6 +129,7 @@ function updateOf(update: UpdateReady, origin: Origin): SiteEventKind {
     });
   }
   const runRecord = canonicalText(origin, update.runRecord);
+  const local = update.local && localOf(update.local, origin);
   return {
     kind: "update-received",
     ...origin,
@@ -140,6 +142,16 @@ function updateOf(update: UpdateReady, origin: Origin): SiteEventKind {
     meanLoss,
     runRecord,
     runRecordSha256: sha256(runRecord),
+    ...(local && { local }),
+  };
+}
+
+function localOf(figures: LocalFigures, origin: Origin): LocalRecord {
+  const cases = atMost(origin, "cases", figures.cases, LIMITS.casesPerDataset);
+  return {
+    cases,
+    before: regionsOf(figures.before, cases, origin),
+    after: regionsOf(figures.after, cases, origin),
   };
 }
 
@@ -157,14 +169,19 @@ function maskingOf({ round, step, payload }: MaskingReply, origin: Origin): Site
 function evaluationOf(evaluation: EvaluationReady, origin: Origin): SiteEventKind {
   const { round, attempt, modelSha256 } = evaluation;
   const cases = atMost(origin, "cases", evaluation.cases, LIMITS.casesPerDataset);
+  const regions = regionsOf(evaluation.regions, cases, origin);
+  const modelDigest = digest(origin, modelSha256);
+  return { kind: "evaluation-received", ...origin, round, attempt, modelSha256: modelDigest, cases, regions };
+}
+
+function regionsOf(told: readonly RegionFigures[], cases: number, origin: Origin): Record<string, RegionSums> {
   const regions: Record<string, RegionSums> = {};
-  for (const figures of few(origin, "regions", evaluation.regions)) {
+  for (const figures of few(origin, "regions", told)) {
     const region = words(origin, "region", figures.region, 64);
     if (Object.hasOwn(regions, region)) throw invalid(origin, `region ${region} once`, "twice");
     Object.defineProperty(regions, region, { value: sumsOf(figures, cases, origin), enumerable: true });
   }
-  const modelDigest = digest(origin, modelSha256);
-  return { kind: "evaluation-received", ...origin, round, attempt, modelSha256: modelDigest, cases, regions };
+  return regions;
 }
 
 function sumsOf(figures: RegionFigures, cases: number, origin: Origin): RegionSums {

@@ -7,6 +7,7 @@
  * - `study` is there in every phase but `idle`.
  */
 import { LIMITS, type Sha256 } from "../base/index.ts";
+import { siteTrains } from "../study/index.ts";
 import type { MaskingText } from "./masked-round.ts";
 import type {
   DoneEnd,
@@ -117,7 +118,7 @@ export interface CoordinatorState {
  * Names the shape of the state and what `step` makes of events. Whoever changes either raises it: snapshots of another
  * format are left aside, and the state is folded from the first record once. (A test holds the two together.)
  */
-export const STATE_FORMAT = "consilium.state/1";
+export const STATE_FORMAT = "consilium.state/2";
 
 export const INITIAL_STATE: CoordinatorState = {
   invitations: {},
@@ -148,15 +149,20 @@ export function participantsOf(study: StudyRecord): string[] {
   return study.roster.map(({ siteId }) => siteId).filter((siteId) => study.approvals[siteId]?.approved === true);
 }
 
+/** Whether a site's updates make the rounds: all but those that only evaluate. */
+export function trains({ study }: StudyRecord, siteId: string): boolean {
+  return siteTrains(study, siteId);
+}
+
 export function hasRosterKey(state: CoordinatorState, siteId: string): boolean {
   const key: Sha256 | undefined = state.sites[siteId]?.keySha256;
   return state.study?.roster.some((entry) => entry.siteId === siteId && entry.keySha256 === key) ?? false;
 }
 
-/** How many updates close a round, of the sites that take part. */
+/** How many updates close a round, of the sites that train. */
 export function quorumOf(study: StudyRecord): number {
   const { quorum } = rulesOf(study);
-  return quorum === "all" ? study.roster.length : quorum;
+  return quorum === "all" ? study.roster.filter(({ siteId }) => trains(study, siteId)).length : quorum;
 }
 
 /** The rules of rounds as they hold now: those that reviewers approved, with every change since. */

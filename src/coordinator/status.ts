@@ -5,15 +5,17 @@ import type { Authorities } from "./authority.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Federation } from "./home.ts";
 import { isSummed, maskingOf, sitesHeard } from "./masked-round.ts";
-import { bestOf } from "./phases/ending.ts";
+import { bestByRegion, bestOf } from "./phases/ending.ts";
 import { siteMeanDice } from "./phases/evaluating.ts";
 import type {
   EvaluationRecord,
   FailedRound,
   LeftOut,
   LiveChange,
+  LocalFigures,
   PastStudy,
   RegionSums,
+  RoundEvaluation,
   RoundRecord,
   RoundRules,
   StudyEnd,
@@ -95,6 +97,12 @@ export interface StudyStatus {
   /** Rounds that became no model, and why. */
   readonly failedRounds: readonly FailedRound[];
   readonly best: { readonly round: number; readonly meanDice: number; readonly sha256: Sha256 } | null;
+  /** The round and Dice of each region's best model so far. */
+  readonly bestByRegion: Readonly<
+    Record<string, { readonly round: number; readonly dice: number; readonly sha256: Sha256 }>
+  >;
+  /** Sites that train nothing. */
+  readonly evaluateOnly: readonly string[];
   readonly end: StudyEnd | null;
   /** The rules of rounds as they hold now. */
   readonly rules: RoundRules;
@@ -116,6 +124,11 @@ export interface RoundStatus {
   readonly sites: readonly RoundSiteStatus[];
   readonly leftOut: readonly LeftOut[];
   readonly dice: FigureStatus | null;
+  /** Of sites that only evaluate, each and together; empty and null where there are none. */
+  readonly outOfSample: {
+    readonly sites: Readonly<Record<string, FigureStatus | null>>;
+    readonly dice: FigureStatus;
+  } | null;
   /** With `metrics: summed`: what the masked sum said of the round's training; `sites` is then empty. */
   readonly summed: SummedStatus | null;
 }
@@ -137,6 +150,8 @@ export interface RoundSiteStatus {
   readonly shareOfAll: number;
   readonly trainingCases: number;
   readonly gradientSteps: number;
+  /** Of partial work: the steps that whole work would have been; null of whole work. */
+  readonly stepsAsked: number | null;
   /** Null with patient-level privacy, where no loss leaves a site. */
   readonly meanLoss: number | null;
   readonly clippedCoordinates: number;
@@ -144,6 +159,8 @@ export interface RoundSiteStatus {
   readonly cameMs: number;
   readonly updateBytes: number;
   readonly dice: FigureStatus | null;
+  /** With `rounds.evaluateLocal`: on this site's validation cases, the round's model before training and its own after it. */
+  readonly local: { readonly before: FigureStatus | null; readonly after: FigureStatus | null } | null;
 }
 
 export interface FigureStatus {
@@ -248,6 +265,12 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     rounds: study.rounds.filter(({ round }) => round > roundsAfter).map(roundStatusOf),
     failedRounds: study.failedRounds ?? [],
     best,
+    bestByRegion: Object.fromEntries(
+      Object.entries(bestByRegion(study.rounds)).map(([region, { round, dice, model }]) => {
+        return [region, { round, dice, sha256: model.sha256 }];
+      }),
+    ),
+    evaluateOnly: study.study.evaluateOnly ?? [],
     end: phase.kind === "done" || phase.kind === "failed" ? phase : null,
     rules: rulesOf(study),
     paused: pause === undefined ? null : { reason: pause.reason, atMs: pause.atMs },
@@ -287,14 +310,33 @@ export function roundStatusOf(record: RoundRecord): RoundStatus {
     evaluatedMs: evaluation ? Math.max(aggregatedMs, ...Object.values(evaluation.sites).map(({ atMs }) => atMs)) : null,
     modelSha256: model.sha256,
     sites: shares.map(({ siteId, share }) => {
-      const { trainingCases, gradientSteps, meanLoss, clippedCoordinates, atMs, bytes } = updates[siteId];
+      const {
+        trainingCases,
+        gradientSteps,
+        stepsAsked = null,
+        meanLoss,
+        clippedCoordinates,
+        atMs,
+        bytes,
+        local,
+      } = updates[siteId];
       const told = evaluation?.sites[siteId];
       const dice = told ? siteFigures(told) : null;
-      const work = { trainingCases, gradientSteps, meanLoss, clippedCoordinates };
-      return { id: siteId, share, shareOfAll: share * present, ...work, cameMs: atMs, updateBytes: bytes, dice };
+      const work = { trainingCases, gradientSteps, stepsAsked, meanLoss, clippedCoordinates };
+      return {
+        id: siteId,
+        share,
+        shareOfAll: share * present,
+        ...work,
+        cameMs: atMs,
+        updateBytes: bytes,
+        dice,
+        local: local ? localStatus(local) : null,
+      };
     }),
     leftOut,
     dice: evaluation ? allFigures(evaluation) : null,
+    outOfSample: outOfSampleStatus(evaluation),
     summed: figures === undefined ? null : summedStatus(Object.keys(updates).length, figures),
   };
 }
@@ -305,13 +347,30 @@ function summedStatus(sites: number, figures: NonNullable<RoundRecord["figures"]
   return { sites, trainingCases, gradientSteps, meanLoss, clippedCoordinates };
 }
 
+function localStatus({ cases, before, after }: LocalFigures): RoundSiteStatus["local"] {
+  const atMs = 0;
+  return { before: siteFigures({ cases, regions: before, atMs }), after: siteFigures({ cases, regions: after, atMs }) };
+}
+
+function outOfSampleStatus(evaluation: RoundEvaluation | undefined): RoundStatus["outOfSample"] {
+  if (evaluation?.outOfSample === undefined) return null;
+  const { meanDice, regions } = evaluation.outOfSample;
+  const sites = Object.fromEntries(
+    evaluation.outOfSample.sites.map((siteId) => [siteId, siteFigures(evaluation.sites[siteId])]),
+  );
+  const cases = Object.values(sites).reduce((sum, each) => sum + (each?.cases ?? 0), 0);
+  return { sites, dice: { mean: meanDice, cases, regions: meansOf(regions) } };
+}
+
 function siteFigures(record: EvaluationRecord): FigureStatus | null {
   if (Object.keys(record.regions).length === 0) return null;
   return { mean: siteMeanDice(record), cases: record.cases, regions: meansOf(record.regions) };
 }
 
-function allFigures({ meanDice, regions, sites, summedCases }: NonNullable<RoundRecord["evaluation"]>): FigureStatus {
-  const told = Object.values(sites).filter((site) => Object.keys(site.regions).length > 0);
+function allFigures({ meanDice, regions, sites, summedCases, outOfSample }: RoundEvaluation): FigureStatus {
+  const told = Object.entries(sites)
+    .filter(([siteId, site]) => Object.keys(site.regions).length > 0 && !outOfSample?.sites.includes(siteId))
+    .map(([, site]) => site);
   const cases = summedCases ?? told.reduce((sum, each) => sum + each.cases, 0);
   return { mean: meanDice, cases, regions: meansOf(regions) };
 }

@@ -3,7 +3,7 @@
  * its own, named by site, round, step and item, so whoever draws it, and whenever, draws the same bits.
  */
 import { createRandom } from "../base/index.ts";
-import type { Study } from "../study/index.ts";
+import { itemsPerStep, type Study } from "../study/index.ts";
 import type { CaseStore } from "./case-store.ts";
 import type { SiteData, TrainRequest } from "./local-work.ts";
 import { drawPatch, patchSettings } from "./patches.ts";
@@ -56,11 +56,6 @@ export async function drawBatches(
       batch.cases[place] = files.id;
     }
   }
-}
-
-/** Patches of one gradient step. */
-export function itemsPerStep({ training }: Study): number {
-  return training.batch * training.accumulate;
 }
 
 /** Items run through all cases in a new order each time, across rounds. */

@@ -53,5 +53,4 @@ export {
   type SegmenterOptions,
   type VolumeSpread,
 } from "./segment-case.ts";
-export { stepsOfRound } from "./site-engine.ts";
 export { structuresOf } from "./structures.ts";

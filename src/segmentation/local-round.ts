@@ -47,9 +47,9 @@ export function endLocalRound(
   { layout }: Lengths,
   request: TrainRequest,
   begun: LocalRound,
-  end: { readonly parameters: Float32Array; readonly state: Float32Array },
+  end: { readonly parameters: Float32Array; readonly state: Float32Array; readonly steps: number },
 ): Pick<TrainResult, "parameters" | "optimiserState" | "stepsTaken"> {
-  const stepsTaken = begun.optimiser.stepsTaken + request.steps;
+  const stepsTaken = begun.optimiser.stepsTaken + end.steps;
   const { control } = openSharedVectors(study, layout, request.parameters);
   const next =
     begun.control &&

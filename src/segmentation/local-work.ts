@@ -17,6 +17,8 @@ export interface TrainRequest {
   readonly round: number;
   /** Gradient steps to take now. */
   readonly steps: number;
+  /** With `rounds.partialWork`: how long the steps may take before the rest of them are left. */
+  readonly finishWithinMs?: number;
   /** Part of the seed of every patch, so that sites and runs draw their own. */
   readonly siteId: string;
 }
@@ -27,6 +29,7 @@ export interface TrainResult {
   readonly stepsTaken: number;
   /** Mean over the steps; null where private training met nobody in any of them. */
   readonly meanLoss: number | null;
+  /** Gradient steps that were taken: fewer than asked for where time ran out. */
   readonly steps: number;
   readonly runRecord: Json;
 }

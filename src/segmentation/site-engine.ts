@@ -12,7 +12,7 @@ import {
   runRecord,
   type TrainingSession,
 } from "../runtime/index.ts";
-import type { Study } from "../study/index.ts";
+import { leastSteps, type Study } from "../study/index.ts";
 import {
   type LoweringTable,
   learningRateAt,
@@ -21,7 +21,6 @@ import {
   stepOptionsOfStudy,
 } from "../training/index.ts";
 import { type CaseStore, caseStoreOfStudy } from "./case-store.ts";
-import { itemsPerStep } from "./draw-batches.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
 import { beginLocalRound, endLocalRound, type LocalRound } from "./local-round.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
@@ -100,17 +99,21 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
       signal,
       onStep: (done, loss) => onProgress({ done, total: request.steps, ...(loss !== undefined && { loss }) }),
     });
-    return resultOf(session, request, round, meanLoss);
+    return resultOf(session, request, round, { steps: request.steps, meanLoss });
   }
   const resultOf = (
     session: Pick<TrainingSession, "averaged" | "state" | "layout" | "stateLength">,
     request: TrainRequest,
     round: LocalRound,
-    meanLoss: number | null,
+    { steps, meanLoss }: Pick<TrainResult, "steps" | "meanLoss">,
   ): TrainResult => ({
-    ...endLocalRound(study, session, request, round, { parameters: session.averaged(), state: session.state() }),
+    ...endLocalRound(study, session, request, round, {
+      parameters: session.averaged(),
+      state: session.state(),
+      steps,
+    }),
     meanLoss,
-    steps: request.steps,
+    steps,
     runRecord: runRecord(threads, table) as Json,
   });
   const openPredictor = (): Promise<WindowPredictor> => {
@@ -125,16 +128,21 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
       patches.start(site, { round, steps, siteId });
       const session = await openTrainer();
       const begun = begin(session, request);
+      const least = leastSteps(study, request.steps);
+      const startedMs = performance.now();
       let lossSum = 0;
-      for (let step = 0; step < request.steps; step++) {
+      let done = 0;
+      while (done < request.steps) {
+        if (done >= least && isDue(performance.now() - startedMs, done, request.finishWithinMs)) break;
         const batches = await patches.next();
         signal?.throwIfAborted();
-        const { loss } = await session.step(batches, learningRateAt(study, request.round, step / request.steps));
+        const { loss } = await session.step(batches, learningRateAt(study, request.round, done / request.steps));
         patches.giveBack(batches);
         lossSum += loss;
-        onProgress({ done: step + 1, total: request.steps, loss });
+        done++;
+        onProgress({ done, total: request.steps, loss });
       }
-      return resultOf(session, request, begun, lossSum / request.steps);
+      return resultOf(session, request, begun, { steps: done, meanLoss: lossSum / done });
     },
     async evaluate(site, { parameters, overlap }, onProgress) {
       const predictor = await openPredictor();
@@ -173,9 +181,7 @@ function refuseBuffers({ entries }: ParameterLayout): void {
   });
 }
 
-/** Gradient steps of a site with so many training cases in a round. */
-export function stepsOfRound(study: Study, trainingCases: number): number {
-  const { stepsPerRound } = study.training;
-  if (typeof stepsPerRound === "number") return stepsPerRound;
-  return Math.max(1, Math.ceil((stepsPerRound.patchesPerCase * trainingCases) / itemsPerStep(study)));
+/** Whether another step, as long as those before it, would end after the time that there is. */
+function isDue(elapsedMs: number, done: number, finishWithinMs: number | undefined): boolean {
+  return finishWithinMs !== undefined && (elapsedMs * (done + 1)) / done > finishWithinMs;
 }

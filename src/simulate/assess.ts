@@ -6,14 +6,8 @@ import { drawsOf } from "../coordinator/index.ts";
 import type { Graph, Parameters } from "../graph/index.ts";
 import { parametersSha256 } from "../graph/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
-import {
-  type CaseScores,
-  type EnginePool,
-  openEnginePool,
-  type SiteData,
-  stepsOfRound,
-} from "../segmentation/index.ts";
-import type { Study } from "../study/index.ts";
+import { type CaseScores, type EnginePool, openEnginePool, type SiteData } from "../segmentation/index.ts";
+import { type Study, stepsOfRound } from "../study/index.ts";
 import type { LoweringTable } from "../training/index.ts";
 import { atMost } from "./at-most.ts";
 import { type BaselineResult, trainOnCases } from "./baselines.ts";

@@ -10,8 +10,8 @@ import { aggregateRound, encodeUpdate, quantiseUpdate, updateScales } from "../a
 import { type Parameters, parametersSha256, pickParameters } from "../graph/index.ts";
 import { writeCohort } from "../imaging/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
-import { openEnginePool, stepsOfRound, type TrainResult } from "../segmentation/index.ts";
-import { parseStudy, type Study } from "../study/index.ts";
+import { openEnginePool, type TrainResult } from "../segmentation/index.ts";
+import { parseStudy, type Study, stepsOfRound } from "../study/index.ts";
 import { networkParameters, withSharedVectors } from "../training/index.ts";
 import { federateInMemory } from "./federate-in-memory.ts";
 import type { FederatedRun, SiteOfRun } from "./federated-run.ts";

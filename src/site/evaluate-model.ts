@@ -56,10 +56,22 @@ async function scoresOf(
   if (prepared.data.validationCases.length === 0) return { kind: "finished", value: [] };
   const { studyHash, round, modelSha256, modelBytes } = order;
   const model = await fetchModel(shift, studyHash, round, modelSha256, Number(modelBytes));
+  return scoresOfModel(shift, directive, order, prepared, model.data);
+}
+
+/** Scores of parameters that are at hand, over this site's validation cases. */
+export async function scoresOfModel(
+  shift: Shift,
+  directive: Directive,
+  { studyHash, round }: Pick<ModelToEvaluate, "studyHash" | "round">,
+  prepared: PreparedOrder,
+  parameters: Float32Array,
+): Promise<Worked<readonly CaseScores[]>> {
+  if (prepared.data.validationCases.length === 0) return { kind: "finished", value: [] };
   const scored = await withSignsOfLife(shift, directive, "evaluating", async (report, signal) => {
     const work = await openEngineFor(shift, studyHash, prepared);
     signal.throwIfAborted();
-    return work.evaluate({ parameters: model.data, ...EVALUATION }, ({ done, total }) => {
+    return work.evaluate({ parameters, ...EVALUATION }, ({ done, total }) => {
       report(...toldProgress(prepared.study, done, total));
       void shift.emit({ kind: "progress", activity: "evaluating", round, done, total });
     });

@@ -1,7 +1,7 @@
 /** What a site at work tells its operator. Events stay on the machine; what leaves is in the site's log. */
 import type { ConsiliumError, Sha256 } from "../base/index.ts";
 import type { ToldChange } from "./study-news.ts";
-import type { MadeEvaluation } from "./study-progress.ts";
+import type { MadeEvaluation, MadeUpdate } from "./study-progress.ts";
 import type { Comparison } from "./summed-figures.ts";
 
 export type SiteEvent =
@@ -42,6 +42,14 @@ export type SiteEvent =
       readonly cases: number;
       readonly regions: MadeEvaluation["regions"];
     }
+  /** What a study that ended left here was erased: updates, moments, prepared cases; its models stay. */
+  | { readonly kind: "erased"; readonly studyHash: Sha256; readonly files: number; readonly bytes: number }
+  /** The site's own model after training, beside the one that its training began from. */
+  | ({
+      readonly kind: "evaluated-own";
+      readonly studyHash: Sha256;
+      readonly round: number;
+    } & NonNullable<MadeUpdate["local"]>)
   /** The study lead changed the study while it runs: a pause, a resumption, other rules for its rounds. */
   | { readonly kind: "study-changed"; readonly studyHash: Sha256; readonly change: ToldChange }
   /** What the last masked sum says of this site beside all others together: for its own people. */

@@ -71,9 +71,16 @@ export async function openFileStore(
     },
     objectPath: (hash) => join(objects, hash),
     async retainObjects(hashes) {
+      let files = 0;
+      let bytes = 0;
       for (const name of await readdir(objects)) {
-        if (!hashes.has(name.slice(0, 64))) await rm(join(objects, name), { force: true });
+        if (hashes.has(name.slice(0, 64))) continue;
+        const found = await stat(join(objects, name)).catch(() => undefined);
+        await rm(join(objects, name), { force: true });
+        files += 1;
+        bytes += found?.size ?? 0;
       }
+      return { files, bytes };
     },
     async append(log, line) {
       const path = logPath(log);

@@ -13,6 +13,7 @@ export type { Change, Review, ReviewState } from "./case-review/review-state.ts"
 export { casesOf, type SplitRecord, splitBySubject } from "./data-split.ts";
 export { type Examination, type ExamineOptions, examineSite } from "./doctor/examine-site.ts";
 export type { OpenWork, OpenWorkRequest } from "./engine.ts";
+export { caseCacheFolder, eraseCaseCache } from "./erase-study.ts";
 export type { SiteEvent } from "./events.ts";
 export { type Membership, type OpenSite, openSite, readSite, type Site } from "./home.ts";
 export { type JoinOptions, joinFederation } from "./join-federation.ts";

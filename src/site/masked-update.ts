@@ -46,7 +46,7 @@ import {
   writeMasking,
 } from "../privacy/index.ts";
 import type { Directive, MaskingOrder } from "../protocol/index.ts";
-import type { Study } from "../study/index.ts";
+import { type Study, siteTrains } from "../study/index.ts";
 import { type MaskingDocument, maskingDocumentName, readMaskingDocument } from "./masking-document.ts";
 import type { Answer } from "./outgoing.ts";
 import { approvedReview, type StudyReview } from "./reviews.ts";
@@ -157,7 +157,10 @@ function expectState<K extends SiteState["kind"]>(
 function roundContext({ study, studyHash, roster }: StudyReview, round: number): RoundContext {
   const { secureAggregation } = study.privacy;
   if (secureAggregation === undefined) throw unknownStep(round, "keys");
-  const sites = roster.map(({ siteId }) => siteId).sort();
+  const sites = roster
+    .map(({ siteId }) => siteId)
+    .filter((siteId) => siteTrains(study, siteId))
+    .sort();
   return { studyHash, round, attempt: 0, threshold: secureAggregation.threshold, sites };
 }
 

@@ -11,7 +11,7 @@
  *   and never goes back: a coordinator that tells an earlier one, or another under the same number, lost records.
  */
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
-import { type Clock, ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
+import { type Clock, ConsiliumError, canonicalJson, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import {
   type CoordinatorLink,
   certificateToPem,
@@ -32,6 +32,7 @@ import { writeFileDurably } from "./file-store.ts";
 import { identityPath, type Site } from "./home.ts";
 import { openHeads } from "./journal-heads.ts";
 import { type Departure, openSiteLog } from "./site-log.ts";
+import type { Erased } from "./site-store.ts";
 
 const SEQUENCE_DOCUMENT = "sequence";
 
@@ -68,6 +69,8 @@ export interface Outgoing {
   sendUpdate(transfer: ObjectTransfer): Promise<void>;
   /** Writes down in the log what was only counted: when nothing more is to be said. */
   close(): Promise<void>;
+  /** Writes down what was erased of a study that ended. */
+  noteErasure(studyHash: Sha256, erased: Erased): Promise<void>;
   /** Brings an object into the store, unless it is there. @param bytes its size, as the directive said */
   fetch(transfer: ObjectTransfer, bytes: number): Promise<Uint8Array>;
 }
@@ -139,6 +142,19 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
       return renewed.notAfterMs;
     },
     close: () => log.flush(clock.nowMs()),
+    noteErasure: (studyHash, { files, bytes }) =>
+      log.record(
+        {
+          what: "erasure",
+          to: "this machine",
+          bytes: 0,
+          sha256: sha256(canonicalJson({ bytes, files, studyHash })),
+          studyHash,
+          round: 0,
+          count: files,
+        },
+        clock.nowMs(),
+      ),
     async sendUpdate({ sha256: hash, studyHash, round, onProgress, signal }) {
       const fromFile = store.objectPath(hash);
       const size = await store.objectBytes(hash);

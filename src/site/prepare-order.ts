@@ -15,7 +15,7 @@ export interface PreparedOrder {
 /** @throws ConsiliumError `study-not-approved` before anything else is looked at; `dataset-empty`, `patch-too-large` */
 export async function prepareOrder({ site }: Shift, studyHash: Sha256): Promise<PreparedOrder> {
   const { study, networkBytes } = await approvedReview(site.store, studyHash);
-  const { cases, smallestExtentMm } = await dataOfStudy(site.store, site.siteId, studyHash, study.task);
+  const { cases, smallestExtentMm } = await dataOfStudy(site.store, site.siteId, studyHash, study);
   checkPatchFitsData(study, smallestExtentMm);
   return { study, data: cases, networkBytes };
 }

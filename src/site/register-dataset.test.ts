@@ -66,7 +66,9 @@ describe("registerDataset", () => {
     const { store } = await readSite(home);
     const { task } = tinyStudy();
     const casesOf = async (hash: string, mayMiss?: readonly ("t2" | "flair")[]): Promise<string[]> => {
-      const { cases } = await dataOfStudy(store, "a", hash as Sha256, { ...task, mayMiss: mayMiss && [...mayMiss] });
+      const { cases } = await dataOfStudy(store, "a", hash as Sha256, {
+        task: { ...task, mayMiss: mayMiss && [...mayMiss] },
+      });
       return [...cases.trainingCases, ...cases.validationCases].map(({ id }) => id);
     };
     expect(await casesOf("a".repeat(64))).not.toContain("Q000");

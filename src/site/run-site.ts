@@ -12,6 +12,7 @@ import { ConsiliumError, LIMITS, type Sha256 } from "../base/index.ts";
 import { type Directive, errorFromRecord, type ReviewStudy, type StudyDone } from "../protocol/index.ts";
 import { answerOffer, refusalToTell, tellRefusal } from "./answer-offer.ts";
 import type { OpenWork } from "./engine.ts";
+import { eraseEndedStudies } from "./erase-study.ts";
 import { evaluateModel } from "./evaluate-model.ts";
 import { answerMaskingStep } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
@@ -30,7 +31,7 @@ import {
   workKey,
 } from "./shift.ts";
 import { hearNews, isHeld } from "./study-news.ts";
-import { commitEnd, dropUnneededObjects, readEnd } from "./study-progress.ts";
+import { commitEnd, readEnd } from "./study-progress.ts";
 import { compareWithOthers } from "./summed-figures.ts";
 import { trainRound } from "./train-round.ts";
 
@@ -82,6 +83,7 @@ export async function runSite(options: RunSiteOptions): Promise<RunOutcome> {
 
 async function work(shift: Shift, until: "study-ends" | "stopped"): Promise<RunOutcome> {
   const failures = new Map<string, number>();
+  await eraseEndedStudies(shift);
   let directive = await ask(shift);
   let waits = 0;
   for (;;) {
@@ -124,6 +126,7 @@ async function obey(shift: Shift, directive: Directive, failures: Map<string, nu
       const { studyHash, reason } = kind.value;
       await commitEnd(shift.site.store, studyHash, { kind: "failed", reason, endedAtMs: shift.clock.nowMs() });
       await shift.emit({ kind: "failed", studyHash, reason });
+      await eraseEndedStudies(shift);
       return { kind: "end", outcome: { kind: "failed", studyHash, reason } };
     }
     case "wait":
@@ -221,10 +224,11 @@ async function finish(shift: Shift, done: StudyDone): Promise<Next> {
     const endedAtMs = shift.clock.nowMs();
     const compared = await compareWithOthers(store, shift.site.siteId, studyHash, done.figures);
     if (compared !== undefined) await shift.emit({ kind: "compared", studyHash, ...compared });
-    await commitEnd(store, studyHash, { kind: "done", finalSha256, bestSha256, bestRound, endedAtMs });
-    await dropUnneededObjects(store);
+    const byRegion = Object.fromEntries(done.byRegion.map(({ region, round, sha256 }) => [region, { round, sha256 }]));
+    await commitEnd(store, studyHash, { kind: "done", finalSha256, bestSha256, bestRound, byRegion, endedAtMs });
     await shift.emit({ kind: "done", studyHash, finalSha256, bestSha256, bestRound });
   }
+  await eraseEndedStudies(shift);
   return { kind: "end", outcome: { kind: "done", studyHash, finalSha256, bestSha256, bestRound } };
 }
 
@@ -234,6 +238,7 @@ async function keepModels(shift: Shift, done: StudyDone): Promise<void> {
   for (const [sha256, bytes] of [
     [finalSha256, finalBytes],
     [bestSha256, bestBytes],
+    ...done.byRegion.map(({ sha256, bytes }) => [sha256, bytes] as const),
   ] as const) {
     if (sha256 === "") continue;
     const transfer = { sha256, studyHash, round: finalRound, signal: shift.signal };

@@ -19,6 +19,7 @@ import type { Site } from "./home.ts";
 import { type Answer, type Outgoing, type OutgoingMessage, openOutgoing } from "./outgoing.ts";
 import { refusedReview } from "./reviews.ts";
 import { type RegisteredData, readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
+import type { Erased } from "./site-store.ts";
 import { hearNews } from "./study-news.ts";
 
 export interface Timing {
@@ -52,6 +53,8 @@ export interface ShiftOptions {
   readonly timing?: Partial<Timing>;
   /** `none`: an unreachable coordinator is an error at once, and not waited for. */
   readonly patience?: "endless" | "none";
+  /** Removes the prepared cases that the engine kept on disk; nothing unless given. */
+  readonly eraseCaches?: () => Promise<Erased>;
   /** Awaited, so that a listener may decide a study before the site goes on. */
   readonly onEvent?: (event: SiteEvent) => void | Promise<void>;
   readonly signal?: AbortSignal;
@@ -77,6 +80,9 @@ export interface Shift {
   readonly jitter: Random;
   /** What the operator was told already and need not hear at every question. */
   readonly told: Set<string>;
+  readonly eraseCaches: () => Promise<Erased>;
+  /** The coordinator's clock less this machine's, as its last answer told. */
+  readonly coordinatorClock: { offsetMs: number };
 }
 
 export interface Progress {
@@ -158,6 +164,8 @@ export async function startShift(options: ShiftOptions): Promise<Shift> {
     emit: async (event) => onEvent?.(event),
     jitter: createRandom("backoff", site.siteId, clock.nowMs()),
     told: new Set(),
+    eraseCaches: options.eraseCaches ?? (async () => ({ files: 0, bytes: 0 })),
+    coordinatorClock: { offsetMs: 0 },
   };
 }
 
@@ -236,6 +244,7 @@ async function askOnce(shift: Shift, progress: Progress): Promise<Answer> {
       },
     },
   });
+  shift.coordinatorClock.offsetMs = answer.clockOffsetMs;
   await tellClock(shift, answer.clockOffsetMs);
   return answer;
 }

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { ConsiliumError, type Json, type Sha256 } from "../base/index.ts";
 import type { CaseFiles, LabelConvention, Triple } from "../imaging/index.ts";
 import type { SiteData } from "../segmentation/index.ts";
-import { checkPatchFits, type Study } from "../study/index.ts";
+import { checkPatchFits, type Study, siteTrains } from "../study/index.ts";
 import { casesOf, type SplitRecord } from "./data-split.ts";
 import { parseDocument } from "./home.ts";
 import type { SiteStore } from "./site-store.ts";
@@ -85,7 +85,7 @@ export interface StudyData {
 
 /**
  * The cases that a study runs with at this site: those of its first order, ever after. A case that lacks a scan takes
- * part only in studies that are trained for that (`task.mayMiss`).
+ * part only in studies that are trained for that (`task.mayMiss`). Where the site only evaluates, all its cases do.
  *
  * @throws ConsiliumError `dataset-empty`
  */
@@ -93,11 +93,11 @@ export async function dataOfStudy(
   store: SiteStore,
   siteId: string,
   studyHash: Sha256,
-  task: Study["task"],
+  study: Pick<Study, "task" | "evaluateOnly">,
 ): Promise<StudyData> {
   const name = `study/${studyHash}/data`;
   const kept = await store.read(name);
-  if (kept === undefined) await store.write(name, (await snapshot(store, task)) as unknown as Json);
+  if (kept === undefined) await store.write(name, (await snapshot(store, siteId, study)) as unknown as Json);
   const { convention, training, validation, smallestExtentMm } = parseDocument(
     snapshotSchema,
     await store.read(name),
@@ -120,20 +120,26 @@ function isUsable({ images }: Pick<CaseFiles, "images">, { channels, mayMiss = [
   return lacking.length < channels.length && lacking.every((modality) => mayMiss.includes(modality));
 }
 
-async function snapshot(store: SiteStore, task: Study["task"]): Promise<z.infer<typeof snapshotSchema>> {
+async function snapshot(
+  store: SiteStore,
+  siteId: string,
+  study: Pick<Study, "task" | "evaluateOnly">,
+): Promise<z.infer<typeof snapshotSchema>> {
   const data = await readRegisteredData(store);
-  const usable = (cases: readonly CaseFiles[]): CaseFiles[] => cases.filter((each) => isUsable(each, task));
-  const training = data === undefined ? [] : usable(trainingCases(data));
-  if (data !== undefined && training.length > 0) {
+  const evaluates = !siteTrains(study, siteId);
+  const usable = (cases: readonly CaseFiles[]): CaseFiles[] => cases.filter((each) => isUsable(each, study.task));
+  const training = data === undefined || evaluates ? [] : usable(trainingCases(data));
+  const measured = data === undefined ? [] : usable(evaluates ? data.cases : validationCases(data));
+  if (data !== undefined && (evaluates ? measured : training).length > 0) {
     const { convention, smallestExtentMm } = data;
     const [x, y, z] = smallestExtentMm;
     const plain = (cases: readonly CaseFiles[]): z.infer<typeof caseSchema>[] => cases.map((each) => ({ ...each }));
-    const validation = plain(usable(validationCases(data)));
+    const validation = plain(measured);
     return { convention, training: plain(training), validation, smallestExtentMm: [x, y, z] };
   }
   throw new ConsiliumError("dataset-empty", {
     subject: "the site's data",
-    expected: "at least one training case with the scans that the study needs",
+    expected: `at least one ${evaluates ? "" : "training "}case with the scans that the study needs`,
     actual: "none",
     hint: "Register cases with `consilium site data --home HOME --dataset DIR`.",
   });

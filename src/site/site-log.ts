@@ -31,7 +31,9 @@ export type Departure =
   | "evaluation figures"
   | "failure report"
   /** Zeros, by which `site doctor` measures the line. */
-  | "connection test";
+  | "connection test"
+  /** Nothing left: so many files of a study that ended were erased here. Their bytes are not counted as sent. */
+  | "erasure";
 
 export interface SiteLogRecord {
   readonly what: Departure;
@@ -42,7 +44,10 @@ export interface SiteLogRecord {
   /** Empty where it is about none. */
   readonly studyHash: Sha256 | "";
   readonly round: number;
-  /** Of signs of life: how many share the line. Its bytes are theirs together, its digest that of their digests. */
+  /**
+   * Of signs of life: how many share the line. Its bytes are theirs together, its digest that of their digests. Of an
+   * erasure: files that were erased.
+   */
   readonly count?: number;
 }
 
@@ -129,7 +134,7 @@ export async function openSiteLog(store: SiteStore): Promise<SiteLog> {
 
 /** How many messages and objects the entries stand for. */
 export function departuresIn(entries: readonly SiteLogEntry[]): number {
-  return entries.reduce((sum, { count = 1 }) => sum + count, 0);
+  return entries.reduce((sum, { what, count = 1 }) => sum + (what === "erasure" ? 0 : count), 0);
 }
 
 /** Every entry, oldest first, its chain verified. @throws ConsiliumError `journal-corrupt` naming the first bad line. */

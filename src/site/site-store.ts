@@ -13,6 +13,12 @@
  */
 import { ConsiliumError, type Json, type Sha256 } from "../base/index.ts";
 
+/** What was deleted. */
+export interface Erased {
+  readonly files: number;
+  readonly bytes: number;
+}
+
 export interface SiteStore {
   /** The document, or undefined where there is none. @throws ConsiliumError `home-invalid` where it is not JSON. */
   read(name: string): Promise<Json | undefined>;
@@ -30,7 +36,7 @@ export interface SiteStore {
   /** The final path of an object, for a transfer that writes there itself (temporary file first, hash checked). */
   objectPath(hash: Sha256): string;
   /** Deletes every object, whole or in part, that is not named. */
-  retainObjects(hashes: ReadonlySet<Sha256>): Promise<void>;
+  retainObjects(hashes: ReadonlySet<Sha256>): Promise<Erased>;
   /** Adds one line (without line breaks) to the end of a log. */
   append(log: string, line: string): Promise<void>;
   /** Every whole line of a log, in order. A line torn by a crash was never appended. */

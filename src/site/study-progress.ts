@@ -17,7 +17,7 @@ import { isLossTold } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
 import { parseDocument } from "./home.ts";
 import { readMaskingDocument } from "./masking-document.ts";
-import type { SiteStore } from "./site-store.ts";
+import type { Erased, SiteStore } from "./site-store.ts";
 
 const whole = z.number().int().min(0);
 const moments = z.strictObject({
@@ -25,6 +25,14 @@ const moments = z.strictObject({
   sha256: z.string(),
   /** Gradient steps that made them. */
   stepsTaken: whole,
+});
+
+const regionSchema = z.strictObject({
+  region: z.string(),
+  diceSum: z.number(),
+  diceCases: whole,
+  hd95Sum: z.number(),
+  hd95Cases: whole,
 });
 
 const updateSchema = z.strictObject({
@@ -38,8 +46,12 @@ const updateSchema = z.strictObject({
   /** Canonical JSON. */
   runRecord: z.string(),
   momentsAfter: moments,
+  /** With a short encoding: object of float32, what this round's update and those before it left unsaid. */
+  residualAfter: z.string().optional(),
   /** With `privacy.siteLevel`: what the update was clipped to, and whether it was within that as it was. */
   clipped: z.strictObject({ clipNorm: z.number(), within: z.boolean() }).optional(),
+  /** With `rounds.evaluateLocal`: scores before training and after it. */
+  local: z.strictObject({ cases: whole, before: z.array(regionSchema), after: z.array(regionSchema) }).optional(),
 });
 export type MadeUpdate = z.infer<typeof updateSchema>;
 
@@ -51,17 +63,11 @@ const roundSchema = z.strictObject({
   networkSha256: z.string().optional(),
   /** Null at the start of a study, and in every round where the study starts them anew. */
   momentsBefore: moments.nullable(),
+  /** With a short encoding: what updates before this round left unsaid. */
+  residualBefore: z.string().optional(),
   update: updateSchema.optional(),
 });
 export type RoundProgress = z.infer<typeof roundSchema>;
-
-const regionSchema = z.strictObject({
-  region: z.string(),
-  diceSum: z.number(),
-  diceCases: whole,
-  hd95Sum: z.number(),
-  hd95Cases: whole,
-});
 
 const evaluationSchema = z.strictObject({
   round: whole,
@@ -79,6 +85,8 @@ const endSchema = z.discriminatedUnion("kind", [
     finalSha256: z.string(),
     bestSha256: z.string(),
     bestRound: whole,
+    /** The model of the highest mean Dice in each region. */
+    byRegion: z.record(z.string(), z.strictObject({ round: whole, sha256: z.string() })).optional(),
     endedAtMs: z.number(),
   }),
 ]);
@@ -127,12 +135,15 @@ export async function beginRound(store: SiteStore, study: Study, order: RoundOrd
   const { optimiserState, controlVariate } = study.training;
   const momentsBefore = optimiserState === "keep" || controlVariate ? carried : null;
   const network = study.network.kind === "onnx" ? study.network.sha256 : undefined;
+  const residualBefore =
+    last?.round === round ? last.residualBefore : (last?.update?.residualAfter ?? last?.residualBefore);
   const begun: RoundProgress = {
     round,
     globalSha256,
     globalBytes,
     ...(network !== undefined && { networkSha256: network }),
     momentsBefore,
+    ...(residualBefore !== undefined && { residualBefore }),
   };
   await store.write(`study/${studyHash}/round`, begun);
   return begun;
@@ -175,13 +186,16 @@ export async function commitEnd(store: SiteStore, studyHash: Sha256, end: StudyE
   await store.write(`study/${studyHash}/end`, end);
 }
 
-/** Deletes the objects that no study of this site needs any more. */
-export async function dropUnneededObjects(store: SiteStore): Promise<void> {
+/** Deletes the objects that no study of this site needs any more, and says how many. */
+export async function dropUnneededObjects(store: SiteStore): Promise<Erased> {
   const needed = new Set<Sha256>();
   for (const studyHash of await knownStudies(store)) {
     const end = await readEnd(store, studyHash);
     if (end !== undefined) {
-      if (end.kind === "done") for (const hash of [end.finalSha256, end.bestSha256]) needed.add(hash);
+      if (end.kind === "done") {
+        const byRegion = Object.values(end.byRegion ?? {}).map(({ sha256 }) => sha256);
+        for (const hash of [end.finalSha256, end.bestSha256, ...byRegion]) needed.add(hash);
+      }
       continue;
     }
     const round = await readRound(store, studyHash);
@@ -191,11 +205,13 @@ export async function dropUnneededObjects(store: SiteStore): Promise<void> {
       round?.momentsBefore?.sha256,
       round?.update?.sha256,
       round?.update?.momentsAfter.sha256,
+      round?.residualBefore,
+      round?.update?.residualAfter,
       (await readMaskingDocument(store, studyHash))?.masked?.sha256,
     ];
     for (const hash of hashes) if (hash !== undefined) needed.add(hash);
   }
-  await store.retainObjects(needed);
+  return store.retainObjects(needed);
 }
 
 /** Hashes of the studies that this site worked in. */

@@ -8,8 +8,8 @@
  * With patient-level privacy no run of the work gives the bits of another, so that an update is made once for each
  * round: what is on disk is sent again, and the round is never trained from a second model (`beginRound`).
  */
-import { encodeUpdate, quantiseUpdate, updateScales } from "../aggregation/index.ts";
-import { ConsiliumError, canonicalJson, type Sha256 } from "../base/index.ts";
+import { encodeUpdate, encodeWithFeedback } from "../aggregation/index.ts";
+import { ConsiliumError, canonicalJson, LIMITS, type Sha256 } from "../base/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import {
   type ClippedUpdate,
@@ -21,15 +21,17 @@ import {
   siteNoise,
 } from "../privacy/index.ts";
 import type { Directive, TrainRound } from "../protocol/index.ts";
-import { stepsOfRound, type TrainResult } from "../segmentation/index.ts";
-import type { Study } from "../study/index.ts";
+import type { TrainResult } from "../segmentation/index.ts";
+import { type Study, stepsOfRound } from "../study/index.ts";
 import { evaluationOf } from "./evaluate-model.ts";
 import { fetchModel } from "./fetch-model.ts";
 import { toldProgress } from "./figures.ts";
+import { withLocalFigures } from "./local-figures.ts";
 import { maskUpdate } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
 import { type Shift, say, untilReached, type Worked, withSignsOfLife } from "./shift.ts";
+import type { SiteStore } from "./site-store.ts";
 import {
   beginRound,
   commitUpdate,
@@ -51,7 +53,9 @@ export async function trainRound(shift: Shift, directive: Directive, order: Trai
     globalSha256: order.globalSha256,
     globalBytes: Number(order.globalBytes),
   });
-  const made = await updateOf(shift, directive, order, prepared, begun);
+  const trained = await updateOf(shift, directive, order, prepared, begun);
+  if (trained.kind === "withdrawn") return trained;
+  const made = await withLocalFigures(shift, directive, order, prepared, begun, trained.value);
   if (made.kind === "withdrawn") return made;
   const { study } = prepared;
   if (study.metrics === "summed") return sendSummed(shift, directive, order, prepared, made.value);
@@ -155,6 +159,7 @@ async function updateOf(
         round,
         steps,
         siteId: shift.site.siteId,
+        ...(study.rounds.partialWork && { finishWithinMs: timeForSteps(shift, order) }),
       },
       ({ done, total, loss }) => {
         report(...toldProgress(study, done, total));
@@ -174,9 +179,15 @@ async function updateOf(
     return trained;
   }
   const clip = siteNoise(study, global.data.length, clipNorm);
-  const update = await keepUpdate(shift, study, global, trained.value, data.trainingCases.length, clip);
+  const update = await keepUpdate(shift, study, global, begun, trained.value, data.trainingCases.length, clip);
   await commitUpdate(shift.site.store, studyHash, begun, update);
   return { kind: "finished", value: update };
+}
+
+/** What is left until the round's deadline, by the coordinator's clock, less a part of it for sending. */
+function timeForSteps({ clock, coordinatorClock }: Shift, { deadlineMs }: TrainRound): number {
+  const leftMs = Number(deadlineMs) - (clock.nowMs() + coordinatorClock.offsetMs);
+  return Math.max(0, leftMs * (1 - LIMITS.partialWorkSendingShare));
 }
 
 /**
@@ -196,17 +207,18 @@ async function keepUpdate(
   shift: Shift,
   study: Study,
   global: Parameters,
+  { residualBefore }: RoundProgress,
   trained: TrainResult,
   trainingCases: number,
   clip: SiteNoise | undefined,
 ): Promise<MadeUpdate> {
   checkLoss(trained.meanLoss);
-  const { coordinates, clippedCoordinates, within } =
-    clip === undefined
-      ? quantised(study, global, trained.parameters)
-      : { ...clipSiteUpdate(global.data, trained.parameters, clip), clippedCoordinates: 0 };
-  const bytes = encodeUpdate(coordinates);
   const { store } = shift.site;
+  const before = residualBefore === undefined ? undefined : await floatsOf(store, residualBefore);
+  const { bytes, clippedCoordinates, within, residual } =
+    clip === undefined
+      ? encoded(study, global, trained.parameters, before)
+      : clippedBytes(clipSiteUpdate(global.data, trained.parameters, clip));
   const moments = trained.optimiserState;
   return {
     sha256: await store.keepObject(bytes),
@@ -220,18 +232,35 @@ async function keepUpdate(
       sha256: await store.keepObject(new Uint8Array(moments.buffer, moments.byteOffset, moments.byteLength)),
       stepsTaken: trained.stepsTaken,
     },
+    ...(residual !== undefined && {
+      residualAfter: await store.keepObject(new Uint8Array(residual.buffer, residual.byteOffset, residual.byteLength)),
+    }),
     ...(clip !== undefined && within !== undefined && { clipped: { clipNorm: clip.clipNorm, within } }),
   };
 }
 
-function quantised(
-  { aggregation: { precisionBits } }: Study,
+interface WrittenUpdate {
+  readonly bytes: Uint8Array;
+  readonly clippedCoordinates: number;
+  /** With `privacy.siteLevel`. */
+  readonly within?: boolean;
+  /** With a short encoding. */
+  readonly residual?: Float32Array;
+}
+
+function encoded(
+  { aggregation: { precisionBits, encoding = "int32" } }: Study,
   global: Parameters,
   parameters: Float32Array,
-): Pick<ClippedUpdate, "coordinates"> & { readonly clippedCoordinates: number; readonly within?: undefined } {
+  before: Float32Array | undefined,
+): WrittenUpdate {
   const local: Parameters = { layout: global.layout, data: parameters };
-  const { coordinates, clipped } = quantiseUpdate(global, local, updateScales(global, precisionBits), precisionBits);
-  return { coordinates, clippedCoordinates: clipped };
+  const { clipped, ...update } = encodeWithFeedback(global, local, { precisionBits, encoding }, before);
+  return { ...update, clippedCoordinates: clipped };
+}
+
+function clippedBytes({ coordinates, within }: ClippedUpdate): WrittenUpdate {
+  return { bytes: encodeUpdate(coordinates), clippedCoordinates: 0, within };
 }
 
 /**
@@ -252,8 +281,11 @@ function clipNormOf({ privacy: { siteLevel } }: Study, { round, clipNorm }: Trai
 
 async function momentsOf({ site }: Shift, { momentsBefore }: RoundProgress): Promise<Float32Array | null> {
   if (momentsBefore === null) return null;
-  const bytes = await site.store.object(momentsBefore.sha256);
-  return new Float32Array(Uint8Array.from(bytes).buffer);
+  return floatsOf(site.store, momentsBefore.sha256);
+}
+
+async function floatsOf(store: SiteStore, sha256: Sha256): Promise<Float32Array> {
+  return new Float32Array(Uint8Array.from(await store.object(sha256)).buffer);
 }
 
 async function sendUpdate(
@@ -295,6 +327,7 @@ async function sendUpdate(
         clippedCoordinates: BigInt(update.clippedCoordinates),
         ...(update.meanLoss !== null && { meanLoss: update.meanLoss }),
         runRecord: new TextEncoder().encode(update.runRecord),
+        ...(update.local && { local: update.local }),
       },
     },
   });

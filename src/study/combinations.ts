@@ -101,11 +101,41 @@ export const CHOICES = {
     isMade: ({ metrics }) => metrics === "summed",
     make: (study) => ({ ...study, metrics: "summed" }),
   },
+  evaluateLocal: {
+    group: "figures",
+    written: "rounds.evaluateLocal",
+    isMade: ({ rounds }) => rounds.evaluateLocal === true,
+    make: (study) => ({ ...study, rounds: { ...study.rounds, evaluateLocal: true } }),
+  },
+  evaluateOnly: {
+    group: "figures",
+    written: "evaluateOnly",
+    isMade: ({ evaluateOnly }) => evaluateOnly !== undefined,
+    make: (study) => ({ ...study, evaluateOnly: ["elsewhere"] }),
+  },
+  stopEarly: {
+    group: "figures",
+    written: "rounds.stopEarly",
+    isMade: ({ rounds }) => rounds.stopEarly !== undefined,
+    make: (study) => ({ ...study, rounds: { ...study.rounds, stopEarly: { patience: 2, gain: 0 } } }),
+  },
   fewerBits: {
     group: "compression",
     written: `aggregation.precisionBits below ${FULL_PRECISION_BITS}`,
     isMade: ({ aggregation }) => aggregation.precisionBits < FULL_PRECISION_BITS,
     make: (study) => withAggregation(study, { precisionBits: 16 }),
+  },
+  halves: {
+    group: "compression",
+    written: "aggregation.encoding: float16",
+    isMade: ({ aggregation }) => aggregation.encoding === "float16",
+    make: (study) => withAggregation(study, { encoding: "float16" }),
+  },
+  bytes: {
+    group: "compression",
+    written: "aggregation.encoding: int8",
+    isMade: ({ aggregation }) => aggregation.encoding === "int8",
+    make: (study) => withAggregation(study, { encoding: "int8" }),
   },
   quorum: {
     group: "partial work",
@@ -118,6 +148,12 @@ export const CHOICES = {
     written: "rounds.sitesPerRound",
     isMade: ({ rounds }) => rounds.sitesPerRound !== undefined,
     make: (study) => ({ ...study, rounds: { ...study.rounds, sitesPerRound: 2 } }),
+  },
+  partialWork: {
+    group: "partial work",
+    written: "rounds.partialWork",
+    isMade: ({ rounds }) => rounds.partialWork !== undefined,
+    make: (study) => ({ ...study, rounds: { ...study.rounds, partialWork: { leastShare: 0.25 } } }),
   },
   stepsByCases: {
     group: "partial work",
@@ -170,6 +206,12 @@ export interface Exclusion extends Omit<StudyProblem, "actual"> {
   readonly between: readonly [ChoiceName, ChoiceName];
   readonly actual: (study: Study) => string;
 }
+
+const UNDER_MASKS = {
+  path: "aggregation.encoding",
+  expected: "int32 with privacy.secureAggregation",
+  hint: "Masks hide whole numbers of one modulus, and a rounded number under a mask is another number: lower precisionBits.",
+} as const;
 
 export const EXCLUSIONS: readonly Exclusion[] = [
   {
@@ -270,6 +312,78 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     actual: ({ training }) => training.runningStatistics,
     hint: "Running statistics are made from patients without noise: freeze them, or take norms over each case.",
   },
+  { between: ["masking", "halves"], ...UNDER_MASKS, actual: () => "float16" },
+  { between: ["masking", "bytes"], ...UNDER_MASKS, actual: () => "int8" },
+  {
+    between: ["masking", "partialWork"],
+    path: "rounds.partialWork",
+    expected: "none with privacy.secureAggregation",
+    actual: () => "some",
+    hint: "Under masks nobody can divide a site's weight by what it did, and its steps would tell what the mask hides.",
+  },
+  {
+    between: ["patientLevel", "partialWork"],
+    path: "rounds.partialWork",
+    expected: "none with privacy.patientLevel",
+    actual: () => "some",
+    hint: "How far a site came in its time depends on its patients, and no noise is on that.",
+  },
+  {
+    between: ["controlVariate", "partialWork"],
+    path: "rounds.partialWork",
+    expected: "none with training.controlVariate",
+    actual: () => "some",
+    hint: "Control variates are told by how far a whole round's steps went.",
+  },
+  {
+    between: ["evaluateLocal", "partialWork"],
+    path: "rounds.evaluateLocal",
+    expected: "false with rounds.partialWork",
+    actual: () => "true",
+    hint: "Scoring its own model takes time that a late site does not have.",
+  },
+  {
+    between: ["controlVariate", "bytes"],
+    path: "aggregation.encoding",
+    expected: "int32 or float16 with training.controlVariate",
+    actual: () => "int8",
+    hint: "Gradients are smaller than weights and would be rounded away.",
+  },
+  {
+    between: ["momentsShared", "bytes"],
+    path: "aggregation.encoding",
+    expected: "int32 or float16 with training.optimiserState: share",
+    actual: () => "int8",
+    hint: "Moments are smaller than weights and would be rounded away.",
+  },
+  {
+    between: ["summedFigures", "evaluateLocal"],
+    path: "rounds.evaluateLocal",
+    expected: "false with metrics: summed",
+    actual: () => "true",
+    hint: "Scores of a site's own model are that site's figures, and no sum hides them.",
+  },
+  {
+    between: ["summedFigures", "evaluateOnly"],
+    path: "evaluateOnly",
+    expected: "no site with metrics: summed",
+    actual: ({ evaluateOnly = [] }) => evaluateOnly.join(", "),
+    hint: "Figures travel inside the masked sum of updates, which a site that trains nothing has no part in.",
+  },
+  {
+    between: ["siteLevel", "evaluateLocal"],
+    path: "rounds.evaluateLocal",
+    expected: "false with privacy.siteLevel",
+    actual: () => "true",
+    hint: "Scores of a site's own model tell what its noise is there to hide.",
+  },
+  {
+    between: ["siteLevelCapped", "evaluateLocal"],
+    path: "rounds.evaluateLocal",
+    expected: "false with privacy.siteLevel",
+    actual: () => "true",
+    hint: "Scores of a site's own model tell what its noise is there to hide.",
+  },
 ];
 
 /** A choice that another must come with. */
@@ -341,6 +455,16 @@ export function areAlternatives(a: ChoiceName, b: ChoiceName): boolean {
   return key(CHOICES[a]) === key(CHOICES[b]);
 }
 
+/** The rule by which two choices exclude each other, or one of them what the other needs. */
 export function exclusionBetween(a: ChoiceName, b: ChoiceName): Exclusion | undefined {
-  return EXCLUSIONS.find(({ between }) => between.includes(a) && between.includes(b) && a !== b);
+  const needsOf = (name: ChoiceName): ChoiceName[] => [
+    name,
+    ...NEEDS.filter(({ choice }) => choice === name).map(({ needs }) => needs),
+  ];
+  const pairs = needsOf(a).flatMap((one) => needsOf(b).map((other) => [one, other] as const));
+  return pairs
+    .map(([one, other]) =>
+      EXCLUSIONS.find(({ between }) => one !== other && between.includes(one) && between.includes(other)),
+    )
+    .find((exclusion) => exclusion !== undefined);
 }

@@ -161,6 +161,11 @@ function onWhichData(study: Study): string[] {
     `The cases that this site registered: ${names}, and their label maps, at ${spacingMm} mm.`,
     ...missingScans(study),
     "Training uses the site's training cases; its validation cases are only evaluated.",
+    ...(study.evaluateOnly === undefined
+      ? []
+      : [
+          `These sites train nothing; models are measured on all their cases, and none is chosen by them: ${study.evaluateOnly.join(", ")}.`,
+        ]),
     `Regions of interest: ${unions.join("; ")}.`,
     ...describePostProcessing(study.task).map((rule) => `In every label map of the model, ${rule}.`),
   ];
@@ -193,6 +198,7 @@ function whatLeaves(study: Study): string[] {
       : "sums of Dice and HD95 by region, visible only as totals over all sites";
   return [
     `Each round, the model update: ${inTheUpdate(study)} of ${aggregation.precisionBits} bits for each weight of the network` +
+      ENCODING_WORDS[aggregation.encoding ?? "int32"] +
       (study.privacy.secureAggregation ? ", masked: by itself it is noise, to the coordinator too." : "."),
     ...(study.privacy.secureAggregation
       ? ["Around it: public keys, sealed shares of secrets for the other sites, and shares that open the sum alone."]
@@ -207,11 +213,20 @@ function whatLeaves(study: Study): string[] {
       : [
           `With it: the numbers of training cases and gradient steps, ${isNoisy(study) ? "" : "the mean loss, "}and a record of engine and processor.`,
           `After every ${every(rounds)} and the last: ${figures}; none with fewer than ${minCasesPerMetric} validation case(s).`,
+          ...(rounds.evaluateLocal === true
+            ? ["With each update the same sums of the model before training here and of this site's own after it."]
+            : []),
         ]),
     "Signs of life: what the site is doing and how far it is.",
     "Every message and object is listed, with size and digest, in this site's own log.",
   ];
 }
+
+const ENCODING_WORDS = {
+  int32: "",
+  float16: ", rounded to 16 bits each for the way",
+  int8: ", rounded to 8 bits each for the way",
+} as const;
 
 function isNoisy({ privacy }: Study): boolean {
   return privacy.patientLevel !== undefined || privacy.siteLevel !== undefined;
@@ -258,7 +273,7 @@ function whatIsNotProtected(study: Study, { patientEpsilon, siteEpsilon }: Study
 }
 
 function limits(study: Study): string[] {
-  const { count, quorum, deadlineS, sitesPerRound } = study.rounds;
+  const { count, quorum, deadlineS, sitesPerRound, stopEarly, partialWork } = study.rounds;
   const asked = sitesPerRound === undefined ? "all sites" : "all that were drawn";
   return [
     `${count} round(s); each closes when ${quorum === "all" ? `${asked} have` : `at least ${quorum} site(s) have`} answered, ` +
@@ -266,6 +281,16 @@ function limits(study: Study): string[] {
     ...(sitesPerRound === undefined
       ? []
       : [`${sitesPerRound} site(s) train in a round, drawn by the study's seed, each as often as the others.`]),
+    ...(partialWork === undefined
+      ? []
+      : [
+          `A site that cannot finish its steps in time returns what it has, at least ${100 * partialWork.leastShare} % of them; its weight is divided by the share.`,
+        ]),
+    ...(stopEarly === undefined
+      ? []
+      : [
+          `It ends earlier once ${stopEarly.patience} evaluation(s) in a row bring no gain in mean Dice of more than ${stopEarly.gain}.`,
+        ]),
     `The coordinator keeps ${retained(study.retain)}.`,
     "The approval covers exactly this study and this list of sites; a change of either asks for a new one.",
   ];

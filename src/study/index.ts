@@ -21,6 +21,7 @@ export {
   type Study,
   studySchema,
 } from "./schema.ts";
+export { itemsPerStep, leastSteps, stepsOfRound } from "./steps-of-round.ts";
 export { checkPatchFits, checkStudyConsistency, type NetworkFacts } from "./study-consistency.ts";
 export { type StudyChange, studyDifference } from "./study-difference.ts";
 export type {
@@ -30,3 +31,4 @@ export type {
   ParameterGroupSpec,
   TrainingSpec,
 } from "./training-schema.ts";
+export { siteTrains } from "./training-sites.ts";

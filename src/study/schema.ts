@@ -136,6 +136,15 @@ const rounds = z.strictObject({
   deadlineS: positive.default(86_400),
   /** The global model is evaluated at the sites after every n-th round, and after the last. */
   evaluateEvery: count.default(1),
+  /** The study ends before its last round where so many evaluations in a row bring no gain in mean Dice. */
+  stopEarly: z.strictObject({ patience: count, gain: z.number().min(0).lt(1).default(0) }).optional(),
+  /**
+   * A site that cannot finish its steps before the deadline returns what it has, if that is at least this share of them;
+   * its weight is divided by the share, so that the mean is not biased towards the fast.
+   */
+  partialWork: z.strictObject({ leastShare: z.number().gt(0).max(1).default(0.25) }).optional(),
+  /** Each site scores the model that a round starts from and its own one after training, on its validation cases. */
+  evaluateLocal: z.boolean().optional(),
 });
 
 export const studySchema = z.strictObject({
@@ -153,6 +162,11 @@ export const studySchema = z.strictObject({
       weightBy: z.enum(["cases", "equal"]).default("cases"),
       /** Bits of one coordinate of an update, sign included. */
       precisionBits: z.number().int().min(16).max(32).default(28),
+      /**
+       * How an update is written for the way: a whole number in 32 bits, or in about half or a quarter of that, rounded.
+       * What rounding took the site adds to its next update.
+       */
+      encoding: z.enum(["int32", "float16", "int8"]).optional(),
     })
     .default({ algorithm: "fedavg", weightBy: "cases", precisionBits: 28 }),
   privacy: z
@@ -168,6 +182,8 @@ export const studySchema = z.strictObject({
       siteLevel: siteLevel.optional(),
     })
     .default({}),
+  /** Sites that train nothing: models are measured on all their cases, and none is chosen by them. */
+  evaluateOnly: z.array(z.string().min(1).max(64)).min(1).max(1000).optional(),
   /** Whether a site's own figures travel to the coordinator, or only inside the masked sum. */
   metrics: z.enum(["perSite", "summed"]).default("perSite"),
   /** A site with fewer validation cases reports no figures of its own; in a masked sum none is its own. */

@@ -25,18 +25,24 @@ export interface NetworkFacts {
     /** Whether training moves running statistics of norms. */
     readonly runningStatistics?: boolean;
   };
-  /** Sites of the federation. */
+  /** Sites of the federation; what is reckoned with below are those of them that train. */
   readonly sites?: number;
 }
 
 /** @throws ConsiliumError `study-invalid` naming every disagreement. */
-export function checkStudyConsistency(study: Study, facts: NetworkFacts = {}, subject = "study"): void {
+export function checkStudyConsistency(study: Study, known: NetworkFacts = {}, subject = "study"): void {
+  const { sites } = known;
+  const facts: NetworkFacts = {
+    ...known,
+    ...(sites !== undefined && { sites: sites - (study.evaluateOnly?.length ?? 0) }),
+  };
   const problems = [
     ...taskProblems(study),
     ...networkProblems(study, facts),
     ...patchProblems(study, facts),
     ...lossProblems(study, facts),
     ...roundProblems(study, facts),
+    ...evaluateOnlyProblems(study),
     ...maskingProblems(study, facts),
     ...combinationProblems(study),
     ...siteLevelProblems(study, facts),
@@ -267,7 +273,20 @@ function roundProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
   }
   if (facts.sites === undefined || quorum <= facts.sites) return [];
   const hint = "A quorum above the number of sites is never reached: lower it or invite more sites.";
-  return [problem(`"all" or at most ${facts.sites}, the sites of the federation`, hint)];
+  return [problem(`"all" or at most ${facts.sites}, the sites that train`, hint)];
+}
+
+function evaluateOnlyProblems({ evaluateOnly = [] }: Study): StudyProblem[] {
+  const twice = repeated(evaluateOnly);
+  if (twice.length === 0) return [];
+  return [
+    {
+      path: "evaluateOnly",
+      expected: "each site once",
+      actual: `${twice.join(", ")} more than once`,
+      hint: "Name each site that only evaluates once.",
+    },
+  ];
 }
 
 function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {

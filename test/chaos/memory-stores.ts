@@ -195,7 +195,9 @@ export function memorySiteStore({ documents, objects, logs }: SiteDisk, disk: Di
     objectPath: (hash) => hash,
     retainObjects: (hashes) =>
       disk.write(() => {
-        for (const hash of [...objects.keys()]) if (!hashes.has(hash)) objects.delete(hash);
+        const gone = [...objects].filter(([hash]) => !hashes.has(hash));
+        for (const [hash] of gone) objects.delete(hash);
+        return { files: gone.length, bytes: gone.reduce((sum, [, { length }]) => sum + length, 0) };
       }),
     append: (log, line) => disk.write(() => void logs.set(log, [...(logs.get(log) ?? []), line])),
     lines: (log) => disk.read(() => [...(logs.get(log) ?? [])]),

@@ -1,5 +1,6 @@
 /** `model export`: the model of a study that ended, as a folder that `segment` and any ONNX runtime can use. */
 import { resolve } from "node:path";
+import { ConsiliumError } from "../../base/index.ts";
 import { defineCommand } from "../command.ts";
 import { option } from "../options.ts";
 
@@ -13,13 +14,25 @@ export const modelExport = defineCommand({
     home: option.requiredText("DIR", "home folder of the coordinator, or of a site"),
     out: option.requiredText("DIR", "folder to write; must not exist"),
     which: option.oneOf("the best by validation, or that of the last round (default: best)", ["best", "final"]),
+    region: option.text("REGION", "the best of one region instead, such as ET"),
   },
-  examples: ["consilium model export --home coordinator --out model"],
+  examples: [
+    "consilium model export --home coordinator --out model",
+    "consilium model export --home coordinator --out model-et --region ET",
+  ],
   async run({ options, version }) {
+    if (options.which !== undefined && options.region !== undefined) {
+      throw new ConsiliumError("usage", {
+        subject: "model export",
+        expected: "--which or --region",
+        actual: "both",
+        hint: "The best model of a region is one by itself: leave --which out.",
+      });
+    }
     const { exportModel } = await import("../export-model.ts");
     const { modelSha256, name, card, federationId } = await exportModel(
       options.home,
-      options.which ?? "best",
+      options.region === undefined ? (options.which ?? "best") : { region: options.region },
       options.out,
       version,
     );

@@ -1,6 +1,5 @@
 /** `site start`: a hospital's process, which asks what to do, trains and evaluates. */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { type Json, LIMITS } from "../../base/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { option } from "../options.ts";
@@ -11,7 +10,8 @@ export const siteStart = defineCommand({
   summary: "Take part: train, evaluate and answer",
   description:
     "Dials out to the coordinator; nothing listens here. Stop it at any moment and start it again: it goes on from " +
-    "what it had kept. Every message and object that leaves is in this site's log (`consilium site log`).",
+    "what it had kept. Every message and object that leaves is in this site's log (`consilium site log`), and so is what " +
+    "was erased here when a study ended.",
   options: {
     home: option.requiredText("DIR", "this site's home folder"),
     lowerings: option.text(
@@ -29,7 +29,9 @@ export const siteStart = defineCommand({
   },
   examples: ["consilium site start --home site", "consilium site start --home site --once"],
   async run({ options, version, progress, signal }) {
-    const { dialCoordinator, openSite, recordActivity, runSite } = await import("../../site/index.ts");
+    const { caseCacheFolder, dialCoordinator, eraseCaseCache, openSite, recordActivity, runSite } = await import(
+      "../../site/index.ts"
+    );
     const { openLocalWork } = await import("../../segmentation/index.ts");
     const { readLowerings } = await import("../read-lowerings.ts");
     const lowerings = options.lowerings === undefined ? undefined : await readLowerings(options.lowerings);
@@ -58,9 +60,10 @@ export const siteStart = defineCommand({
             activity.working({ what, round, done, total, loss });
           }
         },
+        eraseCaches: () => eraseCaseCache(options.home),
         openWork: async ({ study, data, networkFile }) => {
           const modelBytes = networkFile === undefined ? undefined : await readFile(networkFile);
-          const cacheDir = join(options.home, "cache");
+          const cacheDir = caseCacheFolder(options.home);
           return openLocalWork({ study, data, cacheDir, lowerings, ...(modelBytes && { modelBytes }) });
         },
       });

@@ -143,7 +143,13 @@ function describeStudy(study: StudyStatus): string {
     const columns = ["Round", "Sites", "Loss", ...regions.map((region) => `Dice ${region}`), "Mean", "Time"];
     lines.push("", formatTable(columns, rows));
   }
+  const beside = [...outOfSample(rounds.at(-1)), ...beforeAndAfter(rounds.at(-1))];
+  if (beside.length > 0) lines.push("", ...beside);
   const gaps = [
+    ...rounds
+      .filter(({ sites }) => sites.some(isPartial))
+      .slice(-GAPS_SHOWN)
+      .map(describePartial),
     ...rounds
       .filter(({ leftOut }) => leftOut.length > 0)
       .slice(-GAPS_SHOWN)
@@ -155,10 +161,37 @@ function describeStudy(study: StudyStatus): string {
     lines.push(
       "",
       `Best so far: round ${best.round}, mean Dice ${formatFigure(best.meanDice)}, model ${short(best.sha256)}`,
+      ...byRegion(study),
     );
+  if (end?.kind === "done" && end.early !== undefined) lines.push("", `Ended before its last round: ${end.early}`);
   if (off.length > 0) lines.push("", ...off);
   if (end?.kind === "failed") lines.push("", `Failed: ${end.reason}`);
   return lines.join("\n");
+}
+
+/** Told where the best models of regions are not all the best of all. */
+function byRegion({ best, bestByRegion }: StudyStatus): string[] {
+  const regions = Object.entries(bestByRegion);
+  if (regions.every(([, { round }]) => round === best?.round)) return [];
+  const told = regions.map(([region, { round, dice }]) => `${region} round ${round} (${formatFigure(dice)})`);
+  return [`By region: ${told.join(", ")}`];
+}
+
+function outOfSample(round: StudyStatus["rounds"][number] | undefined): string[] {
+  if (!round?.outOfSample) return [];
+  const { sites, dice } = round.outOfSample;
+  const each = Object.entries(sites).map(([site, figures]) => `${site} ${formatFigure(figures?.mean)}`);
+  return [`Out of sample, round ${round.round}: mean Dice ${formatFigure(dice.mean)} (${each.join(", ")})`];
+}
+
+function beforeAndAfter(round: StudyStatus["rounds"][number] | undefined): string[] {
+  const told = (round?.sites ?? []).flatMap(({ id, local, dice }) => {
+    if (local === null) return [];
+    return [[id, formatFigure(local.before?.mean), formatFigure(local.after?.mean), formatFigure(dice?.mean)]];
+  });
+  if (round === undefined || told.length === 0) return [];
+  const columns = ["Site", "Dice before", "its own model", "all together"];
+  return [`Round ${round.round} at each site, on its validation cases:`, formatTable(columns, told)];
 }
 
 /** Who was left out of a round, why, and what that did to the weights of the others. */
@@ -169,6 +202,17 @@ function describeGap({ round, leftOut, sites }: StudyStatus["rounds"][number]): 
   const moved = sites.map(({ id, share, shareOfAll }) => `${id} ${percent(shareOfAll)} to ${percent(share)} %`);
   const known = leftOut.some(({ shareLost }) => shareLost !== undefined);
   return `Round ${round} without ${absent.join("; ")}${known ? `; the others' weights: ${moved.join(", ")}` : ""}`;
+}
+
+function isPartial({ stepsAsked }: StudyStatus["rounds"][number]["sites"][number]): boolean {
+  return stepsAsked !== null;
+}
+
+function describePartial({ round, sites }: StudyStatus["rounds"][number]): string {
+  const told = sites
+    .filter(isPartial)
+    .map(({ id, gradientSteps, stepsAsked }) => `${id} ${gradientSteps} of ${stepsAsked} steps`);
+  return `Round ${round}: partial work, weights divided by its share: ${told.join(", ")}`;
 }
 
 function percent(share: number): string {

@@ -4,6 +4,7 @@ import { isEvaluated } from "../../study/index.ts";
 import type { AggregationFailed, RoundAggregated } from "../events.ts";
 import { isSummed } from "../masked-round.ts";
 import type { LeftOut, RoundRecord, StudyRecord } from "../records.ts";
+import { weightUnit } from "../round-weights.ts";
 import { type Aggregating, type CoordinatorState, rulesOf } from "../state.ts";
 import { accepted, discarded, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
@@ -34,7 +35,7 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
 function roundRecord(state: CoordinatorState, phase: Aggregating, event: RoundAggregated): RoundRecord {
   const { round, startedMs, global, updates, drawn } = phase;
   const { model, totalWeight, shares, atMs } = event;
-  const leftOut = withSharesLost(state, phase.leftOut, totalWeight);
+  const leftOut = withSharesLost(state, phase, totalWeight);
   const taken = { updates, ...(drawn && { drawn }), totalWeight, shares, leftOut };
   return { round, startedMs, aggregatedMs: atMs, global, model, ...taken };
 }
@@ -42,11 +43,12 @@ function roundRecord(state: CoordinatorState, phase: Aggregating, event: RoundAg
 /** What each absent site would have counted for, by the cases that it reported last, had all of them been in. */
 function withSharesLost(
   { study, sites }: CoordinatorState,
-  leftOut: readonly LeftOut[],
+  { leftOut, updates }: Aggregating,
   totalWeight: number,
 ): readonly LeftOut[] {
   const byCases = study?.study.aggregation.weightBy === "cases";
-  const weightOf = ({ siteId }: LeftOut): number => (byCases ? (sites[siteId]?.data?.trainingCases ?? 0) : 1);
+  const unit = weightUnit(Object.values(updates));
+  const weightOf = ({ siteId }: LeftOut): number => unit * (byCases ? (sites[siteId]?.data?.trainingCases ?? 0) : 1);
   const all = leftOut.reduce((sum, absent) => sum + weightOf(absent), totalWeight);
   return leftOut.map((absent) => {
     const weight = weightOf(absent);

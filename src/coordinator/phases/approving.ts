@@ -12,7 +12,7 @@ import { checkContext, siteNoise } from "../../privacy/index.ts";
 import type { ApprovalReceived, StudySubmitted } from "../events.ts";
 import { isMasked, roundContext, uploadBytes } from "../masked-round.ts";
 import type { RosterEntry, StudyRecord } from "../records.ts";
-import { type CoordinatorState, candidatesOf, participantsOf, quorumOf } from "../state.ts";
+import { type CoordinatorState, candidatesOf, participantsOf, quorumOf, trains } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { startRound } from "./collecting.ts";
 import { failStudy } from "./ending.ts";
@@ -59,11 +59,21 @@ export function submitStudy(state: CoordinatorState, event: StudySubmitted): Tak
     approvals: {},
     rounds: [],
   };
-  if (record.roster.length < Math.max(1, quorumOf(record))) {
+  const stranger = study.evaluateOnly?.find((siteId) => !record.roster.some((entry) => entry.siteId === siteId));
+  if (stranger !== undefined) {
+    return rejected(state, "site-unknown", {
+      subject: `${subject}, evaluateOnly`,
+      expected: "sites of its roster",
+      actual: stranger,
+      hint: "Name sites that have joined and take part.",
+    });
+  }
+  const trainers = record.roster.filter(({ siteId }) => trains(record, siteId)).length;
+  if (trainers < Math.max(1, quorumOf(record))) {
     return rejected(state, "quorum-not-reached", {
       subject,
-      expected: `at least ${Math.max(1, quorumOf(record))} sites that have joined`,
-      actual: `${record.roster.length}`,
+      expected: `at least ${Math.max(1, quorumOf(record))} sites that have joined and train`,
+      actual: `${trainers}`,
       hint: "Invite more sites, wait until they have joined, and submit the study then.",
     });
   }
@@ -140,7 +150,7 @@ export function receiveApproval(state: CoordinatorState, event: ApprovalReceived
 
 /** The study lead waits no longer for the sites that have not decided. */
 export function beginStudy(state: CoordinatorState, study: StudyRecord, atMs: number): Taken {
-  const approved = participantsOf(study).length;
+  const approved = participantsOf(study).filter((siteId) => trains(study, siteId)).length;
   const needed = Math.max(1, quorumOf(study), study.study.privacy.secureAggregation?.threshold ?? 1);
   if (state.phase.kind === "approving" && approved >= needed) {
     return accepted(startRound({ ...state, study }, { round: 1, global: study.initial, atMs }));
@@ -156,7 +166,7 @@ export function beginStudy(state: CoordinatorState, study: StudyRecord, atMs: nu
 /** The first round where everybody who is left has approved, the study's end where too few are left. */
 export function afterDecision(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
   const participants = candidatesOf(study);
-  if (participants.length < quorumOf(study)) {
+  if (participants.filter((siteId) => trains(study, siteId)).length < quorumOf(study)) {
     const refusals = study.roster
       .filter(({ siteId }) => study.approvals[siteId]?.approved === false)
       .map(({ siteId }) => `${siteId} (${study.approvals[siteId]?.reason || "no reason given"})`);

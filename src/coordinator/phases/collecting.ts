@@ -8,6 +8,7 @@
  */
 import { invariant, LIMITS } from "../../base/index.ts";
 import { acceptMaskedInput, closeInputs, isLossTold, openMaskedRound } from "../../privacy/index.ts";
+import { leastSteps, stepsOfRound } from "../../study/index.ts";
 import { drawnFor } from "../draw-sites.ts";
 import type { FailureReceived, UpdateReceived } from "../events.ts";
 import {
@@ -30,6 +31,7 @@ import {
   participantsOf,
   quorumOf,
   rulesOf,
+  trains,
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
@@ -46,7 +48,9 @@ export function startRound(
     return { ...state, phase: { kind: "agreeing", round, startedMs: atMs, deadlineMs, global, masking } };
   }
   const deadlineMs = atMs + deadlineMsOf(state.study);
-  const drawn = drawnFor(state.study, round, participantsOf(state.study));
+  const { study } = state;
+  const trainers = participantsOf(study).filter((siteId) => trains(study, siteId));
+  const drawn = drawnFor(study, round, trainers);
   const phase: Collecting = {
     kind: "collecting",
     round,
@@ -84,9 +88,10 @@ export function collectMasked(
 
 /** Sites whose update a round waits for: those drawn for it; in a masked round, those that shared their secrets. */
 export function trainersOf(study: StudyRecord, { masking, drawn }: Collecting): readonly string[] {
-  if (masking === undefined) return participantsOf(study).filter((siteId) => drawn?.includes(siteId) ?? true);
+  const trainers = participantsOf(study).filter((siteId) => trains(study, siteId));
+  if (masking === undefined) return trainers.filter((siteId) => drawn?.includes(siteId) ?? true);
   const sharers = sitesAsked(maskingOf(masking));
-  return participantsOf(study).filter((siteId) => sharers.includes(siteId));
+  return trainers.filter((siteId) => sharers.includes(siteId));
 }
 
 /** How many updates close this round, of the sites that were drawn for it. */
@@ -100,16 +105,19 @@ export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): T
   if (unfit !== undefined) return unfit;
   const { phase, study } = state;
   invariant(phase.kind === "collecting" && study !== null, "a collecting study");
-  const { update, trainingCases, gradientSteps, clippedCoordinates, meanLoss, attempt, atMs } = event;
+  const { update, trainingCases, gradientSteps, clippedCoordinates, meanLoss, attempt, atMs, local } = event;
+  const asked = study.study.rounds.partialWork && stepsOfRound(study.study, trainingCases);
   const record: UpdateRecord = {
     ...update,
     trainingCases,
     gradientSteps,
+    ...(asked !== undefined && gradientSteps < asked && { stepsAsked: asked }),
     clippedCoordinates,
     meanLoss,
     runRecordSha256: event.runRecordSha256,
     attempt,
     atMs,
+    ...(local && { local }),
   };
   const updates = { ...phase.updates, [event.siteId]: record };
   const collecting: Collecting = { ...phase, updates };
@@ -152,6 +160,14 @@ function wrongRound(state: CoordinatorState, event: UpdateReceived): Taken | und
       hint: "The site takes no part in this study.",
     });
   }
+  if (!trains(study, event.siteId)) {
+    return rejected(state, "update-wrong-round", {
+      subject,
+      expected: "a site that trains",
+      actual: "one that only evaluates",
+      hint: "The study names this site in evaluateOnly: ask for the next order.",
+    });
+  }
   if (phase.kind === "collecting" && !trainersOf(study, phase).includes(event.siteId)) {
     const isForAll = phase.drawn === undefined;
     return rejected(state, "update-wrong-round", {
@@ -179,7 +195,7 @@ function wrongShape(state: CoordinatorState, event: UpdateReceived): Taken | und
     subject: `update of ${event.siteId} for round ${event.round}`,
     expected: `${wanted} bytes for ${state.study?.parameterCount} parameters`,
     actual: `${event.update.bytes} bytes`,
-    hint: "Train from the model of this round and send one int32 for each of its elements.",
+    hint: "Train from the model of this round, and send every element of it in the encoding that the study declares.",
   });
 }
 
@@ -198,10 +214,35 @@ function wrongFigures(state: CoordinatorState, event: UpdateReceived): Taken | u
     const quiet = meanLoss === null && trainingCases + gradientSteps + clippedCoordinates === 0;
     return quiet ? undefined : wrong("no count and no loss: the study has metrics: summed", "some");
   }
+  const steps = study === null ? undefined : stepsProblem(study, event);
+  if (steps !== undefined) return wrong(...steps);
+  const strange = study === null ? undefined : localProblem(study, event);
+  if (strange !== undefined) return wrong(...strange);
   if (trainingCases === 0) return wrong("at least one training case", "none");
   const isPrivate = study !== null && !isLossTold(study.study);
   if (isPrivate === (meanLoss === null)) return undefined;
   return isPrivate ? wrong("no mean loss: the study is noised", "one") : wrong("a mean loss", "none");
+}
+
+/** With partial work a weight depends on the steps: they are at least the least share, and no more than were asked for. */
+function stepsProblem(
+  { study }: StudyRecord,
+  { trainingCases, gradientSteps }: UpdateReceived,
+): readonly [string, string] | undefined {
+  if (study.rounds.partialWork === undefined) return undefined;
+  const asked = stepsOfRound(study, trainingCases);
+  const least = leastSteps(study, asked);
+  if (gradientSteps >= least && gradientSteps <= asked) return undefined;
+  return [`${least} to ${asked} gradient steps for ${trainingCases} training cases`, String(gradientSteps)];
+}
+
+/** Scores of what training changed belong to a study that asks for them, and to regions that it has. */
+function localProblem(study: StudyRecord, { local }: UpdateReceived): readonly [string, string] | undefined {
+  if (local === undefined) return undefined;
+  const { rounds, task } = study.study;
+  if (rounds.evaluateLocal !== true) return ["no scores of the site's own model: the study asks for none", "some"];
+  const unknown = Object.keys({ ...local.before, ...local.after }).find((name) => !Object.hasOwn(task.regions, name));
+  return unknown === undefined ? undefined : [`scores of ${Object.keys(task.regions).join(", ")}`, unknown];
 }
 
 export function trainingFailed(state: CoordinatorState, event: FailureReceived): Taken {
@@ -212,7 +253,7 @@ export function trainingFailed(state: CoordinatorState, event: FailureReceived):
   if (phase.kind !== "collecting" || phase.round !== event.round || event.siteId in phase.updates) {
     return noSuchWork(state, event);
   }
-  if (!participantsOf(study).includes(event.siteId)) return noSuchWork(state, event);
+  if (!participantsOf(study).includes(event.siteId) || !trains(study, event.siteId)) return noSuchWork(state, event);
   const failures = withFailure(phase.failures, event);
   const next: CoordinatorState = { ...state, phase: { ...phase, failures } };
   const able = trainersOf(study, phase).filter((siteId) => siteId in phase.updates || !isGivenUp(failures[siteId]));
@@ -273,7 +314,8 @@ function closeRound(state: CoordinatorState, study: StudyRecord, phase: Collecti
 /** Sites of the roster without an update, and why. */
 function missing(study: StudyRecord, phase: Collecting): LeftOut[] {
   return study.roster.flatMap(({ siteId }) => {
-    if (siteId in phase.updates || !(phase.drawn?.includes(siteId) ?? true)) return [];
+    const isAsked = trains(study, siteId) && (phase.drawn?.includes(siteId) ?? true);
+    if (siteId in phase.updates || !isAsked) return [];
     const decision = study.approvals[siteId];
     const failure = phase.failures[siteId];
     if (decision?.revoked) return { siteId, reason: `revoked: ${decision.reason}` };

@@ -2,14 +2,21 @@
 import { type ErrorCode, invariant } from "../../base/index.ts";
 import type { StudyStopped } from "../events.ts";
 import { isClosing } from "../masked-round.ts";
-import type { DoneEnd, RoundRecord, StudyRecord } from "../records.ts";
+import type { DoneEnd, RegionBest, RoundRecord, StudyRecord } from "../records.ts";
 import type { CoordinatorState } from "../state.ts";
 import { accepted, discarded, type Taken } from "../verdict.ts";
 
-export function finishStudy(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
+/** @param early why the study ends before its last round, where it does */
+export function finishStudy(
+  state: CoordinatorState,
+  study: StudyRecord,
+  atMs: number,
+  early?: string,
+): CoordinatorState {
   const last = study.rounds.at(-1);
   invariant(last !== undefined, "a finished study with at least one round");
   const best = bestOf(study.rounds) ?? last;
+  const byRegion = bestByRegion(study.rounds);
   const end: DoneEnd = {
     kind: "done",
     atMs,
@@ -17,6 +24,8 @@ export function finishStudy(state: CoordinatorState, study: StudyRecord, atMs: n
     finalRound: last.round,
     best: best.model,
     bestRound: best.round,
+    ...(Object.keys(byRegion).length > 0 && { bestByRegion: byRegion }),
+    ...(early !== undefined && { early }),
   };
   return { ...state, study, phase: end };
 }
@@ -29,6 +38,39 @@ export function bestOf(rounds: readonly RoundRecord[]): RoundRecord | undefined 
     if (dice !== null && dice > (best?.evaluation?.meanDice ?? Number.NEGATIVE_INFINITY)) best = round;
   }
   return best;
+}
+
+/** For each region the round of its highest mean Dice over cases, the earliest of equals: FeTS's triplet of models. */
+export function bestByRegion(rounds: readonly RoundRecord[]): Record<string, RegionBest> {
+  const best: Record<string, RegionBest> = {};
+  for (const { round, model, evaluation } of rounds) {
+    for (const [region, { diceSum, diceCases }] of Object.entries(evaluation?.regions ?? {})) {
+      const dice = diceSum / diceCases;
+      if (diceCases > 0 && !(best[region]?.dice >= dice)) best[region] = { round, model, dice };
+    }
+  }
+  return best;
+}
+
+/**
+ * Why the study has gone on long enough: so many evaluations in a row, after the best one before them, whose mean Dice
+ * is not higher than its by more than the declared gain.
+ */
+export function stopsEarly({ study, rounds }: StudyRecord): string | undefined {
+  const { stopEarly } = study.rounds;
+  if (stopEarly === undefined) return undefined;
+  const { patience, gain } = stopEarly;
+  let highest = Number.NEGATIVE_INFINITY;
+  let highestRound = 0;
+  let without = 0;
+  for (const { round, evaluation } of rounds) {
+    const dice = evaluation?.meanDice ?? null;
+    if (dice === null) continue;
+    if (dice > highest + gain) [highest, highestRound, without] = [dice, round, 0];
+    else without++;
+  }
+  if (without < patience) return undefined;
+  return `no gain of more than ${gain} in ${without} evaluation(s) since round ${highestRound}`;
 }
 
 /** The study has failed; or is done, where it was in the round that closes one with summed figures. */

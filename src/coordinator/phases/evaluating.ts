@@ -2,12 +2,21 @@
  * The round's new model is measured on each site's validation cases, before the next round starts.
  *
  * Invariants: a site's figures count once; sums over sites are taken in the order of their names, so the same figures
- * give the same bits; a site that does not answer in time is named, and never ends the study.
+ * give the same bits; a site that does not answer in time is named, and never ends the study; sites that only evaluate
+ * are summed apart, since a figure by which models are chosen is no figure of theirs any more.
  */
 import { invariant } from "../../base/index.ts";
 import type { EvaluationReceived, FailureReceived } from "../events.ts";
-import type { EvaluationRecord, LeftOut, RegionSums, RoundEvaluation, RoundRecord, StudyRecord } from "../records.ts";
-import { type CoordinatorState, deadlineMsOf, type Evaluating, participantsOf } from "../state.ts";
+import type {
+  EvaluationRecord,
+  LeftOut,
+  OutOfSample,
+  RegionSums,
+  RoundEvaluation,
+  RoundRecord,
+  StudyRecord,
+} from "../records.ts";
+import { type CoordinatorState, deadlineMsOf, type Evaluating, participantsOf, trains } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { describeFailure, isGivenUp, noSuchWork, withFailure } from "./collecting.ts";
 import { goOn } from "./going-on.ts";
@@ -111,13 +120,22 @@ function closeEvaluation(state: CoordinatorState, phase: Evaluating, atMs: numbe
 
 function summarise(study: StudyRecord, phase: Evaluating): RoundEvaluation {
   const regionNames = Object.keys(study.study.task.regions);
+  const sumsOver = (sites: readonly string[]): Omit<OutOfSample, "sites"> => {
+    const regions: Record<string, RegionSums> = {};
+    for (const region of regionNames) {
+      const told = sites.map((siteId) => phase.evaluations[siteId].regions);
+      regions[region] = addUp(told.flatMap((sums) => (Object.hasOwn(sums, region) ? sums[region] : [])));
+    }
+    return { regions, meanDice: meanDiceOf(regions) };
+  };
   const sites = Object.keys(phase.evaluations).sort();
-  const regions: Record<string, RegionSums> = {};
-  for (const region of regionNames) {
-    const told = sites.map((siteId) => phase.evaluations[siteId].regions);
-    regions[region] = addUp(told.flatMap((sums) => (Object.hasOwn(sums, region) ? sums[region] : [])));
-  }
-  return { sites: phase.evaluations, leftOut: unanswered(study, phase), regions, meanDice: meanDiceOf(regions) };
+  const held = sites.filter((siteId) => !trains(study, siteId));
+  return {
+    sites: phase.evaluations,
+    leftOut: unanswered(study, phase),
+    ...sumsOver(sites.filter((siteId) => trains(study, siteId))),
+    ...(held.length > 0 && { outOfSample: { sites: held, ...sumsOver(held) } }),
+  };
 }
 
 /** Mean over regions of the mean Dice over cases, regions without a defined case left out; null where none is left. */

@@ -21,6 +21,7 @@ import {
   pauseOf,
   rulesIn,
   rulesOf,
+  trains,
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { beginStudy } from "./approving.ts";
@@ -131,21 +132,23 @@ function unfitRounds(state: CoordinatorState, study: StudyRecord, { rounds }: St
 function unfitQuorum(state: CoordinatorState, study: StudyRecord, { quorum }: StudyChanged): Taken | undefined {
   if (quorum === undefined) return undefined;
   const least = study.study.privacy.secureAggregation?.threshold ?? 1;
-  const all = (state.phase.kind === "approving" ? candidatesOf(study) : participantsOf(study)).length;
+  const members = state.phase.kind === "approving" ? candidatesOf(study) : participantsOf(study);
+  const all = members.filter((siteId) => trains(study, siteId)).length;
   const participants = Math.min(all, quorum === "all" ? all : (study.study.rounds.sitesPerRound ?? all));
-  const most = quorum === "all" ? study.roster.length : quorum;
+  const trainers = study.roster.filter(({ siteId }) => trains(study, siteId)).length;
+  const most = quorum === "all" ? trainers : quorum;
   if (Number.isSafeInteger(most) && most >= least && most <= participants) return undefined;
   return rejected(state, "study-refused", {
     subject: `quorum of study ${study.study.name}`,
-    expected: `from ${least} to ${participants} sites${wordsFor(participants, all, study)}`,
+    expected: `from ${least} to ${participants} sites${wordsFor(participants, all, trainers)}`,
     actual: String(quorum),
     hint: "`consilium status` lists the sites that take part.",
   });
 }
 
-function wordsFor(most: number, participants: number, study: StudyRecord): string {
+function wordsFor(most: number, participants: number, trainers: number): string {
   if (most < participants) return ", as many as train in a round";
-  return participants < study.roster.length ? ", all that still take part" : "";
+  return participants < trainers ? ", all that still take part" : "";
 }
 
 function nothingToDo(state: CoordinatorState, expected: string, actual: string): Taken {

@@ -6,7 +6,7 @@
  */
 import type { SiteRevoked } from "../events.ts";
 import type { StudyRecord } from "../records.ts";
-import { type CoordinatorState, candidatesOf, participantsOf, quorumOf } from "../state.ts";
+import { type CoordinatorState, candidatesOf, participantsOf, quorumOf, trains } from "../state.ts";
 import { accepted, rejected, type Taken } from "../verdict.ts";
 import { afterDecision } from "./approving.ts";
 import { failStudy } from "./ending.ts";
@@ -34,8 +34,9 @@ function withoutSite(state: CoordinatorState, { siteId, reason, atMs }: SiteRevo
   if (!onRoster || study.approvals[siteId]?.approved === false) return state;
   const decision = { approved: false, revoked: true, reason, atMs } as const;
   const left: StudyRecord = { ...study, approvals: { ...study.approvals, [siteId]: decision } };
-  const remaining = phase.kind === "approving" ? candidatesOf(left) : participantsOf(left);
-  if (remaining.length < quorumOf(left)) {
+  const members = phase.kind === "approving" ? candidatesOf(left) : participantsOf(left);
+  const remaining = members.filter((each) => trains(left, each));
+  if (trains(left, siteId) && remaining.length < quorumOf(left)) {
     const round = "round" in phase ? phase.round : 0;
     const why = `${siteId} was revoked (${reason}), and ${remaining.length} of ${quorumOf(left)} sites are left.`;
     return failStudy({ ...state, study: left }, { code: "quorum-not-reached", reason: why, round, atMs });

@@ -14,7 +14,7 @@ import { isClosing, isSummed } from "../masked-round.ts";
 import type { RoundEvaluation, RoundRecord, StudyRecord, ToldFigures } from "../records.ts";
 import { type Aggregating, type CoordinatorState, rulesOf } from "../state.ts";
 import { startRound } from "./collecting.ts";
-import { finishStudy } from "./ending.ts";
+import { finishStudy, stopsEarly } from "./ending.ts";
 
 /** @param record the round that became a model; that of a closing round is left aside. */
 export function takeSummedRound(
@@ -30,6 +30,8 @@ export function takeSummedRound(
   if (isClosing(study, round)) return finishStudy(state, evaluated, atMs);
   const rounds = [...evaluated.rounds, { ...record, figures }];
   const after = { ...evaluated, rounds, ...(clipNorm !== undefined && { clipNorm }) };
+  const early = stopsEarly(evaluated);
+  if (early !== undefined) return finishStudy(state, after, atMs, early);
   // Numbers beyond what the reviewers approved name the closing round, however many rounds are run.
   const next = round >= rulesOf(study).rounds ? study.study.rounds.count + 1 : round + 1;
   return startRound({ ...state, study: after }, { round: next, global: record.model, atMs });

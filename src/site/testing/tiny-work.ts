@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { createRandom, sha256 } from "../../base/index.ts";
 import { createCryptoRandom, createPatientSum, type PatientSum } from "../../privacy/index.ts";
 import type { LocalWork, SiteData } from "../../segmentation/index.ts";
-import type { Study } from "../../study/index.ts";
+import { leastSteps, type Study } from "../../study/index.ts";
 import type { OpenWork } from "../engine.ts";
 
 export interface TinyWorkHooks {
@@ -22,12 +22,17 @@ export function tinyWork(hooks: TinyWorkHooks = {}): OpenWork {
 function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork {
   const { learningRate } = study.training.optimiser;
   return {
-    async train({ parameters, optimiserState, stepsTaken, round, siteId, steps }, onProgress) {
+    async train({ parameters, optimiserState, stepsTaken, round, siteId, steps: asked, finishWithinMs }, onProgress) {
       const noise = noiseOf(study, data, parameters.length);
       const weights = parameters.slice();
       const moments = optimiserState?.slice() ?? new Float32Array(weights.length);
       let lossSum = 0;
-      for (let step = 0; step < steps; step++) {
+      const startedMs = performance.now();
+      const least = leastSteps(study, asked);
+      let steps = 0;
+      for (let step = 0; step < asked; step++) {
+        if (finishWithinMs !== undefined && step >= least && performance.now() - startedMs > finishWithinMs) break;
+        steps++;
         await hooks.onStep?.("train", round, step);
         const random = createRandom(study.training.seed, "case", siteId, round, step);
         const target = targetOf(data.trainingCases[random.integer(data.trainingCases.length)].id, weights.length);
@@ -40,7 +45,7 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
           weights[i] -= learningRate * moments[i];
         }
         lossSum += loss / weights.length;
-        onProgress?.({ done: step + 1, total: steps, loss });
+        onProgress?.({ done: step + 1, total: asked, loss });
       }
       const runRecord = { engine: "tiny", threads: 1 };
       const meanLoss = lossSum / steps;

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSLhAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMEjUKCnN1Y2Nlc3Npb24YCiABKAsyIS5jb25zaWxpdW0udjEuQXV0aG9yaXR5U3VjY2Vzc2lvbiJpCgdWZXJkaWN0Eg8KB291dGNvbWUYASABKAkSDAoEY29kZRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJIlgKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJIpkBCgRQb2xsEhcKD3Byb2R1Y3RfdmVyc2lvbhgBIAEoCRIUCgxzaXRlX3RpbWVfbXMYAiABKAMSEAoIYWN0aXZpdHkYAyABKAkSEgoKc3RlcHNfZG9uZRgEIAEoDRITCgtzdGVwc190b3RhbBgFIAEoDRInCgRkYXRhGAYgASgLMhkuY29uc2lsaXVtLnYxLkRhdGFTdW1tYXJ5ImsKC0RhdGFTdW1tYXJ5EhYKDnRyYWluaW5nX2Nhc2VzGAEgASgNEhgKEHZhbGlkYXRpb25fY2FzZXMYAiABKA0SEAoIY2hhbm5lbHMYAyADKAkSGAoQbGFiZWxfY29udmVudGlvbhgEIAEoCSJrCghBcHByb3ZhbBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGFwcHJvdmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIpCgZyb3N0ZXIYBCADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkiMgoLUm9zdGVyRW50cnkSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJIuEBCgtVcGRhdGVSZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhUKDXVwZGF0ZV9zaGEyNTYYAyABKAkSFAoMdXBkYXRlX2J5dGVzGAQgASgEEhYKDnRyYWluaW5nX2Nhc2VzGAUgASgNEhYKDmdyYWRpZW50X3N0ZXBzGAYgASgNEhsKE2NsaXBwZWRfY29vcmRpbmF0ZXMYByABKAQSFgoJbWVhbl9sb3NzGAggASgBSACIAQESEgoKcnVuX3JlY29yZBgJIAEoDEIMCgpfbWVhbl9sb3NzIoQBCg9FdmFsdWF0aW9uUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIUCgxtb2RlbF9zaGEyNTYYAyABKAkSDQoFY2FzZXMYBCABKA0SLAoHcmVnaW9ucxgFIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIoEBCg1SZWdpb25GaWd1cmVzEg4KBnJlZ2lvbhgBIAEoCRIQCghkaWNlX3N1bRgCIAEoARISCgpkaWNlX2Nhc2VzGAMgASgNEhAKCGhkOTVfc3VtGAQgASgBEhIKCmhkOTVfY2FzZXMYBSABKA0SFAoMZGljZV9ieV9jYXNlGAYgAygBIjwKDE1hc2tpbmdSZXBseRINCgVyb3VuZBgBIAEoDRIMCgRzdGVwGAIgASgJEg8KB3BheWxvYWQYAyABKAwiFAoSQ2VydGlmaWNhdGVSZW5ld2FsInwKC1NpdGVGYWlsdXJlEg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SDAoEY29kZRgDIAEoCRIQCghleHBlY3RlZBgEIAEoCRIOCgZhY3R1YWwYBSABKAkSDAoEaGludBgGIAEoCRIPCgdzdWJqZWN0GAcgASgJIuwCCglEaXJlY3RpdmUSIgoEd2FpdBgBIAEoCzISLmNvbnNpbGl1bS52MS5XYWl0SAASKwoGcmV2aWV3GAIgASgLMhkuY29uc2lsaXVtLnYxLlJldmlld1N0dWR5SAASKQoFdHJhaW4YAyABKAsyGC5jb25zaWxpdW0udjEuVHJhaW5Sb3VuZEgAEi8KCGV2YWx1YXRlGAQgASgLMhsuY29uc2lsaXVtLnYxLkV2YWx1YXRlTW9kZWxIABInCgRkb25lGAUgASgLMhcuY29uc2lsaXVtLnYxLlN0dWR5RG9uZUgAEisKBmZhaWxlZBgGIAEoCzIZLmNvbnNpbGl1bS52MS5TdHVkeUZhaWxlZEgAEi0KB21hc2tpbmcYByABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ09yZGVySAASJQoEbmV3cxgIIAEoCzIXLmNvbnNpbGl1bS52MS5TdHVkeU5ld3NCBgoEa2luZCJaCglTdHVkeU5ld3MSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZwYXVzZWQYAiABKAgSKQoHY2hhbmdlcxgDIAMoCzIYLmNvbnNpbGl1bS52MS5MaXZlQ2hhbmdlIrEBCgpMaXZlQ2hhbmdlEg4KBm51bWJlchgBIAEoDRIMCgRraW5kGAIgASgJEg4KBnJlYXNvbhgDIAEoCRINCgVhdF9tcxgEIAEoAxIXCgpkZWFkbGluZV9zGAUgASgBSACIAQESEwoGcXVvcnVtGAYgASgJSAGIAQESEwoGcm91bmRzGAcgASgNSAKIAQFCDQoLX2RlYWRsaW5lX3NCCQoHX3F1b3J1bUIJCgdfcm91bmRzIi4KBFdhaXQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKA0SDgoGcmVhc29uGAIgASgJIoQBCgtSZXZpZXdTdHVkeRISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXN0dWR5GAIgASgMEikKBnJvc3RlchgDIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeRIVCg1uZXR3b3JrX2J5dGVzGAQgASgEEhAKCGRlY2lzaW9uGAUgASgJIsoBCgpUcmFpblJvdW5kEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIVCg1nbG9iYWxfc2hhMjU2GAQgASgJEhQKDGdsb2JhbF9ieXRlcxgFIAEoBBITCgtkZWFkbGluZV9tcxgGIAEoAxIPCgdtYXNraW5nGAcgASgMEg8KB2ZpZ3VyZXMYDyABKAwSEQoJZXZhbHVhdGVzGBAgASgIEhEKCWNsaXBfbm9ybRgRIAEoASJlCgxNYXNraW5nT3JkZXISEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIMCgRzdGVwGAMgASgJEg8KB3BheWxvYWQYBCABKAwSEwoLZGVhZGxpbmVfbXMYBSABKAMigwEKDUV2YWx1YXRlTW9kZWwSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhQKDG1vZGVsX3NoYTI1NhgEIAEoCRITCgttb2RlbF9ieXRlcxgFIAEoBBITCgtkZWFkbGluZV9tcxgGIAEoAyKtAQoJU3R1ZHlEb25lEhIKCnN0dWR5X2hhc2gYASABKAkSFAoMZmluYWxfc2hhMjU2GAIgASgJEhMKC2Jlc3Rfc2hhMjU2GAMgASgJEhIKCmJlc3Rfcm91bmQYBCABKA0SEwoLZmluYWxfYnl0ZXMYBSABKAQSEgoKYmVzdF9ieXRlcxgGIAEoBBITCgtmaW5hbF9yb3VuZBgHIAEoDRIPCgdmaWd1cmVzGA8gASgMIjEKC1N0dWR5RmFpbGVkEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcmVhc29uGAIgASgJMpMBCgpGZWRlcmF0aW9uEj0KBUVucm9sEhouY29uc2lsaXVtLnYxLkVucm9sUmVxdWVzdBoYLmNvbnNpbGl1bS52MS5FbnJvbFJlcGx5EkYKCEV4Y2hhbmdlEhwuY29uc2lsaXVtLnYxLlNpZ25lZEVudmVsb3BlGhwuY29uc2lsaXVtLnYxLlNpZ25lZEVudmVsb3BlYgZwcm90bzM");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSLhAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMEjUKCnN1Y2Nlc3Npb24YCiABKAsyIS5jb25zaWxpdW0udjEuQXV0aG9yaXR5U3VjY2Vzc2lvbiJpCgdWZXJkaWN0Eg8KB291dGNvbWUYASABKAkSDAoEY29kZRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJIlgKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJIpkBCgRQb2xsEhcKD3Byb2R1Y3RfdmVyc2lvbhgBIAEoCRIUCgxzaXRlX3RpbWVfbXMYAiABKAMSEAoIYWN0aXZpdHkYAyABKAkSEgoKc3RlcHNfZG9uZRgEIAEoDRITCgtzdGVwc190b3RhbBgFIAEoDRInCgRkYXRhGAYgASgLMhkuY29uc2lsaXVtLnYxLkRhdGFTdW1tYXJ5ImsKC0RhdGFTdW1tYXJ5EhYKDnRyYWluaW5nX2Nhc2VzGAEgASgNEhgKEHZhbGlkYXRpb25fY2FzZXMYAiABKA0SEAoIY2hhbm5lbHMYAyADKAkSGAoQbGFiZWxfY29udmVudGlvbhgEIAEoCSJrCghBcHByb3ZhbBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGFwcHJvdmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIpCgZyb3N0ZXIYBCADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkiMgoLUm9zdGVyRW50cnkSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJIowCCgtVcGRhdGVSZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhUKDXVwZGF0ZV9zaGEyNTYYAyABKAkSFAoMdXBkYXRlX2J5dGVzGAQgASgEEhYKDnRyYWluaW5nX2Nhc2VzGAUgASgNEhYKDmdyYWRpZW50X3N0ZXBzGAYgASgNEhsKE2NsaXBwZWRfY29vcmRpbmF0ZXMYByABKAQSFgoJbWVhbl9sb3NzGAggASgBSACIAQESEgoKcnVuX3JlY29yZBgJIAEoDBIpCgVsb2NhbBgKIAEoCzIaLmNvbnNpbGl1bS52MS5Mb2NhbEZpZ3VyZXNCDAoKX21lYW5fbG9zcyJ2CgxMb2NhbEZpZ3VyZXMSDQoFY2FzZXMYASABKA0SKwoGYmVmb3JlGAIgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMSKgoFYWZ0ZXIYAyADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKEAQoPRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFAoMbW9kZWxfc2hhMjU2GAMgASgJEg0KBWNhc2VzGAQgASgNEiwKB3JlZ2lvbnMYBSADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKBAQoNUmVnaW9uRmlndXJlcxIOCgZyZWdpb24YASABKAkSEAoIZGljZV9zdW0YAiABKAESEgoKZGljZV9jYXNlcxgDIAEoDRIQCghoZDk1X3N1bRgEIAEoARISCgpoZDk1X2Nhc2VzGAUgASgNEhQKDGRpY2VfYnlfY2FzZRgGIAMoASI8CgxNYXNraW5nUmVwbHkSDQoFcm91bmQYASABKA0SDAoEc3RlcBgCIAEoCRIPCgdwYXlsb2FkGAMgASgMIhQKEkNlcnRpZmljYXRlUmVuZXdhbCJ8CgtTaXRlRmFpbHVyZRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEgwKBGNvZGUYAyABKAkSEAoIZXhwZWN0ZWQYBCABKAkSDgoGYWN0dWFsGAUgASgJEgwKBGhpbnQYBiABKAkSDwoHc3ViamVjdBgHIAEoCSLsAgoJRGlyZWN0aXZlEiIKBHdhaXQYASABKAsyEi5jb25zaWxpdW0udjEuV2FpdEgAEisKBnJldmlldxgCIAEoCzIZLmNvbnNpbGl1bS52MS5SZXZpZXdTdHVkeUgAEikKBXRyYWluGAMgASgLMhguY29uc2lsaXVtLnYxLlRyYWluUm91bmRIABIvCghldmFsdWF0ZRgEIAEoCzIbLmNvbnNpbGl1bS52MS5FdmFsdWF0ZU1vZGVsSAASJwoEZG9uZRgFIAEoCzIXLmNvbnNpbGl1bS52MS5TdHVkeURvbmVIABIrCgZmYWlsZWQYBiABKAsyGS5jb25zaWxpdW0udjEuU3R1ZHlGYWlsZWRIABItCgdtYXNraW5nGAcgASgLMhouY29uc2lsaXVtLnYxLk1hc2tpbmdPcmRlckgAEiUKBG5ld3MYCCABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlOZXdzQgYKBGtpbmQiWgoJU3R1ZHlOZXdzEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcGF1c2VkGAIgASgIEikKB2NoYW5nZXMYAyADKAsyGC5jb25zaWxpdW0udjEuTGl2ZUNoYW5nZSKxAQoKTGl2ZUNoYW5nZRIOCgZudW1iZXIYASABKA0SDAoEa2luZBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDQoFYXRfbXMYBCABKAMSFwoKZGVhZGxpbmVfcxgFIAEoAUgAiAEBEhMKBnF1b3J1bRgGIAEoCUgBiAEBEhMKBnJvdW5kcxgHIAEoDUgCiAEBQg0KC19kZWFkbGluZV9zQgkKB19xdW9ydW1CCQoHX3JvdW5kcyIuCgRXYWl0EhYKDnJldHJ5X2FmdGVyX21zGAEgASgNEg4KBnJlYXNvbhgCIAEoCSKEAQoLUmV2aWV3U3R1ZHkSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVzdHVkeRgCIAEoDBIpCgZyb3N0ZXIYAyADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkSFQoNbmV0d29ya19ieXRlcxgEIAEoBBIQCghkZWNpc2lvbhgFIAEoCSLKAQoKVHJhaW5Sb3VuZBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFQoNZ2xvYmFsX3NoYTI1NhgEIAEoCRIUCgxnbG9iYWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMSDwoHbWFza2luZxgHIAEoDBIPCgdmaWd1cmVzGA8gASgMEhEKCWV2YWx1YXRlcxgQIAEoCBIRCgljbGlwX25vcm0YESABKAEiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMi2wEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0SDwoHZmlndXJlcxgPIAEoDBIsCglieV9yZWdpb24YECADKAsyGS5jb25zaWxpdW0udjEuUmVnaW9uTW9kZWwiSwoLUmVnaW9uTW9kZWwSDgoGcmVnaW9uGAEgASgJEg0KBXJvdW5kGAIgASgNEg4KBnNoYTI1NhgDIAEoCRINCgVieXRlcxgEIAEoBCIxCgtTdHVkeUZhaWxlZBISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnJlYXNvbhgCIAEoCTKTAQoKRmVkZXJhdGlvbhI9CgVFbnJvbBIaLmNvbnNpbGl1bS52MS5FbnJvbFJlcXVlc3QaGC5jb25zaWxpdW0udjEuRW5yb2xSZXBseRJGCghFeGNoYW5nZRIcLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZRocLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZWIGcHJvdG8z");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -594,6 +594,13 @@ export type UpdateReady = Message<"consilium.v1.UpdateReady"> & {
    * @generated from field: bytes run_record = 9;
    */
   runRecord: Uint8Array;
+
+  /**
+   * With `rounds.evaluateLocal`: scores of the model that the round started from, and of the site's own after training.
+   *
+   * @generated from field: consilium.v1.LocalFigures local = 10;
+   */
+  local?: LocalFigures | undefined;
 };
 
 /**
@@ -602,6 +609,35 @@ export type UpdateReady = Message<"consilium.v1.UpdateReady"> & {
  */
 export const UpdateReadySchema: GenMessage<UpdateReady> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 13);
+
+/**
+ * Over the same validation cases of one site. Empty lists where it has too few.
+ *
+ * @generated from message consilium.v1.LocalFigures
+ */
+export type LocalFigures = Message<"consilium.v1.LocalFigures"> & {
+  /**
+   * @generated from field: uint32 cases = 1;
+   */
+  cases: number;
+
+  /**
+   * @generated from field: repeated consilium.v1.RegionFigures before = 2;
+   */
+  before: RegionFigures[];
+
+  /**
+   * @generated from field: repeated consilium.v1.RegionFigures after = 3;
+   */
+  after: RegionFigures[];
+};
+
+/**
+ * Describes the message consilium.v1.LocalFigures.
+ * Use `create(LocalFiguresSchema)` to create a new message.
+ */
+export const LocalFiguresSchema: GenMessage<LocalFigures> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 14);
 
 /**
  * @generated from message consilium.v1.EvaluationReady
@@ -642,7 +678,7 @@ export type EvaluationReady = Message<"consilium.v1.EvaluationReady"> & {
  * Use `create(EvaluationReadySchema)` to create a new message.
  */
 export const EvaluationReadySchema: GenMessage<EvaluationReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 14);
+  messageDesc(file_consilium_v1_federation, 15);
 
 /**
  * Sums over the cases in which the figure is defined, so that means of any grouping follow.
@@ -686,7 +722,7 @@ export type RegionFigures = Message<"consilium.v1.RegionFigures"> & {
  * Use `create(RegionFiguresSchema)` to create a new message.
  */
 export const RegionFiguresSchema: GenMessage<RegionFigures> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 15);
+  messageDesc(file_consilium_v1_federation, 16);
 
 /**
  * What a site answers to a MaskingOrder.
@@ -717,7 +753,7 @@ export type MaskingReply = Message<"consilium.v1.MaskingReply"> & {
  * Use `create(MaskingReplySchema)` to create a new message.
  */
 export const MaskingReplySchema: GenMessage<MaskingReply> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 16);
+  messageDesc(file_consilium_v1_federation, 17);
 
 /**
  * Asks for a new certificate for the key that signs this message. Also from a site whose certificate ran out.
@@ -732,7 +768,7 @@ export type CertificateRenewal = Message<"consilium.v1.CertificateRenewal"> & {
  * Use `create(CertificateRenewalSchema)` to create a new message.
  */
 export const CertificateRenewalSchema: GenMessage<CertificateRenewal> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 17);
+  messageDesc(file_consilium_v1_federation, 18);
 
 /**
  * @generated from message consilium.v1.SiteFailure
@@ -779,7 +815,7 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
  * Use `create(SiteFailureSchema)` to create a new message.
  */
 export const SiteFailureSchema: GenMessage<SiteFailure> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 18);
+  messageDesc(file_consilium_v1_federation, 19);
 
 /**
  * @generated from message consilium.v1.Directive
@@ -845,7 +881,7 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  * Use `create(DirectiveSchema)` to create a new message.
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * @generated from message consilium.v1.StudyNews
@@ -876,7 +912,7 @@ export type StudyNews = Message<"consilium.v1.StudyNews"> & {
  * Use `create(StudyNewsSchema)` to create a new message.
  */
 export const StudyNewsSchema: GenMessage<StudyNews> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * What the study lead changed while the study runs. Members that did not change are absent.
@@ -929,7 +965,7 @@ export type LiveChange = Message<"consilium.v1.LiveChange"> & {
  * Use `create(LiveChangeSchema)` to create a new message.
  */
 export const LiveChangeSchema: GenMessage<LiveChange> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -951,7 +987,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 22);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -994,7 +1030,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 23);
+  messageDesc(file_consilium_v1_federation, 24);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -1066,7 +1102,7 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 24);
+  messageDesc(file_consilium_v1_federation, 25);
 
 /**
  * A step of a masked round besides its input: keys, shares, signature or reveal.
@@ -1107,7 +1143,7 @@ export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
  * Use `create(MaskingOrderSchema)` to create a new message.
  */
 export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 25);
+  messageDesc(file_consilium_v1_federation, 26);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -1149,7 +1185,7 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 26);
+  messageDesc(file_consilium_v1_federation, 27);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -1196,6 +1232,13 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
    * @generated from field: bytes figures = 15;
    */
   figures: Uint8Array;
+
+  /**
+   * The model of the highest mean Dice in each region; several may be the same one.
+   *
+   * @generated from field: repeated consilium.v1.RegionModel by_region = 16;
+   */
+  byRegion: RegionModel[];
 };
 
 /**
@@ -1203,7 +1246,39 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 27);
+  messageDesc(file_consilium_v1_federation, 28);
+
+/**
+ * @generated from message consilium.v1.RegionModel
+ */
+export type RegionModel = Message<"consilium.v1.RegionModel"> & {
+  /**
+   * @generated from field: string region = 1;
+   */
+  region: string;
+
+  /**
+   * @generated from field: uint32 round = 2;
+   */
+  round: number;
+
+  /**
+   * @generated from field: string sha256 = 3;
+   */
+  sha256: string;
+
+  /**
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+};
+
+/**
+ * Describes the message consilium.v1.RegionModel.
+ * Use `create(RegionModelSchema)` to create a new message.
+ */
+export const RegionModelSchema: GenMessage<RegionModel> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 29);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -1225,7 +1300,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 28);
+  messageDesc(file_consilium_v1_federation, 30);
 
 /**
  * @generated from service consilium.v1.Federation

@@ -1,0 +1,50 @@
+/**
+ * What a study leaves at a site once it has ended: its models, the reviewer's decision and the records of what left.
+ * Everything else of it goes: updates, moments, residuals, what was fetched in part, and the prepared cases of the cache.
+ *
+ * Invariants: nothing is erased before the end is on disk; the site's log says what was erased, in the chain of what
+ * left; a site that is killed in between erases when it starts again, and says so once.
+ */
+import { readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Shift } from "./shift.ts";
+import type { Erased } from "./site-store.ts";
+import { dropUnneededObjects, knownStudies, readEnd } from "./study-progress.ts";
+
+/** Where a site keeps prepared cases while a study runs. */
+export function caseCacheFolder(home: string): string {
+  return join(home, "cache");
+}
+
+/** Removes the prepared cases of a home: they are made again from the dataset where a study needs them. */
+export async function eraseCaseCache(home: string): Promise<Erased> {
+  const folder = caseCacheFolder(home);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = entries.filter((entry) => entry.isFile());
+  const sizes = await Promise.all(
+    files.map(({ parentPath, name }) =>
+      stat(join(parentPath, name)).then(
+        ({ size }) => size,
+        () => 0,
+      ),
+    ),
+  );
+  await rm(folder, { recursive: true, force: true });
+  return { files: files.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+/** Erases what studies that ended left here, once for each. */
+export async function eraseEndedStudies(shift: Shift): Promise<void> {
+  const { store } = shift.site;
+  for (const studyHash of await knownStudies(store)) {
+    const name = `study/${studyHash}/erased`;
+    if ((await readEnd(store, studyHash)) === undefined || (await store.read(name)) !== undefined) continue;
+    await shift.engine.drop();
+    const objects = await dropUnneededObjects(store);
+    const cases = await shift.eraseCaches();
+    const erased = { files: objects.files + cases.files, bytes: objects.bytes + cases.bytes };
+    await shift.out.noteErasure(studyHash, erased);
+    await store.write(name, { ...erased, atMs: shift.clock.nowMs() });
+    await shift.emit({ kind: "erased", studyHash, ...erased });
+  }
+}

@@ -1,0 +1,57 @@
+/** A site of the product that cannot finish a round in time, and returns what it has. */
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { openCoordinator, replayAggregates } from "../coordinator/index.ts";
+import { joinSites, newCoordinatorHome, submit } from "./testing/federation-suite.ts";
+import { linkOf, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
+import { tinyWork } from "./testing/tiny-work.ts";
+
+let root: string;
+beforeAll(async () => {
+  root = await temporaryFolder();
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const training = { optimiser: { kind: "sgd", learningRate: 0.01 }, patch: [8, 8, 8], stepsPerRound: 60, seed: 7 };
+
+async function federation(name: string, partialWork?: object) {
+  const folder = join(root, name);
+  await mkdir(folder);
+  const home = await newCoordinatorHome(folder);
+  const coordinator = await openCoordinator({ home });
+  const sites = await joinSites(folder, coordinator, "memory");
+  const rounds = { count: 2, quorum: 2, deadlineS: 8, ...(partialWork && { partialWork }) };
+  await submit(coordinator, tinyStudy({ training, rounds, retain: "all" }));
+  const slow = tinyWork({
+    onStep: (where) => (where === "train" ? new Promise((resolve) => setTimeout(resolve, 400)) : undefined),
+  });
+  await Promise.all(
+    sites.map((site) => {
+      const link = linkOf(site, coordinator.service);
+      return runTestSite({ site, link, ...(site.siteId === "c" && { openWork: slow }) });
+    }),
+  );
+  const rounds_ = coordinator.status().study?.rounds ?? [];
+  await coordinator.close();
+  return { rounds: rounds_, home };
+}
+
+it("counts by what it did, weighs by what it would have done, and is left out where the study has no partial work", {
+  timeout: 300_000,
+}, async () => {
+  const { rounds, home } = await federation("partial", { leastShare: 0.1 });
+  const [first] = rounds;
+  const c = first.sites.find(({ id }) => id === "c");
+  expect(c?.stepsAsked).toBe(60);
+  expect(c?.gradientSteps).toBeGreaterThanOrEqual(6);
+  expect(c?.gradientSteps).toBeLessThan(40);
+  const weightOfC = (9 * 60) / (c?.gradientSteps ?? 1);
+  const others = first.sites.filter(({ id }) => id !== "c").reduce((sum, site) => sum + site.trainingCases, 0);
+  expect(c?.share).toBeCloseTo(weightOfC / (weightOfC + others), 3);
+  expect(first.leftOut).toEqual([]);
+  const replayed = await replayAggregates(home);
+  expect(new Set(replayed.rounds.map(({ outcome }) => outcome))).toEqual(new Set(["equal"]));
+  const without = await federation("whole");
+  expect(without.rounds[0].leftOut.map(({ siteId }) => siteId)).toEqual(["c"]);
+});
