@@ -19,13 +19,33 @@ setInterval(() => {}, 1000);
 process.on("SIGTERM", () => setTimeout(() => process.exit(130), 300));
 `;
 
-it("waits for its end", async () => {
-  const at = (name: string): string => join(root, name);
-  for (const name of ["files", "results", "work"]) await mkdir(at(name));
-  await writeFile(at("launcher.mjs"), SLOW);
+async function started(name: string, script: string, stop = new AbortController()) {
+  const at = (part: string): string => join(root, name, part);
+  for (const part of ["files", "results", "work"]) await mkdir(at(part), { recursive: true });
+  await writeFile(at("launcher.mjs"), script);
   const job = { kind: "dicom", files: at("files"), results: at("results"), work: at("work") } as Job;
+  return { job, work: segmentProcess({ launcher: at("launcher.mjs"), args: [] })(job, stop.signal) };
+}
+
+it("tells what it said, and no path of this machine", async () => {
+  const said = { out: "/home/x/label-map.nii.gz", volumesMl: { WT: 3 }, opinions: 1, modelSha256: "ab" };
+  const { work } = await started("good", `setTimeout(() => console.log(${JSON.stringify(JSON.stringify(said))}), 50);`);
+  expect(await work).toEqual({ volumesMl: { WT: 3 }, opinions: 1, modelSha256: "ab" });
+});
+
+it("hands on an error under its own code, and calls anything else internal", async () => {
+  const error = { code: "modality-missing", subject: "study", expected: "flair", actual: "none", hint: "Look." };
+  const fails = (said: string): string =>
+    `setTimeout(() => { console.log(${JSON.stringify(said)}); process.exit(3); }, 50);`;
+  const { work } = await started("bad", fails(JSON.stringify({ error })));
+  await expect(work).rejects.toMatchObject(error);
+  const { work: mute } = await started("mute", fails("no JSON"));
+  await expect(mute).rejects.toMatchObject({ code: "internal", actual: "an end with exit code 3" });
+});
+
+it("that is asked to stop ends before the job does", async () => {
   const stop = new AbortController();
-  const work = segmentProcess({ launcher: at("launcher.mjs"), args: [] })(job, stop.signal);
+  const { job, work } = await started("stopped", SLOW, stop);
   const ended = work.catch((error: unknown) => error);
   await expect.poll(() => readdir(job.work), { timeout: 20_000 }).toEqual(["scan.nii"]);
   const pid = Number(await readFile(join(job.work, "scan.nii"), "utf8"));

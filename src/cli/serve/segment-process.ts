@@ -30,7 +30,8 @@ export function segmentProcess({ launcher, args }: SegmentProcessOptions): Work 
     child.stdout.on("data", (text: string) => {
       if (output.length < MAX_OUTPUT_CHARS) output += text;
     });
-    return outcomeOf(output, await endOf(child, signal));
+    const code = await endOf(child, signal);
+    return outcomeOf(output, code);
   };
 }
 
