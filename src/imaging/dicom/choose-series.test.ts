@@ -88,6 +88,14 @@ describe("chooseSeries", () => {
     expect(said.stacks.t2.frames[0].image.series).toBe("1.5");
   });
 
+  it("of a series exported twice under new identifiers takes one", async () => {
+    const again = { spacing: 5, tags: named("T2 TSE", { "00200011": "9" }) };
+    const { studies } = await scanDicomFolder(await study("twice", { "1.8": again }));
+    const { stacks, verdicts } = chooseSeries(studies[0], new Map(), "case");
+    expect(stacks.t2.frames[0].image.series).toBe("1.8");
+    expect(verdicts.filter(({ modality, used }) => modality === "t2" && used)).toHaveLength(1);
+  });
+
   it("fails with the error of a series that was meant", async () => {
     const dir = await study("broken");
     await rm(join(dir, "1.4", "IM5"));

@@ -4,32 +4,9 @@
  */
 import type { DataSet } from "dicom-parser";
 import type { SourceSeries } from "../dicom-write/source-series.ts";
+import { decodeText } from "./decode-text.ts";
 import { corrupt, readDicomHeader } from "./dicom-file.ts";
 import type { FrameStack } from "./stack-frames.ts";
-
-/** Labels of the encodings behind DICOM's defined terms (PS3.3, C.12.1.1.2), without and with code extensions. */
-const ENCODINGS: Readonly<Record<string, string>> = {
-  "": "latin1",
-  "ISO_IR 6": "latin1",
-  "ISO_IR 100": "latin1",
-  "ISO_IR 101": "iso-8859-2",
-  "ISO_IR 109": "iso-8859-3",
-  "ISO_IR 110": "iso-8859-4",
-  "ISO_IR 144": "iso-8859-5",
-  "ISO_IR 127": "iso-8859-6",
-  "ISO_IR 126": "iso-8859-7",
-  "ISO_IR 138": "iso-8859-8",
-  "ISO_IR 148": "windows-1254",
-  "ISO_IR 203": "iso-8859-15",
-  "ISO_IR 166": "windows-874",
-  "ISO_IR 13": "shift_jis",
-  "ISO 2022 IR 87": "iso-2022-jp",
-  "ISO 2022 IR 149": "euc-kr",
-  "ISO 2022 IR 58": "gb18030",
-  "ISO_IR 192": "utf-8",
-  GB18030: "gb18030",
-  GBK: "gbk",
-};
 
 /**
  * @returns slices in the order of the stack.
@@ -78,18 +55,12 @@ export async function readSourceSeries({ frames }: FrameStack): Promise<SourceSe
 }
 
 function textReader(dataSet: DataSet): (tag: string) => string {
-  // Of several values the last that is known is the widest: code extensions begin with plain ASCII.
-  const terms = (dataSet.string("x00080005") ?? "").split("\\").map((term) => term.trim());
-  const plain = (term: string): string =>
-    ENCODINGS[term] ?? ENCODINGS[term.replace("ISO 2022 IR", "ISO_IR")] ?? "utf-8";
-  const decoder = new TextDecoder(plain(terms[terms.length - 1]));
-  return (tag) => {
-    const element = dataSet.elements[tag];
-    if (element === undefined) return "";
-    const bytes = dataSet.byteArray.subarray(element.dataOffset, element.dataOffset + element.length);
-    return decoder
-      .decode(bytes)
-      .replace(/[\0 ]+$/, "")
-      .trim();
-  };
+  const terms = bytesOf(dataSet, "x00080005");
+  const characterSet = terms === undefined ? "" : Buffer.from(terms).toString("latin1").replaceAll("\0", "");
+  return (tag) => decodeText(bytesOf(dataSet, tag) ?? new Uint8Array(), characterSet);
+}
+
+function bytesOf({ elements, byteArray }: DataSet, tag: string): Uint8Array | undefined {
+  const element = elements[tag];
+  return element && byteArray.subarray(element.dataOffset, element.dataOffset + element.length);
 }

@@ -101,6 +101,16 @@ describe("scanDicomFolder and stackFrames", () => {
     await expect(volumeOfOnlySeries()).rejects.toMatchObject({ code: "dicom-unsupported", actual: "0" });
   });
 
+  it("rescales every slice by its own slope and intercept", async () => {
+    await write();
+    const plain = await volumeOfOnlySeries();
+    await write({ tagsOfSlice: (k) => ({ "00281053": String(0.5 + k), "00281052": String(-k) }) });
+    const scaled = await volumeOfOnlySeries();
+    const area = plain.dims[0] * plain.dims[1];
+    const expected = plain.data.map((value, i) => value * (0.5 + Math.floor(i / area)) - Math.floor(i / area));
+    expect([...scaled.data]).toEqual([...expected]);
+  });
+
   it("tells a file that breaks off, with its series", async () => {
     const paths = await write();
     await writeFile(paths[2], (await readFile(paths[2])).subarray(0, -7));

@@ -7,6 +7,7 @@ import { spacingMmOf, type Volume } from "../../volume.ts";
 export type Tags = Readonly<Record<string, string>>;
 
 const VR: Readonly<Record<string, string>> = {
+  "00080005": "CS",
   "00080008": "CS",
   "00080016": "UI",
   "00080018": "UI",
