@@ -119,6 +119,8 @@ export async function buildDashboard(outdir) {
     minify: true,
     jsx: "automatic",
     jsxImportSource: "preact",
+    // Of the viewer: a reader of volumes in pieces over a network, which nothing here uses.
+    alias: { zarrita: join(ROOT, "dashboard", "src", "viewer", "no-zarr.ts") },
     entryNames: "[name]-[hash]",
     chunkNames: "[name]-[hash]",
     logLevel: "error",

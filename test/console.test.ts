@@ -11,9 +11,11 @@ import {
   coordinatorConsole,
   DOWNLOADS,
   offerLinks,
+  PATIENTS,
   ROLES,
   type Role,
   requestLink,
+  siteCases,
   siteConsole,
   startConsoleServer,
   studyReport,
@@ -50,7 +52,11 @@ function start(): Promise<ConsoleServer> {
     },
   });
   // Both services on one server, so that every method is tried behind the same door.
-  const siteRoutes = siteConsole({ home: join(folder, "no-site"), productVersion: "0" });
+  const cases = siteCases({
+    home: join(folder, "no-site"),
+    exportModel: () => Promise.reject(new RangeError("no model")),
+  });
+  const siteRoutes = siteConsole({ home: join(folder, "no-site"), productVersion: "0", cases });
   return startConsoleServer({
     face: "coordinator",
     name: "Test",
@@ -63,6 +69,7 @@ function start(): Promise<ConsoleServer> {
       coordinatorRoutes(router);
       siteRoutes(router);
     },
+    volume: cases.volume,
     download: (name) => (name === "report.html" ? studyReport(coordinator) : Promise.resolve("content")),
   });
 }
@@ -129,6 +136,7 @@ describe("the table of rights", () => {
       "consilium.v1.CoordinatorConsole/InviteSite": ["lead", "operator"],
       "consilium.v1.CoordinatorConsole/RevokeSite": ["lead"],
       "consilium.v1.SiteConsole/DecideStudy": ["reviewer"],
+      "consilium.v1.SiteConsole/PredictCase": ["reviewer", "operator"],
     };
     for (const [name, roles] of Object.entries(changing)) expect(AUTHORISATION.get(name), name).toEqual(roles);
     const reading = METHODS.filter(({ name }) => !(name in changing)).map(({ name }) => name.split("/")[1]);
@@ -143,6 +151,10 @@ describe("the table of rights", () => {
       expect(code === "role-refused", `${role} ${name}: ${code}`).toBe(!allowed);
       expect(code).not.toBe("sign-in-required");
     }
+    const scan = `${server.url}/volume?case=a&part=t1`;
+    const answer = await fetch(scan, { headers: { cookie, "x-consilium-csrf": csrf } });
+    expect(answer.status === 403, `${role}, a scan`).toBe(!PATIENTS.includes(role));
+    expect((await fetch(scan, { headers: { cookie } })).status, "a scan without the second token").toBe(401);
     for (const [name, roles] of Object.entries(DOWNLOADS)) {
       const { status } = await fetch(`${server.url}/download/${name}`, { headers: { cookie } });
       expect(status === 403, `${role} ${name}`).toBe(!(roles as readonly Role[]).includes(role));

@@ -5,18 +5,15 @@
  *
  * With CONSILIUM_PICTURES=docs/pictures it writes the pictures of every screen (`npm run pictures`). Phantoms only.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import type { ChildProcess } from "node:child_process";
+import { readFileSync } from "node:fs";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { decodeOnnx } from "../src/graph/index.ts";
-import { openBrowser, seriousProblems, type Visit, visit } from "./dashboard/browser.ts";
+import { openBrowser, type Visit, visit } from "./dashboard/browser.ts";
+import { checkScreen } from "./dashboard/check-screen.ts";
+import { openProcesses, type Processes, says } from "./dashboard/processes.ts";
 
-const LAUNCHER = fileURLToPath(new URL("../bin/consilium.mjs", import.meta.url));
-const PICTURES = process.env.CONSILIUM_PICTURES;
 const SITES = ["charite", "tum", "ukhd"];
 const CASES = 5;
 const PATIENCE_MS = 180_000;
@@ -31,47 +28,10 @@ training:
 rounds: { count: 5 }
 `;
 
-let folder = "";
+let processes: Processes;
+let coordinator: ChildProcess;
 let browser: Browser;
-const running = new Set<ChildProcess>();
 const visits: Visit[] = [];
-
-function start(...args: string[]): ChildProcess {
-  const child = spawn(process.execPath, [LAUNCHER, ...args], { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
-  running.add(child);
-  child.on("close", () => running.delete(child));
-  return child;
-}
-
-/** Runs a command to its end. @returns standard output */
-async function run(...args: string[]): Promise<string> {
-  const child = start(...args);
-  let [out, err] = ["", ""];
-  child.stdout?.on("data", (text) => {
-    out += text;
-  });
-  child.stderr?.on("data", (text) => {
-    err += text;
-  });
-  const code = await new Promise((resolve) => child.on("close", resolve));
-  if (code !== 0) throw new Error(`consilium ${args.join(" ")}: ${err}`);
-  return out;
-}
-
-/** Resolves with the first match in what a process writes. */
-function says(child: ChildProcess, pattern: RegExp): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = "";
-    const take = (data: Buffer): void => {
-      text += data.toString();
-      const match = pattern.exec(text);
-      if (match !== null) resolve(match[0]);
-    };
-    child.stdout?.on("data", take);
-    child.stderr?.on("data", take);
-    child.on("close", () => reject(new Error(`ended before it said ${pattern}: ${text.slice(-2000)}`)));
-  });
-}
 
 async function openVisit(link: string): Promise<Page> {
   const opened = await visit(browser, link);
@@ -80,7 +40,8 @@ async function openVisit(link: string): Promise<Page> {
 }
 
 async function dashboardLink(role: string): Promise<string> {
-  return JSON.parse(await run("coordinator", "dashboard", "--home", "coordinator", "--role", role, "--json")).url;
+  return JSON.parse(await processes.run("coordinator", "dashboard", "--home", "coordinator", "--role", role, "--json"))
+    .url;
 }
 
 function home(site: string): string {
@@ -99,26 +60,9 @@ async function show(page: Page, screen: string): Promise<void> {
   await page.getByRole("heading", { level: 1, name: screen, exact: true }).waitFor();
 }
 
-/** No serious finding in either theme, nothing wider than a telephone; and pictures where they are wanted. */
 async function check(page: Page, name: string): Promise<void> {
   told(`check of ${name}`);
-  for (const theme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme: theme });
-    expect(await seriousProblems(page), `${name}, ${theme}`).toEqual([]);
-    if (PICTURES !== undefined) {
-      await page.screenshot({ path: join(PICTURES, `dashboard-${name}-${theme}.png`), fullPage: true });
-    }
-  }
-  await page.setViewportSize({ width: 390, height: 844 });
-  const overflow = await page.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
-  expect(overflow, `${name} is wider than 390 pixels`).toBeLessThanOrEqual(0);
-  expect(await seriousProblems(page), `${name}, 390 pixels`).toEqual([]);
-  if (PICTURES !== undefined) {
-    await page.emulateMedia({ colorScheme: "light" });
-    await page.screenshot({ path: join(PICTURES, `dashboard-${name}-narrow.png`) });
-  }
-  await page.setViewportSize({ width: 1280, height: 900 });
-  await page.emulateMedia({ colorScheme: "light" });
+  await checkScreen(page, name);
 }
 
 /** The number that follows a region's name in the first chart's readout. */
@@ -128,9 +72,8 @@ async function diceShown(page: Page): Promise<string> {
 }
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "consilium-dashboard-"));
-  if (PICTURES !== undefined) mkdirSync(PICTURES, { recursive: true });
-  await run(
+  processes = openProcesses("dashboard");
+  await processes.run(
     "coordinator",
     "init",
     "--home",
@@ -141,25 +84,56 @@ beforeAll(async () => {
     "127.0.0.1:0",
     "--unencrypted",
   );
-  await says(start("coordinator", "start", "--home", "coordinator"), /Dashboard at/);
+  coordinator = processes.start("coordinator", "start", "--home", "coordinator");
+  await says(coordinator, /Dashboard at/);
   browser = await openBrowser();
 }, 600_000);
 
 afterAll(async () => {
   await browser?.close();
-  const ended = [...running].map((child) => new Promise((resolve) => child.on("close", resolve)));
-  for (const child of running) child.kill("SIGTERM");
-  await Promise.all(ended);
-  rmSync(folder, { recursive: true, force: true });
+  await processes.close();
 });
 
 async function joinSite(id: string, i: number): Promise<void> {
   const from = ["--first-case", String(CASES * i), "--first-site", String(i)];
   const made = ["--cases", String(CASES), "--out", `${id}-data`, "--spacing", "4", "--seed", "1"];
-  await run("cohort", "make", ...made, ...from);
-  await run("coordinator", "invite", "--home", "coordinator", "--site", id, "--out", `${id}.invitation`);
-  await run("site", "join", "--home", home(id), "--invitation", `${id}.invitation`);
-  await run("site", "data", "--home", home(id), "--dataset", `${id}-data`);
+  await processes.run("cohort", "make", ...made, ...from);
+  await processes.run("coordinator", "invite", "--home", "coordinator", "--site", id, "--out", `${id}.invitation`);
+  await processes.run("site", "join", "--home", home(id), "--invitation", `${id}.invitation`);
+  await processes.run("site", "data", "--home", home(id), "--dataset", `${id}-data`);
+}
+
+/** The coordinator's journal, as the page itself may ask for it. */
+function journalOf(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    const { session } = (await (await fetch("/session")).json()) as { session: { csrf: string } };
+    let [text, after] = ["", 0];
+    for (;;) {
+      const answer = await fetch("/api/consilium.v1.CoordinatorConsole/ListJournal", {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-consilium-csrf": session.csrf },
+        body: JSON.stringify({ after }),
+      });
+      const { records } = (await answer.json()) as { records?: readonly { number: string; body: string }[] };
+      const last = records?.at(-1);
+      if (last === undefined) return text;
+      text += records?.map(({ body }) => body).join("\n");
+      after = Number(last.number);
+    }
+  });
+}
+
+/** Clicks a steering button, gives its reason, and reads what came of it. */
+async function steer(page: Page, button: string, reason: string): Promise<void> {
+  await page.getByRole("button", { name: button, exact: true }).click();
+  const dialog = page.getByRole("dialog");
+  const act = dialog.getByRole("button", { name: button, exact: true });
+  // Nothing is done without a reason.
+  await expect.poll(() => act.isDisabled()).toBe(true);
+  await dialog.getByRole("textbox").fill(reason);
+  await act.click();
+  const close = dialog.getByRole("button", { name: "Close" });
+  if (button !== "Stop the study" && button !== "Pause" && button !== "Resume") await close.click();
 }
 
 test("a study from its submission to the audit, in browsers", async () => {
@@ -195,7 +169,7 @@ test("a study from its submission to the audit, in browsers", async () => {
   const consoles = new Map<string, Page>();
   for (const id of SITES) {
     told(`console of ${id}`);
-    const link = await says(start("site", "console", "--home", home(id)), /http:\S+#sign-in=\S+/);
+    const link = await says(processes.start("site", "console", "--home", home(id)), /http:\S+#sign-in=\S+/);
     const page = await openVisit(link);
     page.setDefaultTimeout(PATIENCE_MS);
     consoles.set(id, page);
@@ -208,16 +182,30 @@ test("a study from its submission to the audit, in browsers", async () => {
     await page.getByText("is approved; sent by this command").waitFor();
   }
 
-  const processes = new Map(SITES.map((id) => [id, start("site", "start", "--home", home(id))]));
+  told("steering");
+  await steer(lead, "Pause", "scanner upgrade at tum");
+  await lead.getByText("paused: scanner upgrade at tum").waitFor();
+  await lead.getByRole("button", { name: "Resume" }).waitFor();
+  await check(lead, "study-paused");
+  await steer(lead, "Resume", "the scanner is back");
+  await lead.getByText("paused: scanner upgrade at tum").waitFor({ state: "hidden" });
+  await steer(lead, "Change the deadline", "12 nights are long");
+  await lead.getByText("after at most 12 h 0 min").waitFor();
+  await steer(lead, "Change the quorum", "2 ukhd is moving");
+  await lead.getByText("closes with 2 updates").waitFor();
+  await steer(lead, "Change the quorum", "0 ukhd has moved");
+  await lead.getByText("closes with all sites").waitFor();
+
+  const working = new Map(SITES.map((id) => [id, processes.start("site", "start", "--home", home(id))]));
   await lead.getByRole("slider").first().waitFor();
   told("first figures");
   const first = await diceShown(lead);
-  processes.get("tum")?.kill("SIGKILL");
+  working.get("tum")?.kill("SIGKILL");
   const tum = consoles.get("tum") as Page;
   await show(tum, "This site");
   await tum.getByText("not running", { exact: true }).waitFor();
   told("tum is killed");
-  processes.set("tum", start("site", "start", "--home", home("tum")));
+  working.set("tum", processes.start("site", "start", "--home", home("tum")));
   await tum.getByText("at work", { exact: true }).waitFor();
   await check(tum, "site");
   await expect.poll(() => diceShown(lead), { timeout: PATIENCE_MS, interval: 500 }).not.toBe(first);
@@ -248,7 +236,7 @@ test("a study from its submission to the audit, in browsers", async () => {
   await show(auditor, "Audit");
   await auditor.getByText("holds", { exact: true }).waitFor();
   expect(await auditor.getByText("in this chain, signed").count()).toBe(3);
-  const verified = JSON.parse(await run("coordinator", "verify", "--home", "coordinator", "--json"));
+  const verified = JSON.parse(await processes.run("coordinator", "verify", "--home", "coordinator", "--json"));
   expect(await auditor.getByRole("main").textContent()).toContain(verified.head.sha256.slice(0, 12));
   await auditor.getByRole("button", { name: "Full check at the coordinator" }).click();
   await auditor.getByRole("dialog").getByRole("button", { name: "Full check at the coordinator" }).click();
@@ -265,9 +253,58 @@ test("a study from its submission to the audit, in browsers", async () => {
     await show(page, screen);
     await check(page, name);
   }
+  told("the site's model outlines a case");
+  await show(page, "Viewer");
+  await page.getByLabel("Case", { exact: true }).selectOption({ index: 1 });
+  await page.getByRole("button", { name: "Outline it by the model" }).click();
+  await page.getByLabel("Layout").locator("option", { hasText: "Maps side by side" }).waitFor({ state: "attached" });
+  await page.getByText("T1 with contrast, label map").waitFor();
+  await page.getByLabel("Layout").selectOption("Maps side by side");
+  await page.getByText("T1 with contrast, difference").waitFor();
+  await page.getByRole("row", { name: /^WT \d/ }).waitFor();
+  await check(page, "viewer-maps");
+
+  told("the coordinator falls silent");
+  coordinator.kill("SIGSTOP");
+  await lead.getByText("what is shown may be old").waitFor();
+  await check(lead, "stale");
+  coordinator.kill("SIGCONT");
+  await lead.getByText("what is shown may be old").waitFor({ state: "hidden" });
+
+  told("another study is stopped");
+  await show(lead, "Study");
+  await lead
+    .getByRole("textbox", { name: "Study file (YAML)" })
+    .fill(STUDY.replace("Glioma outlines", "A second study"));
+  await lead.getByRole("button", { name: "Check it" }).click();
+  await lead.getByRole("button", { name: "Submit to 3 sites" }).click();
+  await lead.getByText("waiting for the sites' reviewers").waitFor();
+  await steer(lead, "Stop the study", "it was declared by mistake");
+  await lead.getByText("it was declared by mistake").first().waitFor();
+  const journal = await journalOf(lead);
+  for (const reason of ["scanner upgrade at tum", "nights are long", "ukhd is moving", "it was declared by mistake"]) {
+    expect(journal).toContain(reason);
+  }
+
+  told("the coordinator starts again");
+  const port = new URL(lead.url()).port;
+  const ended = new Promise((resolve) => coordinator.on("close", resolve));
+  coordinator.kill("SIGTERM");
+  await ended;
+  await lead.getByText("what is shown may be old").waitFor();
+  await says(
+    processes.start("coordinator", "start", "--home", "coordinator", "--dashboard-port", port),
+    /Dashboard at/,
+  );
+  // Sessions end with the process: the page asks to sign in again by itself.
+  await lead.getByRole("heading", { name: "Sign in" }).waitFor();
+  await lead.goto(await dashboardLink("lead"));
+  await lead.getByText("live", { exact: true }).waitFor();
+
   for (const { foreign, complaints } of visits) {
     expect(foreign).toEqual([]);
-    // What the lead got wrong on purpose, twice, the browser notes as well.
-    expect(complaints.filter((each) => !each.includes("status of 400"))).toEqual([]);
+    // What the lead got wrong on purpose, twice, the browser notes as well, and the coordinator that was gone.
+    const gone = /status of 40[01]|ERR_INTERNET_DISCONNECTED|ERR_CONNECTION|ERR_INCOMPLETE|ERR_NETWORK/;
+    expect(complaints.filter((each) => !gone.test(each))).toEqual([]);
   }
 });

@@ -13,6 +13,8 @@ export interface Facts {
   readonly face: "coordinator" | "site";
   readonly name: string;
   readonly version: string;
+  /** An identity provider that people may sign in by. */
+  readonly provider: string | null;
   readonly session: {
     readonly role: Role;
     readonly who: string;
@@ -31,6 +33,11 @@ export interface Trouble {
 
 let csrf = "";
 
+/** The session's second token, for what is fetched beside the services. */
+export function csrfToken(): string {
+  return csrf;
+}
+
 const showToken: Interceptor = (next) => (request) => {
   request.header.set("x-consilium-csrf", csrf);
   return next(request);
@@ -48,6 +55,13 @@ export async function openSession(): Promise<Facts> {
   // The token is spent: neither the address bar nor the history keeps it.
   history.replaceState(null, "", "/");
   return take(await fetch("/session", { method: "POST", body: JSON.stringify({ token }) }));
+}
+
+/** The code of a signing in that the server refused, once: the address does not keep it. */
+export function refusedSignIn(): string | undefined {
+  const code = /^#refused=([a-z-]{1,40})$/.exec(location.hash)?.[1];
+  if (code !== undefined) history.replaceState(null, "", "/");
+  return code;
 }
 
 export async function signOut(): Promise<void> {

@@ -8,6 +8,7 @@ import { Federation } from "./screens/federation.tsx";
 import { Models } from "./screens/models.tsx";
 import { Report } from "./screens/report.tsx";
 import { StudyScreen } from "./screens/study.tsx";
+import { FileViewer } from "./screens/viewer-screen.tsx";
 import { type Screen, Shell } from "./shell.tsx";
 
 export function CoordinatorApp({ facts }: { readonly facts: Facts }) {
@@ -23,6 +24,7 @@ export function CoordinatorApp({ facts }: { readonly facts: Facts }) {
     { path: "federation", label: "Federation", view: whenKnown((known) => <Federation status={known} role={role} />) },
     { path: "study", label: "Study", view: whenKnown((known) => <StudyScreen status={known} role={role} />) },
     { path: "models", label: "Models", view: whenKnown((known) => <Models status={known} role={role} />) },
+    { path: "viewer", label: "Viewer", view: () => <FileViewer /> },
     ...(role === "lead" || role === "auditor" ? [{ path: "audit", label: "Audit", view: () => <Audit /> }] : []),
     { path: "report", label: "Report", view: whenKnown((known) => <Report status={known} />) },
   ];

@@ -2,7 +2,7 @@
 import "./style.css";
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { type Facts, openSession, type Trouble, troubleOf } from "./api.ts";
+import { type Facts, openSession, refusedSignIn, type Trouble, troubleOf } from "./api.ts";
 import { CoordinatorApp } from "./coordinator-app.tsx";
 import { Loading, TroubleNote } from "./parts/parts.tsx";
 import { ThemeButton } from "./parts/theme.tsx";
@@ -13,6 +13,7 @@ type Opened = Facts & { readonly session: NonNullable<Facts["session"]> };
 function App() {
   const [facts, setFacts] = useState<Facts>();
   const [trouble, setTrouble] = useState<Trouble>();
+  const [refused] = useState(refusedSignIn);
   useEffect(() => {
     openSession().then(setFacts, (error: unknown) => setTrouble(troubleOf(error)));
   }, []);
@@ -27,7 +28,7 @@ function App() {
         {facts === undefined && trouble === undefined ? (
           <Loading what="the session" />
         ) : (
-          <SignIn facts={facts} trouble={trouble} />
+          <SignIn facts={facts} trouble={trouble} refused={refused} />
         )}
       </main>
       <ThemeButton />
@@ -35,7 +36,19 @@ function App() {
   );
 }
 
-function SignIn({ facts, trouble }: { readonly facts: Facts | undefined; readonly trouble: Trouble | undefined }) {
+const REFUSALS: Readonly<Record<string, string>> = {
+  "role-refused": "You are known there, but no role of this dashboard is yours. Ask whoever runs it for one.",
+  "limit-exceeded": "There were too many tries at once. Wait a minute, and try again.",
+  unreachable: "The identity provider did not answer. Try again later, or sign in by a one-time link.",
+};
+
+interface SignInProps {
+  readonly facts: Facts | undefined;
+  readonly trouble: Trouble | undefined;
+  readonly refused: string | undefined;
+}
+
+function SignIn({ facts, trouble, refused }: SignInProps) {
   const command =
     facts?.face === "site"
       ? "consilium site console --home HOME --link"
@@ -44,12 +57,32 @@ function SignIn({ facts, trouble }: { readonly facts: Facts | undefined; readonl
     <>
       <h1>Sign in</h1>
       {trouble && <TroubleNote trouble={trouble} />}
-      <p>On the machine that serves this page, ask for an address that works once, and open it in this browser:</p>
+      {refused !== undefined && (
+        <p class="trouble" role="alert">
+          {REFUSALS[refused] ?? "Signing in did not come to its end. Begin once more."}
+        </p>
+      )}
+      {facts?.provider && (
+        <p class="buttons">
+          <a class="button primary" href="/oidc/begin">
+            Sign in by {facts.provider}
+          </a>
+        </p>
+      )}
+      <p>
+        {facts?.provider ? "Or, on" : "On"} the machine that serves this page, ask for an address that works once, and
+        open it in this browser:
+      </p>
       <pre>{command}</pre>
       <p class="soft">The address says under which role you sign in, and is good for ten minutes.</p>
     </>
   );
 }
+
+// A link that is opened where this page stands already changes the address alone: the page begins anew to take it.
+addEventListener("hashchange", () => {
+  if (location.hash.startsWith("#sign-in=")) location.reload();
+});
 
 const root = document.getElementById("app");
 if (root !== null) render(<App />, root);

@@ -8,6 +8,7 @@ import { Ledger } from "./screens/ledger.tsx";
 import { SiteLines } from "./screens/site-lines.tsx";
 import { SiteOverview } from "./screens/site-overview.tsx";
 import { Studies } from "./screens/studies.tsx";
+import { SiteViewer } from "./screens/viewer-screen.tsx";
 import { type Screen, Shell } from "./shell.tsx";
 
 export type LiveSite = SiteStatus & { readonly activity: SiteActivity | null };
@@ -25,6 +26,9 @@ export function SiteApp({ facts }: { readonly facts: Facts }) {
   const screens: Screen[] = [
     { path: "site", label: "This site", view: whenKnown((known) => <SiteOverview status={known} />) },
     { path: "studies", label: "Studies", view: whenKnown((known) => <Studies status={known} role={role} />) },
+    ...(role === "reviewer" || role === "operator"
+      ? [{ path: "viewer", label: "Viewer", view: () => <SiteViewer /> }]
+      : []),
     ...(looksDeeper
       ? [
           { path: "left", label: "What left", view: whenKnown((known) => <Departures status={known} />) },

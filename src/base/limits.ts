@@ -109,6 +109,8 @@ export const LIMITS = {
   consoleLinkMs: 10 * 60_000,
   consoleSessionMs: 12 * 3_600_000,
   consoleIdleMs: 60 * 60_000,
+  /** How long an identity provider has for an answer. */
+  consoleProviderMs: 10_000,
   /** Sessions, and open links, of one console. */
   consoleSessions: 100,
   /** Streams that one console keeps open at a time. */

@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { systemClock } from "../base/index.ts";
 import type { DownloadName } from "../console/index.ts";
 import type { Coordinator } from "../coordinator/index.ts";
 import { exportModel } from "./export-model.ts";
@@ -12,6 +13,8 @@ export interface DashboardOptions {
   readonly home: string;
   readonly version: string;
   readonly port: number;
+  /** Path of a sign-in file, for an identity provider beside one-time links. */
+  readonly signIn?: string | undefined;
 }
 
 export interface Dashboard {
@@ -20,10 +23,23 @@ export interface Dashboard {
 }
 
 /** @throws ConsiliumError `usage` where the port is taken, `file-not-found` where the dashboard is not built */
-export async function serveDashboard({ coordinator, home, version, port }: DashboardOptions): Promise<Dashboard> {
-  const { builtDashboard, coordinatorConsole, offerLinks, startConsoleServer, studyReport } = await import(
-    "../console/index.ts"
-  );
+export async function serveDashboard({
+  coordinator,
+  home,
+  version,
+  port,
+  signIn,
+}: DashboardOptions): Promise<Dashboard> {
+  const {
+    builtDashboard,
+    coordinatorConsole,
+    offerLinks,
+    openIdProvider,
+    readSignInFile,
+    startConsoleServer,
+    studyReport,
+  } = await import("../console/index.ts");
+  const identity = signIn === undefined ? undefined : openIdProvider(await readSignInFile(signIn), systemClock);
   const { studyFromText } = await import("../study/index.ts");
   const { name, id } = coordinator.federation();
   const routes = coordinatorConsole({
@@ -42,6 +58,7 @@ export async function serveDashboard({ coordinator, home, version, port }: Dashb
     port,
     files: builtDashboard(import.meta.url),
     routes,
+    identity,
     download: (file) => (file === "report.html" ? studyReport(coordinator) : modelFile(home, file, version)),
   });
   const links = await offerLinks(home, server);

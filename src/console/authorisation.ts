@@ -15,6 +15,9 @@ export type Face = "coordinator" | "site";
 
 const EVERYBODY: readonly Role[] = ROLES;
 
+/** Who sees a patient's scans, and may have them outlined: whoever works with them at the hospital anyway. */
+export const PATIENTS: readonly Role[] = ["reviewer", "operator"];
+
 type Rights<Methods> = Readonly<Record<keyof Methods, readonly Role[]>>;
 
 const COORDINATOR_METHODS: Rights<typeof CoordinatorConsole.method> = {
@@ -41,6 +44,8 @@ const SITE_METHODS: Rights<typeof SiteConsole.method> = {
   decideStudy: ["reviewer"],
   listDepartures: ["reviewer", "operator", "auditor"],
   getLedger: ["reviewer", "operator", "auditor"],
+  listCases: PATIENTS,
+  predictCase: PATIENTS,
 };
 
 /** Files that are fetched by plain GET, beside the methods. */

@@ -22,7 +22,16 @@ import { createContextKey, createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
 import { type Clock, ConsiliumError, LIMITS, sha256, systemClock } from "../base/index.ts";
 import { errorRecord, toConnectError } from "../protocol/index.ts";
-import { AUTHORISATION, checkRole, DOWNLOADS, type DownloadName, type Face, type Role } from "./authorisation.ts";
+import {
+  AUTHORISATION,
+  checkRole,
+  DOWNLOADS,
+  type DownloadName,
+  type Face,
+  PATIENTS,
+  type Role,
+} from "./authorisation.ts";
+import type { IdentityProvider } from "./identity-provider.ts";
 import { createRateLimit } from "./rate-limit.ts";
 import { createSessions, type Session, type Sessions, sameSecret } from "./sessions.ts";
 import { COMMON_HEADERS, PAGE_POLICY, REPORT_POLICY, readStaticFiles, type StaticFile } from "./static-files.ts";
@@ -45,6 +54,10 @@ export interface ConsoleOptions {
   readonly routes: (router: ConnectRouter) => void;
   /** @throws ConsiliumError where there is none yet */
   readonly download: (name: DownloadName) => Promise<Uint8Array | string>;
+  /** A scan or a map of a case, as a NIfTI file; undefined where the home has no cases. @throws ConsiliumError */
+  readonly volume?: ((caseId: string, part: string) => Promise<Uint8Array>) | undefined;
+  /** By whom people may sign in beside one-time links. */
+  readonly identity?: IdentityProvider | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -139,13 +152,16 @@ async function answer(
 ): Promise<void> {
   for (const [name, value] of Object.entries(COMMON_HEADERS)) response.setHeader(name, value);
   checkHost(context, request);
-  const { pathname: path } = new URL(request.url ?? "/", "http://console");
+  const { pathname: path, searchParams } = new URL(request.url ?? "/", "http://console");
   if (path.startsWith(`${API}/`)) {
     response.setHeader("cache-control", "no-store");
     return api(request, response);
   }
+  if (path === "/oidc/begin") return answerBegin(context, request, response);
+  if (path === "/oidc/callback") return answerCallback(context, request, response);
   if (path === "/session") return answerSession(context, request, response);
   if (path.startsWith("/download/")) return answerDownload(context, request, response, path.slice("/download/".length));
+  if (path === "/volume") return answerVolume(context, request, response, searchParams);
   return answerStatic(context, request, response, path);
 }
 
@@ -164,9 +180,13 @@ function checkHost({ hosts }: Context, { headers }: IncomingMessage): void {
 }
 
 function cookieOf({ cookieName }: Context, request: Headed): string | undefined {
+  return readCookie(request, cookieName);
+}
+
+function readCookie(request: Headed, wanted: string): string | undefined {
   for (const pair of (request.headers.cookie ?? "").split(";")) {
     const [name, value] = pair.trim().split("=");
-    if (name === cookieName) return value;
+    if (name === wanted) return value;
   }
   return undefined;
 }
@@ -222,14 +242,61 @@ async function answerSession(context: Context, request: IncomingMessage, respons
   }
 }
 
-function facts({ face, name, version }: Context, session: Session | undefined): object {
+/** Kept by the browser while it is at the provider: sent along when the provider sends it back, and to no script. */
+function stateCookie({ cookieName }: Context): string {
+  return `${cookieName}-begun`;
+}
+
+async function answerBegin(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { identity, signIns } = context;
+  if (identity === undefined || request.method !== "GET") throw notOffered("signing in by an identity provider");
+  await orBackToSignIn(response, async () => {
+    signIns.take("everybody");
+    const { url, state } = await identity.begin(`http://${request.headers.host}/oidc/callback`);
+    response.setHeader("set-cookie", `${stateCookie(context)}=${state}; Path=/oidc; HttpOnly; SameSite=Lax`);
+    redirect(response, url);
+  });
+}
+
+async function answerCallback(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const { identity, sessions, cookieName, signIns } = context;
+  if (identity === undefined || request.method !== "GET") throw notOffered("signing in by an identity provider");
+  await orBackToSignIn(response, async () => {
+    signIns.take("everybody");
+    const answer = new URL(request.url ?? "/", "http://console");
+    const { role, who } = await identity.finish(answer, readCookie(request, stateCookie(context)));
+    const { cookie } = sessions.open(role, who);
+    response.setHeader("set-cookie", [
+      `${cookieName}=${cookie}; Path=/; HttpOnly; SameSite=Strict`,
+      `${stateCookie(context)}=; Path=/oidc; HttpOnly; SameSite=Lax; Max-Age=0`,
+    ]);
+    redirect(response, "/");
+  });
+}
+
+/** People who sign in see the page, and the code of what was refused; its words are the page's own. */
+async function orBackToSignIn(response: ServerResponse, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    redirect(response, `/#refused=${errorRecord(error).code}`);
+  }
+}
+
+function redirect(response: ServerResponse, location: string): void {
+  response.writeHead(302, { location, "cache-control": "no-store", "content-security-policy": PAGE_POLICY });
+  response.end();
+}
+
+function facts({ face, name, version, identity }: Context, session: Session | undefined): object {
   const signedIn = session && {
     role: session.role,
     who: session.who,
     csrf: session.csrf,
     expiresMs: session.expiresMs,
   };
-  return { face, name: session === undefined ? "" : name, version, session: signedIn ?? null };
+  const provider = identity?.name ?? null;
+  return { face, name: session === undefined ? "" : name, version, provider, session: signedIn ?? null };
 }
 
 async function readToken(request: IncomingMessage): Promise<string> {
@@ -273,6 +340,30 @@ async function answerDownload(
     "content-length": bytes.length,
     "cache-control": "no-store",
     ...attachment,
+  });
+  response.end(bytes);
+}
+
+/** A patient's scan: for this page alone, by both of the session's tokens, and kept by no cache. */
+async function answerVolume(
+  context: Context,
+  request: IncomingMessage,
+  response: ServerResponse,
+  asked: URLSearchParams,
+): Promise<void> {
+  const session = sessionOf(context, request);
+  if (session === undefined) throw signInRequired();
+  context.calls.take(session.csrf);
+  checkRole(session.role, request.method === "GET" ? PATIENTS : undefined, "a case's scans");
+  const [caseId, part] = [asked.get("case"), asked.get("part")];
+  if (context.volume === undefined || caseId === null || part === null) throw notOffered("a case's scan");
+  const bytes = await context.volume(caseId, part);
+  const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
+  response.writeHead(200, {
+    "content-type": "application/octet-stream",
+    "content-length": bytes.length,
+    "cache-control": "no-store",
+    ...(gzipped && { "content-encoding": "gzip" }),
   });
   response.end(bytes);
 }

@@ -13,14 +13,16 @@ import {
   type StudyReview,
   siteStatus,
 } from "../site/index.ts";
+import type { SiteCases } from "./site-cases.ts";
 import { statusStream } from "./status-stream.ts";
 
 export interface SiteConsoleOptions {
   readonly home: string;
   readonly productVersion: string;
+  readonly cases: Pick<SiteCases, "list" | "predict">;
 }
 
-export function siteConsole({ home, productVersion }: SiteConsoleOptions): (router: ConnectRouter) => void {
+export function siteConsole({ home, productVersion, cases }: SiteConsoleOptions): (router: ConnectRouter) => void {
   const status = async (): Promise<string> => {
     const { store } = await readSite(home);
     return JSON.stringify({ ...(await siteStatus(home)), activity: (await readActivity(store)) ?? null });
@@ -52,6 +54,8 @@ export function siteConsole({ home, productVersion }: SiteConsoleOptions): (rout
         answered(async () => document(await inTurn(() => decide(home, productVersion, request)))),
       listDepartures: () => answered(async () => document(await readSiteLog(home))),
       getLedger: () => answered(async () => document(await privacyAccount(home))),
+      listCases: () => answered(async () => document(await cases.list())),
+      predictCase: ({ caseId }) => answered(async () => document(await cases.predict(caseId))),
     });
   };
 }

@@ -10,6 +10,7 @@
  * home/review/, home/decision/   what was offered for approval, and what was decided
  * home/study/<hash>/             where the site is in a study
  * home/objects/                  weights, updates, optimiser moments, under their SHA-256
+ * home/predictions/              label maps that the site's model drew of its own cases, for its viewer
  * home/journal-head.json         the last record of the coordinator's journal that this site was told
  * home/outbox-log.jsonl          what left; full files of it lie beside it under numbers
  * home/privacy-ledger.jsonl      the privacy budget and what was spent of it, over all studies

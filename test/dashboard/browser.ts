@@ -6,7 +6,13 @@ import { type Browser, chromium, type Page } from "playwright-core";
 export async function openBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: await sparticuz.executablePath(),
-    args: [...sparticuz.args, "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"],
+    // In one process the contexts of several people would share what is one's own: cookies.
+    args: [
+      ...sparticuz.args.filter((arg) => arg !== "--single-process"),
+      "--use-angle=swiftshader",
+      "--enable-unsafe-swiftshader",
+      "--ignore-gpu-blocklist",
+    ],
     headless: true,
   });
 }

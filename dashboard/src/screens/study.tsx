@@ -385,6 +385,7 @@ function Steering({ study: { paused, rules } }: { readonly study: StudyStatus })
       <p class="buttons">
         {paused === null ? (
           <Action
+            key="pause"
             label="Pause"
             explain="No new work begins and no deadline passes until the study is resumed. What sites have begun they finish and send, and it counts."
             ask={{ label: "Reason" }}
@@ -395,6 +396,7 @@ function Steering({ study: { paused, rules } }: { readonly study: StudyStatus })
           />
         ) : (
           <Action
+            key="resume"
             label="Resume"
             primary
             explain={`Paused ${formatTime(paused.atMs)}: ${paused.reason}. The study goes on where it was.`}

@@ -14,6 +14,7 @@ export const coordinatorStart = defineCommand({
   options: {
     home: option.requiredText("DIR", "the coordinator's home folder"),
     dashboardPort: option.integer("port of the dashboard on 127.0.0.1 (default: one that is free)", { max: 65_535 }),
+    signIn: option.text("FILE", "how people sign in to the dashboard by an identity provider (OpenID Connect)"),
     withoutDashboard: option.flag("serve no dashboard"),
     ...passphraseOptions,
     once: option.flag("end with the study, instead of waiting for the next"),
@@ -32,8 +33,8 @@ export const coordinatorStart = defineCommand({
         progress.note(`"${name}" listens on ${server.address}; sites dial ${address}`);
         if (!options.withoutDashboard) {
           const { serveDashboard } = await import("../serve-dashboard.ts");
-          const { home, dashboardPort: port = 0 } = options;
-          dashboard = await serveDashboard({ coordinator, home, version, port });
+          const { home, dashboardPort: port = 0, signIn } = options;
+          dashboard = await serveDashboard({ coordinator, home, version, port, signIn });
           progress.note(`Dashboard at ${dashboard.url}; sign in: consilium coordinator dashboard --home ${home}`);
         }
         const end = options.once ? (await coordinator.waitForStudyEnd(signal)).end : await untilAborted(signal);

@@ -41,13 +41,15 @@ export const siteConsole = defineCommand({
   },
   examples: ["consilium site console --home site", "consilium site console --home site --link --role auditor"],
   async run({ options, version, progress, signal }) {
-    const { builtDashboard, offerLinks, requestLink, siteConsole, startConsoleServer } = await import(
+    const { builtDashboard, offerLinks, requestLink, siteCases, siteConsole, startConsoleServer } = await import(
       "../../console/index.ts"
     );
     const { readSite } = await import("../../site/index.ts");
+    const { exportModel } = await import("../export-model.ts");
     const { home, role = "reviewer" } = options;
     const { siteId, membership, certificatePem } = await readSite(home);
     if (options.link) return linkResult(await requestLink(home, role), role);
+    const cases = siteCases({ home, exportModel: (out) => exportModel(home, "best", out, version) });
     const server = await startConsoleServer({
       face: "site",
       name: `${siteId}, ${membership.federationName}`,
@@ -55,7 +57,8 @@ export const siteConsole = defineCommand({
       id: `${siteId} ${certificatePem}`,
       port: options.port ?? 0,
       files: builtDashboard(import.meta.url),
-      routes: siteConsole({ home, productVersion: version }),
+      routes: siteConsole({ home, productVersion: version, cases }),
+      volume: cases.volume,
       download: () => Promise.reject(new RangeError("a site's console has no downloads")),
     });
     const links = await offerLinks(home, server);
@@ -65,6 +68,7 @@ export const siteConsole = defineCommand({
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
       throw signal.reason;
     } finally {
+      await cases.close();
       await links.close();
       await server.close();
     }

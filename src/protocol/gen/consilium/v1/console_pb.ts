@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/console.proto.
  */
 export const file_consilium_v1_console: GenFile = /*@__PURE__*/
-  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiEwoRRGVwYXJ0dXJlc1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIoCglTdHVkeVRleHQSDAoEeWFtbBgBIAEoCRINCgVzaXRlcxgCIAMoCSIdCgtTdG9wUmVxdWVzdBIOCgZyZWFzb24YASABKAkiLgoMUGF1c2VSZXF1ZXN0Eg4KBnBhdXNlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkiZgoMUnVsZXNSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCRIXCgpkZWFkbGluZV9zGAIgASgBSACIAQESEwoGcXVvcnVtGAMgASgNSAGIAQFCDQoLX2RlYWRsaW5lX3NCCQoHX3F1b3J1bSIgCg1JbnZpdGVSZXF1ZXN0Eg8KB3NpdGVfaWQYASABKAkiQwoOTWFkZUludml0YXRpb24SDwoHc2l0ZV9pZBgBIAEoCRISCgpleHBpcmVzX21zGAIgASgDEgwKBHRleHQYAyABKAkiMAoNUmV2b2tlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIuCg5Kb3VybmFsUmVxdWVzdBINCgVhZnRlchgBIAEoBBINCgVsaW1pdBgCIAEoDSI9Cg1Kb3VybmFsUmVjb3JkEg4KBm51bWJlchgBIAEoBBIMCgRib2R5GAIgASgJEg4KBnNoYTI1NhgDIAEoCSJlCgtKb3VybmFsUGFnZRIsCgdyZWNvcmRzGAEgAygLMhsuY29uc2lsaXVtLnYxLkpvdXJuYWxSZWNvcmQSEwoLaGVhZF9udW1iZXIYAiABKAQSEwoLaGVhZF9zaGEyNTYYAyABKAkiiQEKEUNvdW50ZXJzaWduZWRIZWFkEg8KB3NpdGVfaWQYASABKAkSEgoKa2V5X3NoYTI1NhgCIAEoCRIOCgZudW1iZXIYAyABKAQSDgoGc2hhMjU2GAQgASgJEg4KBmhlYWRlchgFIAEoCRIMCgRib2R5GAYgASgMEhEKCXNpZ25hdHVyZRgHIAEoDCJEChJDb3VudGVyc2lnbmVkSGVhZHMSLgoFaGVhZHMYASADKAsyHy5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWQiXAoNRGVjaWRlUmVxdWVzdBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGRlY2lzaW9uGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIVCg1yb3N0ZXJfc2hhMjU2GAQgASgJMtAHChJDb29yZGluYXRvckNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESPgoIR2V0U3R1ZHkSGi5jb25zaWxpdW0udjEuU3R1ZHlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej0KCkNoZWNrU3R1ZHkSFy5jb25zaWxpdW0udjEuU3R1ZHlUZXh0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej4KC1N1Ym1pdFN0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI6CglTdG9wU3R1ZHkSGS5jb25zaWxpdW0udjEuU3RvcFJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRI8CgpQYXVzZVN0dWR5EhouY29uc2lsaXVtLnYxLlBhdXNlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEj0KC0NoYW5nZVJ1bGVzEhouY29uc2lsaXVtLnYxLlJ1bGVzUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkcKCkludml0ZVNpdGUSGy5jb25zaWxpdW0udjEuSW52aXRlUmVxdWVzdBocLmNvbnNpbGl1bS52MS5NYWRlSW52aXRhdGlvbhI9CgpSZXZva2VTaXRlEhsuY29uc2lsaXVtLnYxLlJldm9rZVJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRJBCgpMaXN0TW9kZWxzEhsuY29uc2lsaXVtLnYxLk1vZGVsc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSRgoLTGlzdEpvdXJuYWwSHC5jb25zaWxpdW0udjEuSm91cm5hbFJlcXVlc3QaGS5jb25zaWxpdW0udjEuSm91cm5hbFBhZ2USWQoRTGlzdENvdW50ZXJzaWduZWQSIi5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZFJlcXVlc3QaIC5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWRzEkQKDVZlcmlmeUpvdXJuYWwSGy5jb25zaWxpdW0udjEuVmVyaWZ5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudDKzAwoLU2l0ZUNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESQwoLTGlzdFJldmlld3MSHC5jb25zaWxpdW0udjEuUmV2aWV3c1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQgoLRGVjaWRlU3R1ZHkSGy5jb25zaWxpdW0udjEuRGVjaWRlUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJJCg5MaXN0RGVwYXJ0dXJlcxIfLmNvbnNpbGl1bS52MS5EZXBhcnR1cmVzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJACglHZXRMZWRnZXISGy5jb25zaWxpdW0udjEuTGVkZ2VyUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudGIGcHJvdG8z");
+  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiEwoRRGVwYXJ0dXJlc1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIOCgxDYXNlc1JlcXVlc3QiIQoOUHJlZGljdFJlcXVlc3QSDwoHY2FzZV9pZBgBIAEoCSIoCglTdHVkeVRleHQSDAoEeWFtbBgBIAEoCRINCgVzaXRlcxgCIAMoCSIdCgtTdG9wUmVxdWVzdBIOCgZyZWFzb24YASABKAkiLgoMUGF1c2VSZXF1ZXN0Eg4KBnBhdXNlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkiZgoMUnVsZXNSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCRIXCgpkZWFkbGluZV9zGAIgASgBSACIAQESEwoGcXVvcnVtGAMgASgNSAGIAQFCDQoLX2RlYWRsaW5lX3NCCQoHX3F1b3J1bSIgCg1JbnZpdGVSZXF1ZXN0Eg8KB3NpdGVfaWQYASABKAkiQwoOTWFkZUludml0YXRpb24SDwoHc2l0ZV9pZBgBIAEoCRISCgpleHBpcmVzX21zGAIgASgDEgwKBHRleHQYAyABKAkiMAoNUmV2b2tlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIuCg5Kb3VybmFsUmVxdWVzdBINCgVhZnRlchgBIAEoBBINCgVsaW1pdBgCIAEoDSI9Cg1Kb3VybmFsUmVjb3JkEg4KBm51bWJlchgBIAEoBBIMCgRib2R5GAIgASgJEg4KBnNoYTI1NhgDIAEoCSJlCgtKb3VybmFsUGFnZRIsCgdyZWNvcmRzGAEgAygLMhsuY29uc2lsaXVtLnYxLkpvdXJuYWxSZWNvcmQSEwoLaGVhZF9udW1iZXIYAiABKAQSEwoLaGVhZF9zaGEyNTYYAyABKAkiiQEKEUNvdW50ZXJzaWduZWRIZWFkEg8KB3NpdGVfaWQYASABKAkSEgoKa2V5X3NoYTI1NhgCIAEoCRIOCgZudW1iZXIYAyABKAQSDgoGc2hhMjU2GAQgASgJEg4KBmhlYWRlchgFIAEoCRIMCgRib2R5GAYgASgMEhEKCXNpZ25hdHVyZRgHIAEoDCJEChJDb3VudGVyc2lnbmVkSGVhZHMSLgoFaGVhZHMYASADKAsyHy5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWQiXAoNRGVjaWRlUmVxdWVzdBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGRlY2lzaW9uGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIVCg1yb3N0ZXJfc2hhMjU2GAQgASgJMtAHChJDb29yZGluYXRvckNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESPgoIR2V0U3R1ZHkSGi5jb25zaWxpdW0udjEuU3R1ZHlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej0KCkNoZWNrU3R1ZHkSFy5jb25zaWxpdW0udjEuU3R1ZHlUZXh0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej4KC1N1Ym1pdFN0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI6CglTdG9wU3R1ZHkSGS5jb25zaWxpdW0udjEuU3RvcFJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRI8CgpQYXVzZVN0dWR5EhouY29uc2lsaXVtLnYxLlBhdXNlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEj0KC0NoYW5nZVJ1bGVzEhouY29uc2lsaXVtLnYxLlJ1bGVzUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkcKCkludml0ZVNpdGUSGy5jb25zaWxpdW0udjEuSW52aXRlUmVxdWVzdBocLmNvbnNpbGl1bS52MS5NYWRlSW52aXRhdGlvbhI9CgpSZXZva2VTaXRlEhsuY29uc2lsaXVtLnYxLlJldm9rZVJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRJBCgpMaXN0TW9kZWxzEhsuY29uc2lsaXVtLnYxLk1vZGVsc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSRgoLTGlzdEpvdXJuYWwSHC5jb25zaWxpdW0udjEuSm91cm5hbFJlcXVlc3QaGS5jb25zaWxpdW0udjEuSm91cm5hbFBhZ2USWQoRTGlzdENvdW50ZXJzaWduZWQSIi5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZFJlcXVlc3QaIC5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWRzEkQKDVZlcmlmeUpvdXJuYWwSGy5jb25zaWxpdW0udjEuVmVyaWZ5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudDK5BAoLU2l0ZUNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESQwoLTGlzdFJldmlld3MSHC5jb25zaWxpdW0udjEuUmV2aWV3c1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQgoLRGVjaWRlU3R1ZHkSGy5jb25zaWxpdW0udjEuRGVjaWRlUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJJCg5MaXN0RGVwYXJ0dXJlcxIfLmNvbnNpbGl1bS52MS5EZXBhcnR1cmVzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJACglHZXRMZWRnZXISGy5jb25zaWxpdW0udjEuTGVkZ2VyUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI/CglMaXN0Q2FzZXMSGi5jb25zaWxpdW0udjEuQ2FzZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKC1ByZWRpY3RDYXNlEhwuY29uc2lsaXVtLnYxLlByZWRpY3RSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50YgZwcm90bzM");
 
 /**
  * @generated from message consilium.v1.StatusRequest
@@ -182,6 +182,36 @@ export const LedgerRequestSchema: GenMessage<LedgerRequest> = /*@__PURE__*/
   messageDesc(file_consilium_v1_console, 10);
 
 /**
+ * @generated from message consilium.v1.CasesRequest
+ */
+export type CasesRequest = Message<"consilium.v1.CasesRequest"> & {
+};
+
+/**
+ * Describes the message consilium.v1.CasesRequest.
+ * Use `create(CasesRequestSchema)` to create a new message.
+ */
+export const CasesRequestSchema: GenMessage<CasesRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 11);
+
+/**
+ * @generated from message consilium.v1.PredictRequest
+ */
+export type PredictRequest = Message<"consilium.v1.PredictRequest"> & {
+  /**
+   * @generated from field: string case_id = 1;
+   */
+  caseId: string;
+};
+
+/**
+ * Describes the message consilium.v1.PredictRequest.
+ * Use `create(PredictRequestSchema)` to create a new message.
+ */
+export const PredictRequestSchema: GenMessage<PredictRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 12);
+
+/**
  * @generated from message consilium.v1.StudyText
  */
 export type StudyText = Message<"consilium.v1.StudyText"> & {
@@ -205,7 +235,7 @@ export type StudyText = Message<"consilium.v1.StudyText"> & {
  * Use `create(StudyTextSchema)` to create a new message.
  */
 export const StudyTextSchema: GenMessage<StudyText> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 11);
+  messageDesc(file_consilium_v1_console, 13);
 
 /**
  * @generated from message consilium.v1.StopRequest
@@ -222,7 +252,7 @@ export type StopRequest = Message<"consilium.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 12);
+  messageDesc(file_consilium_v1_console, 14);
 
 /**
  * @generated from message consilium.v1.PauseRequest
@@ -244,7 +274,7 @@ export type PauseRequest = Message<"consilium.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 13);
+  messageDesc(file_consilium_v1_console, 15);
 
 /**
  * @generated from message consilium.v1.RulesRequest
@@ -273,7 +303,7 @@ export type RulesRequest = Message<"consilium.v1.RulesRequest"> & {
  * Use `create(RulesRequestSchema)` to create a new message.
  */
 export const RulesRequestSchema: GenMessage<RulesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 14);
+  messageDesc(file_consilium_v1_console, 16);
 
 /**
  * @generated from message consilium.v1.InviteRequest
@@ -290,7 +320,7 @@ export type InviteRequest = Message<"consilium.v1.InviteRequest"> & {
  * Use `create(InviteRequestSchema)` to create a new message.
  */
 export const InviteRequestSchema: GenMessage<InviteRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 15);
+  messageDesc(file_consilium_v1_console, 17);
 
 /**
  * @generated from message consilium.v1.MadeInvitation
@@ -319,7 +349,7 @@ export type MadeInvitation = Message<"consilium.v1.MadeInvitation"> & {
  * Use `create(MadeInvitationSchema)` to create a new message.
  */
 export const MadeInvitationSchema: GenMessage<MadeInvitation> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 16);
+  messageDesc(file_consilium_v1_console, 18);
 
 /**
  * @generated from message consilium.v1.RevokeRequest
@@ -341,7 +371,7 @@ export type RevokeRequest = Message<"consilium.v1.RevokeRequest"> & {
  * Use `create(RevokeRequestSchema)` to create a new message.
  */
 export const RevokeRequestSchema: GenMessage<RevokeRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 17);
+  messageDesc(file_consilium_v1_console, 19);
 
 /**
  * @generated from message consilium.v1.JournalRequest
@@ -365,7 +395,7 @@ export type JournalRequest = Message<"consilium.v1.JournalRequest"> & {
  * Use `create(JournalRequestSchema)` to create a new message.
  */
 export const JournalRequestSchema: GenMessage<JournalRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 18);
+  messageDesc(file_consilium_v1_console, 20);
 
 /**
  * @generated from message consilium.v1.JournalRecord
@@ -394,7 +424,7 @@ export type JournalRecord = Message<"consilium.v1.JournalRecord"> & {
  * Use `create(JournalRecordSchema)` to create a new message.
  */
 export const JournalRecordSchema: GenMessage<JournalRecord> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 19);
+  messageDesc(file_consilium_v1_console, 21);
 
 /**
  * @generated from message consilium.v1.JournalPage
@@ -423,7 +453,7 @@ export type JournalPage = Message<"consilium.v1.JournalPage"> & {
  * Use `create(JournalPageSchema)` to create a new message.
  */
 export const JournalPageSchema: GenMessage<JournalPage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 20);
+  messageDesc(file_consilium_v1_console, 22);
 
 /**
  * @generated from message consilium.v1.CountersignedHead
@@ -472,7 +502,7 @@ export type CountersignedHead = Message<"consilium.v1.CountersignedHead"> & {
  * Use `create(CountersignedHeadSchema)` to create a new message.
  */
 export const CountersignedHeadSchema: GenMessage<CountersignedHead> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 21);
+  messageDesc(file_consilium_v1_console, 23);
 
 /**
  * @generated from message consilium.v1.CountersignedHeads
@@ -489,7 +519,7 @@ export type CountersignedHeads = Message<"consilium.v1.CountersignedHeads"> & {
  * Use `create(CountersignedHeadsSchema)` to create a new message.
  */
 export const CountersignedHeadsSchema: GenMessage<CountersignedHeads> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 22);
+  messageDesc(file_consilium_v1_console, 24);
 
 /**
  * @generated from message consilium.v1.DecideRequest
@@ -525,7 +555,7 @@ export type DecideRequest = Message<"consilium.v1.DecideRequest"> & {
  * Use `create(DecideRequestSchema)` to create a new message.
  */
 export const DecideRequestSchema: GenMessage<DecideRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 23);
+  messageDesc(file_consilium_v1_console, 25);
 
 /**
  * Of a coordinator's home: studies, rounds, sites, the journal.
@@ -722,6 +752,26 @@ export const SiteConsole: GenService<{
   getLedger: {
     methodKind: "unary";
     input: typeof LedgerRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * Cases that are registered here, and which maps there are to lay over each. Scans go by plain GET: /volume.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.ListCases
+   */
+  listCases: {
+    methodKind: "unary";
+    input: typeof CasesRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * Lets the model of the study that ended last outline a case; the map stays in the site's home.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.PredictCase
+   */
+  predictCase: {
+    methodKind: "unary";
+    input: typeof PredictRequestSchema;
     output: typeof DocumentSchema;
   },
 }> = /*@__PURE__*/
