@@ -3,7 +3,7 @@
  * somebody gets from `npm install consilium`, without the sources. Needs no network.
  */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,6 +35,9 @@ try {
       encoding: "utf8",
     });
   console.error(`version ${run("--version").trim()}, ${files.length} files, ${(size / 1e6).toFixed(1)} MB packed`);
+  const site = join(folder, "site");
+  if (JSON.parse(run("docs", "--out", site, "--json")).pages < 30) throw new Error("its documentation is not whole");
+  if (!existsSync(join(site, "index.html"))) throw new Error("its documentation has no first page");
   if (!run("segment", "--help").includes("Example")) throw new Error("its commands have no help");
   run("cohort", "make", "--cases", "1", "--spacing", "8", "--out", "phantom", "--quiet");
   run("coordinator", "init", "--home", "home", "--name", "Package", "--listen", "127.0.0.1:0", "--unencrypted");

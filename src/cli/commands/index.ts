@@ -15,6 +15,7 @@ import { coordinatorStart } from "./coordinator-start.ts";
 import { coordinatorVerify } from "./coordinator-verify.ts";
 import { coordinatorDashboard, siteConsole } from "./dashboard.ts";
 import { demo } from "./demo.ts";
+import { docs } from "./docs.ts";
 import { evaluate } from "./evaluate.ts";
 import { intake } from "./intake.ts";
 import { modelExport } from "./model-export.ts";
@@ -91,6 +92,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   modelVerify,
   privacyEpsilon,
   next,
+  docs,
   defineCompletion(() => COMMANDS),
 ];
 

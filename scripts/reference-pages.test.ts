@@ -1,0 +1,38 @@
+/** The reference says what the code does, and holds all of it. */
+import { readFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { ERROR_CODES } from "../src/base/index.ts";
+import { COMMANDS } from "../src/cli/commands/index.ts";
+import { AUTHORISATION } from "../src/console/index.ts";
+import { REFERENCE, referencePages } from "./reference-pages.ts";
+
+const pages = referencePages();
+
+test.each([...pages.keys()])("%s is up to date: npx tsx scripts/reference-pages.ts", (name) => {
+  expect(readFileSync(`${REFERENCE}${name}`, "utf8")).toBe(pages.get(name));
+});
+
+test("holds every command, method and code, and each code has a place that raises it", () => {
+  for (const { path } of COMMANDS)
+    expect(pages.get("COMMANDS.md")).toMatch(new RegExp(`^#+ consilium ${path.join(" ")}$`, "m"));
+  for (const method of AUTHORISATION.keys()) expect(pages.get("API.md")).toContain(`| \`${method.split("/")[1]}\` |`);
+  for (const code of Object.keys(ERROR_CODES)) {
+    const row = pages
+      .get("ERRORS.md")
+      ?.split("\n")
+      .find((line) => line.startsWith(`| \`${code}\` |`));
+    expect(row, code).toMatch(/\| [a-z]+(, [a-z]+)* \|$/);
+  }
+});
+
+test("tells keys of the study file with bounds, defaults and the schema's own words", () => {
+  const page = pages.get("STUDY_FILE.md") ?? "";
+  expect(page).toContain(
+    "| `rounds.deadlineS` | a number, above 0 | 86400 | Seconds after which a round closes with the updates at hand if the quorum is reached, and fails if not. |",
+  );
+  expect(page).toContain(
+    "| `network (unet3d).levels` | a whole number, at least 2, at most 7 | 4 | Resolution levels, the first one included. |",
+  );
+  expect(page).toContain("| `training.patch` |");
+  expect(page).toContain("| `privacy.siteLevel.adaptive.targetQuantile` |");
+});

@@ -1,0 +1,94 @@
+/** The reference of the API: services, methods and messages of `proto/`, and who may call what, from the one table. */
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { AUTHORISATION, DOWNLOADS, PATIENTS, ROLES } from "../../src/console/index.ts";
+
+const PROTO = fileURLToPath(new URL("../../proto/consilium/v1/", import.meta.url));
+
+interface Block {
+  readonly kind: "service" | "message";
+  readonly name: string;
+  readonly comment: string;
+  readonly lines: readonly { readonly text: string; readonly comment: string }[];
+}
+
+/** Services and messages with the comments before them and before their lines; what is nested is part of a line. */
+function parseProto(file: string): readonly Block[] {
+  const blocks: Block[] = [];
+  let comment: string[] = [];
+  let open: (Block & { lines: { text: string; comment: string }[] }) | undefined;
+  let nested = "";
+  for (const raw of readFileSync(`${PROTO}${file}`, "utf8").split("\n")) {
+    const line = raw.trim();
+    const begun = /^(service|message) (\w+) \{(\})?$/.exec(line);
+    if (line.startsWith("//")) comment.push(line.slice(2).trim());
+    else if (open === undefined && begun !== null) {
+      const block = { kind: begun[1] as Block["kind"], name: begun[2], comment: comment.join(" "), lines: [] };
+      blocks.push(block);
+      if (begun[3] === undefined) open = block;
+      comment = [];
+    } else if (open !== undefined && nested === "" && line === "}") open = undefined;
+    else if (open !== undefined && line.endsWith("{")) nested = line.replace(/ \{$/, "");
+    else if (nested !== "" && line === "}") nested = "";
+    else if (open !== undefined && line !== "") {
+      open.lines.push({ text: nested === "" ? line : `${nested}: ${line}`, comment: comment.join(" ") });
+      comment = [];
+    } else if (line === "") comment = [];
+  }
+  return blocks;
+}
+
+export function apiPage(): string {
+  const files = ["console.proto", "federation.proto"].map((file) => ({ file, blocks: parseProto(file) }));
+  const services = files.flatMap(({ blocks }) => blocks.filter(({ kind }) => kind === "service"));
+  const messages = files.flatMap(({ blocks }) => blocks.filter(({ kind }) => kind === "message"));
+  return `# API
+
+The command line, the dashboard and the sites speak these services by [Connect](https://connectrpc.com). Consoles listen
+on loopback, under \`/api\`, and want a session (\`POST /session\` with the token of a sign-in link) whose second token
+stands in the header \`x-consilium-csrf\`; the federation's service wants mutual TLS and signed envelopes. A JSON body
+does: \`POST /api/consilium.v1.CoordinatorConsole/GetStatus\` with \`{}\`. Documents are the JSON that the commands print
+with \`--json\`.
+
+${services.map(serviceSection).join("\n")}
+## Beside the services
+
+| address | who |
+| --- | --- |
+${Object.entries(DOWNLOADS)
+  .map(([name, roles]) => `| \`GET /download/${name}\` | ${rolesText(roles)} |`)
+  .join("\n")}
+| \`GET /volume?case=ID&part=t1, t1ce, t2, flair, labels or prediction\` | ${rolesText(PATIENTS)} |
+
+## Messages
+
+${messages.map(messageSection).join("\n")}`;
+}
+
+function serviceSection({ name, comment, lines }: Block): string {
+  const rows = lines.flatMap(({ text, comment: about }) => {
+    const rpc = /^rpc (\w+)\((\w+)\) returns \((stream )?(\w+)\);$/.exec(text);
+    if (rpc === null) return [];
+    const roles = AUTHORISATION.get(`consilium.v1.${name}/${rpc[1]}`);
+    const who = roles === undefined ? "the site itself, by its certificate" : rolesText(roles);
+    return [`| \`${rpc[1]}\` | ${rpc[2]} | ${rpc[3] ?? ""}${rpc[4]} | ${who} | ${about} |`];
+  });
+  return `## ${name}
+
+${comment}
+
+| method | takes | gives | who may | |
+| --- | --- | --- | --- | --- |
+${rows.join("\n")}
+`;
+}
+
+function rolesText(roles: readonly string[]): string {
+  return roles.length === ROLES.length ? "everybody who is signed in" : roles.join(", ");
+}
+
+function messageSection({ name, comment, lines }: Block): string {
+  const fields = lines.map(({ text, comment: about }) => `| \`${text.replace(/;$/, "")}\` | ${about} |`);
+  const table = fields.length === 0 ? "No fields.\n" : `| field | |\n| --- | --- |\n${fields.join("\n")}\n`;
+  return `### ${name}\n\n${comment === "" ? "" : `${comment}\n\n`}${table}`;
+}
