@@ -57,6 +57,7 @@ export const CONTENTS: readonly Part[] = [
       ["docs/PERFORMANCE.md", "Performance"],
       ["docs/adr/0001-exact-sums.md", "Decision: exact sums"],
       ["docs/adr/0002-gradient-lowerings.md", "Decision: lowerings"],
+      ["docs/adr/0003-no-dicom-node.md", "Decision: no DICOM node"],
       ["CONTRIBUTING.md", "Contributing"],
     ],
   },
