@@ -198,15 +198,18 @@ describe("a masked round at the coordinator", () => {
   });
 
   test("is refused when it is submitted with a threshold that is no majority, or weights that cannot be summed", () => {
-    const refused = (threshold: number, precisionBits: number): string => {
+    const refused = (threshold: number, precisionBits: number, neighbours?: object): string => {
       const bad = studySchema.parse({
         ...study,
-        privacy: { secureAggregation: { threshold } },
+        privacy: { secureAggregation: { threshold, ...(neighbours && { neighbours }) } },
         aggregation: { ...study.aggregation, precisionBits },
       });
       return outcomeOf(stateAfter(...approved.slice(0, 6)), submitted(SITES, bad)[6]);
     };
     expect(refused(2, 24)).toBe("accepted");
+    // Among three sites there are no neighbours to choose: the study is taken where it declares them for more sites.
+    expect(refused(2, 24, { aboveSites: 3, count: 2, colluders: 0 })).toBe("accepted");
+    expect(refused(2, 24, { aboveSites: 2, count: 2, colluders: 0 })).toBe("rejected masking-parameters");
     expect(refused(4, 24)).toBe("rejected masking-parameters");
     // 2^31 times 100 000 cases times three sites fits; with many sites it would not: see masked-words.test.ts.
     expect(refused(2, 32)).toBe("accepted");

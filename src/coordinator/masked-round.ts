@@ -17,6 +17,7 @@ import {
   type CollectingReveals,
   type CollectingShares,
   type CollectingSignatures,
+  contextOfRound,
   figureWords,
   MASKING_REPLIES,
   type MaskingStep,
@@ -58,7 +59,7 @@ export function roundContext(study: StudyRecord, round: number): RoundContext {
   const { secureAggregation } = study.study.privacy;
   invariant(secureAggregation !== undefined, "a study with secure aggregation");
   const sites = study.roster.map(({ siteId }) => siteId).filter((siteId) => siteTrains(study.study, siteId));
-  return { studyHash: study.hash, round, attempt: 0, threshold: secureAggregation.threshold, sites };
+  return contextOfRound(secureAggregation, { studyHash: study.hash, round, sites });
 }
 
 /** The most by which a coordinate is multiplied in a masked sum; with noise of sites, weights are in the coordinates. */

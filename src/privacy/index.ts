@@ -44,6 +44,7 @@ export {
   type CollectingSignatures,
   closeAdvertising,
   closeInputs,
+  closeReveals,
   closeSharing,
   closeSigning,
   type OpenedMasks,
@@ -80,8 +81,14 @@ export {
   restoreMasking,
   writeMasking,
 } from "./secure-aggregation/masking-wire.ts";
+export { areNeighbours } from "./secure-aggregation/neighbour-graph.ts";
 export { signWithSiteKey, verifyByRoster } from "./secure-aggregation/roster-signatures.ts";
-export { checkContext, type RoundContext, toleratedColluders } from "./secure-aggregation/round-context.ts";
+export {
+  checkContext,
+  contextOfRound,
+  type RoundContext,
+  toleratedColluders,
+} from "./secure-aggregation/round-context.ts";
 export {
   advertiseKeys,
   maskInput,

@@ -15,6 +15,7 @@ import { BYTES_PER_COORDINATE } from "../aggregation/index.ts";
 import { ConsiliumError, invariant, LIMITS, type Sha256 } from "../base/index.ts";
 import {
   advertiseKeys,
+  contextOfRound,
   countedWithin,
   createDiscreteGaussian,
   createMaskedInput,
@@ -161,7 +162,7 @@ function roundContext({ study, studyHash, roster }: StudyReview, round: number):
     .map(({ siteId }) => siteId)
     .filter((siteId) => siteTrains(study, siteId))
     .sort();
-  return { studyHash, round, attempt: 0, threshold: secureAggregation.threshold, sites };
+  return contextOfRound(secureAggregation, { studyHash, round, sites });
 }
 
 export interface UpdateToMask {

@@ -201,7 +201,10 @@ function whatLeaves(study: Study): string[] {
       ENCODING_WORDS[aggregation.encoding ?? "int32"] +
       (study.privacy.secureAggregation ? ", masked: by itself it is noise, to the coordinator too." : "."),
     ...(study.privacy.secureAggregation
-      ? ["Around it: public keys, sealed shares of secrets for the other sites, and shares that open the sum alone."]
+      ? [
+          "Around it: public keys, sealed shares of secrets for the other sites, and shares that open the sum alone.",
+          ...neighboursInWords(study.privacy.secureAggregation),
+        ]
       : []),
     ...(metrics === "summed"
       ? [
@@ -227,6 +230,15 @@ const ENCODING_WORDS = {
   float16: ", rounded to 16 bits each for the way",
   int8: ", rounded to 8 bits each for the way",
 } as const;
+
+function neighboursInWords({ neighbours }: NonNullable<Study["privacy"]["secureAggregation"]>): string[] {
+  if (neighbours === undefined) return [];
+  const { aboveSites, count, colluders } = neighbours;
+  return [
+    `With more than ${aboveSites} sites, each masks with ${count} others, anew each round. A round that dropouts would ` +
+      `let fall apart fails; ${colluders} sites that help the coordinator are reckoned with.`,
+  ];
+}
 
 function isNoisy({ privacy }: Study): boolean {
   return privacy.patientLevel !== undefined || privacy.siteLevel !== undefined;

@@ -25,6 +25,10 @@ rounds: {count: 5}
 
 const PRIVATE = "privacy: {patientLevel: {clipNorm: 1, noiseMultiplier: 1.1, samplingRate: 0.1, delta: 1.0e-5}}\n";
 
+/** Masks among neighbours. */
+const among = (neighbours: string, more = ""): string =>
+  `${GOOD}aggregation: {weightBy: equal}\nprivacy: {secureAggregation: {threshold: 30, neighbours: {${neighbours}}}${more}}\n`;
+
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "consilium-study-"));
@@ -195,6 +199,29 @@ describe("a study file", () => {
       "frozen with privacy.patientLevel",
       "averaged",
     ],
+    ["an odd number of neighbours", among("aboveSites: 40, count: 7"), "NEIGHBOURS.count", "an even number", "7"],
+    ["neighbours that are everybody", among("aboveSites: 8, count: 8"), "NEIGHBOURS.aboveSites", "at least 9", "8"],
+    [
+      "shares that colluders have among themselves",
+      among("aboveSites: 40, count: 8, threshold: 3, colluders: 3"),
+      "NEIGHBOURS.threshold",
+      "more than the 3 colluders, and at most 9",
+      "3",
+    ],
+    [
+      "more colluders than neighbours bear",
+      among("aboveSites: 40, count: 8, threshold: 9, colluders: 8"),
+      "NEIGHBOURS.colluders",
+      "at most 7",
+      "8",
+    ],
+    [
+      "colluders that noise reckons with, and masks do not",
+      among("aboveSites: 40, count: 8", ", siteLevel: {clipNorm: 1, noiseMultiplier: 1, delta: 0.001, colluders: 2}"),
+      "NEIGHBOURS.colluders",
+      "at least the 2 of privacy.siteLevel",
+      "0",
+    ],
     [
       "noise of nothing",
       GOOD + PRIVATE.replace("1.1", "0"),
@@ -206,7 +233,7 @@ describe("a study file", () => {
   ])("refuses %s", async (_name, text, path, expected, actual) => {
     const error = await refused(text);
     expect(error.code).toBe("study-invalid");
-    expect(error.subject).toBe(`study.yaml, ${path}`);
+    expect(error.subject).toBe(`study.yaml, ${path.replace("NEIGHBOURS", "privacy.secureAggregation.neighbours")}`);
     expect(error.expected).toContain(expected);
     expect(error.actual).toContain(actual);
   });

@@ -4,6 +4,7 @@
  * be the one that mattered.
  */
 import { z } from "zod";
+import { LIMITS } from "../base/index.ts";
 import { trainingSchema } from "./training-schema.ts";
 
 const positive = z.number().positive();
@@ -176,6 +177,18 @@ export const studySchema = z.strictObject({
         .strictObject({
           /** The fewest sites that a sum is made of: more than half of the roster. */
           threshold: z.number().int().min(2),
+          /** With more sites than so many, each masks with its neighbours alone (Bell et al. 2020). */
+          neighbours: z
+            .strictObject({
+              aboveSites: count.max(LIMITS.sitesPerFederation),
+              /** Neighbours of each site: an even number. */
+              count: z.number().int().min(2).max(254),
+              /** Shares that open a secret, of those that a site and its neighbours hold: more than half unless given. */
+              threshold: z.number().int().min(2).max(255).optional(),
+              /** Sites that may help a dishonest coordinator, wherever they stand. */
+              colluders: z.number().int().min(0).default(0),
+            })
+            .optional(),
         })
         .optional(),
       patientLevel: patientLevel.optional(),

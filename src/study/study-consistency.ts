@@ -44,6 +44,7 @@ export function checkStudyConsistency(study: Study, known: NetworkFacts = {}, su
     ...roundProblems(study, facts),
     ...evaluateOnlyProblems(study),
     ...maskingProblems(study, facts),
+    ...neighbourProblems(study, facts),
     ...combinationProblems(study),
     ...siteLevelProblems(study, facts),
     ...normProblems(study, facts),
@@ -310,6 +311,36 @@ function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
       actual: String(threshold),
       hint: `Take ${Math.floor(facts.sites / 2) + 1} or more.`,
     });
+  }
+  return problems;
+}
+
+/** Neighbours that mask with each other; what depends on who joined is refused where their number is known. */
+function neighbourProblems({ privacy: { secureAggregation, siteLevel } }: Study, facts: NetworkFacts): StudyProblem[] {
+  const { threshold, neighbours } = secureAggregation ?? {};
+  if (threshold === undefined || neighbours === undefined) return [];
+  const path = "privacy.secureAggregation.neighbours";
+  const { aboveSites, count, colluders } = neighbours;
+  const problems: StudyProblem[] = [];
+  const unlike = (member: string, expected: string, actual: number, hint: string): void => {
+    problems.push({ path: `${path}.${member}`, expected, actual: String(actual), hint });
+  };
+  if (count % 2 !== 0) unlike("count", "an even number", count, "As many neighbours stand on either side.");
+  if (aboveSites < count + 1) {
+    unlike("aboveSites", `at least ${count + 1}`, aboveSites, "With fewer sites each has all others as neighbours.");
+  }
+  const shares = neighbours.threshold ?? Math.floor((count + 1) / 2) + 1;
+  if (shares > count + 1 || shares <= colluders) {
+    const expected = `more than the ${colluders} colluders, and at most ${count + 1}`;
+    unlike("threshold", expected, shares, "Colluders could open a secret by themselves, or nobody could.");
+  }
+  const most = Math.min(count - 1, facts.sites === undefined ? count - 1 : 2 * threshold - facts.sites - 1);
+  if (colluders > most) {
+    unlike("colluders", `at most ${most}`, colluders, "Raise the threshold or the number of neighbours.");
+  }
+  if (siteLevel !== undefined && siteLevel.colluders > colluders) {
+    const expected = `at least the ${siteLevel.colluders} of privacy.siteLevel`;
+    unlike("colluders", expected, colluders, "So many sites must not get at the sum of a part of the others.");
   }
   return problems;
 }

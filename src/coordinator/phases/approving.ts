@@ -14,9 +14,9 @@ import { isMasked, roundContext, uploadBytes } from "../masked-round.ts";
 import type { RosterEntry, StudyRecord } from "../records.ts";
 import { type CoordinatorState, candidatesOf, participantsOf, quorumOf, trains } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
-import { startRound } from "./collecting.ts";
 import { failStudy } from "./ending.ts";
 import { withDecision } from "./leaving.ts";
+import { startRound } from "./starting-round.ts";
 import { studyMismatch } from "./wrong-study.ts";
 
 export function submitStudy(state: CoordinatorState, event: StudySubmitted): Taken {

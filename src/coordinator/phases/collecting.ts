@@ -6,27 +6,21 @@
  * A site that failed may try again, later each time, until it has failed LIMITS.siteAttempts times; the study fails at
  * once where the sites that are left cannot make the quorum.
  */
-import { invariant, LIMITS } from "../../base/index.ts";
-import { acceptMaskedInput, closeInputs, isLossTold, openMaskedRound } from "../../privacy/index.ts";
+import { ConsiliumError, invariant, LIMITS } from "../../base/index.ts";
+import {
+  acceptMaskedInput,
+  type CollectingInputs,
+  type CollectingSignatures,
+  closeInputs,
+  isLossTold,
+} from "../../privacy/index.ts";
 import { leastSteps, stepsOfRound } from "../../study/index.ts";
-import { drawnFor } from "../draw-sites.ts";
 import type { FailureReceived, UpdateReceived } from "../events.ts";
+import { isSummed, maskingOf, maskingText, sitesAsked, uploadBytes } from "../masked-round.ts";
+import type { Decision, FailureRecord, LeftOut, StudyRecord, UpdateRecord } from "../records.ts";
 import {
-  isMasked,
-  isSummed,
-  type MaskingText,
-  maskingOf,
-  maskingText,
-  roundContext,
-  sitesAsked,
-  uploadBytes,
-} from "../masked-round.ts";
-import type { Decision, FailureRecord, LeftOut, ObjectRef, StudyRecord, UpdateRecord } from "../records.ts";
-import {
-  type Agreeing,
   type Collecting,
   type CoordinatorState,
-  deadlineMsOf,
   maskingStepMsOf,
   participantsOf,
   quorumOf,
@@ -35,56 +29,8 @@ import {
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
+import { failRound } from "./failing-round.ts";
 import { studyMismatch } from "./wrong-study.ts";
-
-export function startRound(
-  state: CoordinatorState,
-  { round, global, atMs }: { readonly round: number; readonly global: ObjectRef; readonly atMs: number },
-): CoordinatorState {
-  invariant(state.study !== null, "a study whose round starts");
-  if (isMasked(state.study)) {
-    const masking = maskingText(openMaskedRound(roundContext(state.study, round)));
-    const deadlineMs = atMs + maskingStepMsOf(state.study);
-    return { ...state, phase: { kind: "agreeing", round, startedMs: atMs, deadlineMs, global, masking } };
-  }
-  const deadlineMs = atMs + deadlineMsOf(state.study);
-  const { study } = state;
-  const trainers = participantsOf(study).filter((siteId) => trains(study, siteId));
-  const drawn = drawnFor(study, round, trainers);
-  const phase: Collecting = {
-    kind: "collecting",
-    round,
-    startedMs: atMs,
-    deadlineMs,
-    global,
-    updates: {},
-    failures: {},
-    ...(drawn && { drawn }),
-  };
-  return { ...state, phase };
-}
-
-/** Keys and shares are exchanged: the sites that shared train, and send masked updates. */
-export function collectMasked(
-  state: CoordinatorState,
-  { round, startedMs, global }: Agreeing,
-  masking: MaskingText,
-  atMs: number,
-): CoordinatorState {
-  invariant(state.study !== null, "a study whose round starts");
-  const deadlineMs = atMs + deadlineMsOf(state.study);
-  const phase: Collecting = {
-    kind: "collecting",
-    round,
-    startedMs,
-    deadlineMs,
-    global,
-    updates: {},
-    failures: {},
-    masking,
-  };
-  return { ...state, phase };
-}
 
 /** Sites whose update a round waits for: those drawn for it; in a masked round, those that shared their secrets. */
 export function trainersOf(study: StudyRecord, { masking, drawn }: Collecting): readonly string[] {
@@ -301,7 +247,13 @@ function closeRound(state: CoordinatorState, study: StudyRecord, phase: Collecti
     const inputs = maskingOf(phase.masking);
     invariant(inputs.kind === "inputs", "a masked round whose inputs are collected");
     const arrived = Object.keys(updates).reduce(acceptMaskedInput, inputs);
-    const masking = maskingText(closeInputs(arrived));
+    const unmasking = closedInputs(arrived);
+    if (unmasking instanceof ConsiliumError) {
+      const { code, subject, expected, actual } = unmasking;
+      const reason = `Round ${round}: ${subject}: expected ${expected}, got ${actual}`;
+      return failRound(state, study, phase, { code, reason, atMs });
+    }
+    const masking = maskingText(unmasking);
     const deadlineMs = atMs + maskingStepMsOf(study);
     return { ...state, phase: { kind: "unmasking", round, startedMs, deadlineMs, global, updates, leftOut, masking } };
   }
@@ -309,6 +261,16 @@ function closeRound(state: CoordinatorState, study: StudyRecord, phase: Collecti
     ...state,
     phase: { kind: "aggregating", round, startedMs, global, updates, leftOut, ...(drawn && { drawn }) },
   };
+}
+
+/** Neighbours of dropped sites may be too few to open the sum: such a round fails, in words. */
+function closedInputs(arrived: CollectingInputs): CollectingSignatures | ConsiliumError {
+  try {
+    return closeInputs(arrived);
+  } catch (error) {
+    if (error instanceof ConsiliumError && error.code === "masking-below-threshold") return error;
+    throw error;
+  }
 }
 
 /** Sites of the roster without an update, and why. */

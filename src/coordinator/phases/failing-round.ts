@@ -8,14 +8,14 @@
  */
 import { type ErrorCode, LIMITS } from "../../base/index.ts";
 import type { FailedRound, StudyRecord } from "../records.ts";
-import { type Agreeing, type CoordinatorState, rulesOf, type Unmasking } from "../state.ts";
-import { startRound } from "./collecting.ts";
+import { type Agreeing, type Collecting, type CoordinatorState, rulesOf, type Unmasking } from "../state.ts";
 import { failStudy, finishStudy } from "./ending.ts";
+import { startRound } from "./starting-round.ts";
 
 export function failRound(
   state: CoordinatorState,
   study: StudyRecord,
-  phase: Agreeing | Unmasking,
+  phase: Agreeing | Collecting | Unmasking,
   { code, reason, atMs }: { readonly code: ErrorCode; readonly reason: string; readonly atMs: number },
 ): CoordinatorState {
   const { round, startedMs, global } = phase;

@@ -2,8 +2,8 @@
 import { invariant } from "../../base/index.ts";
 import type { StudyRecord } from "../records.ts";
 import { type CoordinatorState, rulesOf } from "../state.ts";
-import { startRound } from "./collecting.ts";
 import { finishStudy, stopsEarly } from "./ending.ts";
+import { startRound } from "./starting-round.ts";
 
 export function goOn(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
   const last = study.rounds.at(-1);

@@ -6,7 +6,7 @@
  * the study's threshold the round fails, and what was collected opens nothing; a late or second answer changes nothing.
  */
 import { ConsiliumError, invariant } from "../../base/index.ts";
-import { closeAdvertising, closeSharing, closeSigning, verifyByRoster } from "../../privacy/index.ts";
+import { closeAdvertising, closeReveals, closeSharing, closeSigning, verifyByRoster } from "../../privacy/index.ts";
 import type { MaskingReceived } from "../events.ts";
 import {
   type MaskedRound,
@@ -27,8 +27,8 @@ import {
   type Unmasking,
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
-import { collectMasked } from "./collecting.ts";
 import { failRound } from "./failing-round.ts";
+import { collectMasked } from "./starting-round.ts";
 import { studyMismatch } from "./wrong-study.ts";
 
 type MaskingPhase = Agreeing | Unmasking;
@@ -124,6 +124,7 @@ function nextStep(state: CoordinatorState, study: StudyRecord, phase: MaskingPha
       return { ...state, phase: { ...phase, deadlineMs, masking: maskingText(closeSigning(masking)) } };
     case "reveals": {
       invariant(phase.kind === "unmasking", "reveals after inputs");
+      closeReveals(masking);
       const { round, startedMs, global, updates, leftOut } = phase;
       return {
         ...state,

@@ -13,8 +13,8 @@ import type { RoundAggregated } from "../events.ts";
 import { isClosing, isSummed } from "../masked-round.ts";
 import type { RoundEvaluation, RoundRecord, StudyRecord, ToldFigures } from "../records.ts";
 import { type Aggregating, type CoordinatorState, rulesOf } from "../state.ts";
-import { startRound } from "./collecting.ts";
 import { finishStudy, stopsEarly } from "./ending.ts";
+import { startRound } from "./starting-round.ts";
 
 /** @param record the round that became a model; that of a closing round is left aside. */
 export function takeSummedRound(

@@ -18,6 +18,7 @@ import {
   belowThreshold,
   checkAdvertisements,
   checkSites,
+  fallsApart,
   forged,
   invalid,
   type ListSignature,
@@ -28,6 +29,7 @@ import {
   type SurvivorList,
   type VerifyPort,
 } from "./masking-messages.ts";
+import { areNeighbours, holdersOf, shareThreshold, staysTogether } from "./neighbour-graph.ts";
 import { checkContext, type RoundContext } from "./round-context.ts";
 import { badShare, combineShares } from "./secret-shares.ts";
 
@@ -101,12 +103,17 @@ export function acceptSealedShares(
   from: string,
   sealed: readonly SealedShares[],
 ): CollectingShares {
-  const others = state.advertisements.map(({ siteId }) => siteId).filter((siteId) => siteId !== from);
-  if (others.length === state.advertisements.length) throw stranger("sealed shares", from);
+  const advertisers = state.advertisements.map(({ siteId }) => siteId);
+  if (!advertisers.includes(from)) throw stranger("sealed shares", from);
+  const others = holdersOf(state.context, from, advertisers).filter((siteId) => siteId !== from);
   if (state.sealed.some((each) => each.from === from)) return state;
   const addressed = sealed.map(({ to }) => to).sort();
   if (sealed.some((each) => each.from !== from) || addressed.join("\0") !== others.join("\0")) {
-    throw invalid(`sealed shares of site ${from}`, "one message from it to each other site", "another set");
+    throw invalid(
+      `sealed shares of site ${from}`,
+      "one message from it to each other site that it masks with",
+      "another set",
+    );
   }
   return { ...state, sealed: [...state.sealed, ...sealed] };
 }
@@ -135,10 +142,12 @@ export function acceptMaskedInput(state: CollectingInputs, siteId: string): Coll
   return state.arrived.includes(siteId) ? state : { ...state, arrived: [...state.arrived, siteId].sort() };
 }
 
-/** @throws ConsiliumError `masking-below-threshold` */
+/** @throws ConsiliumError `masking-below-threshold`, with a graph also where neighbours left no way to the sum */
 export function closeInputs({ context, advertisements, arrived }: CollectingInputs): CollectingSignatures {
   if (arrived.length < context.threshold) throw belowThreshold("masked inputs", context.threshold, arrived.length);
   const dropped = advertisements.map(({ siteId }) => siteId).filter((siteId) => !arrived.includes(siteId));
+  if (!staysTogether(context, arrived)) throw fallsApart(arrived.length);
+  checkHolders({ context, list: { survivors: arrived, dropped } }, arrived, "survivors that hold shares");
   return { kind: "signatures", context, advertisements, list: { survivors: arrived, dropped }, signatures: [] };
 }
 
@@ -169,21 +178,54 @@ export function closeSigning(state: CollectingSignatures): CollectingReveals {
 
 /** Round 4. @throws ConsiliumError `masking-message-invalid` */
 export function acceptReveal(state: CollectingReveals, one: RevealedShares): CollectingReveals {
-  const { list, signatures, revealed } = state;
+  const { context, list, signatures, revealed } = state;
   if (!signatures.some(({ siteId }) => siteId === one.siteId)) throw stranger("revealed shares", one.siteId);
   if (revealed.some(({ siteId }) => siteId === one.siteId)) return state;
   const named = (shares: readonly RevealedShare[]): string =>
     inOrder(shares.map(({ of }) => ({ siteId: of })))
       .map(({ siteId }) => siteId)
       .join("\0");
-  if (named(one.self) !== list.survivors.join("\0") || named(one.mask) !== list.dropped.join("\0")) {
+  const held = (sites: readonly string[]): string => holdersOf(context, one.siteId, sites).join("\0");
+  if (named(one.self) !== held(list.survivors) || named(one.mask) !== held(list.dropped)) {
     throw invalid(
       `revealed shares of site ${one.siteId}`,
-      "one for each survivor and each dropped site",
+      "one for each survivor and each dropped site that it holds shares of",
       "another set",
     );
   }
   return { ...state, revealed: inOrder([...revealed, one]) };
+}
+
+/**
+ * Whether the shares that these sites hold open every secret that stands on the sum.
+ * @throws ConsiliumError `masking-below-threshold`
+ */
+function checkHolders(
+  { context, list }: Pick<CollectingReveals, "context" | "list">,
+  among: readonly string[],
+  what: string,
+): void {
+  const threshold = shareThreshold(context);
+  for (const siteId of [...list.survivors, ...droppedWithMasks(context, list)]) {
+    const holders = holdersOf(context, siteId, among);
+    if (holders.length < threshold) throw belowThreshold(`${what} of site ${siteId}`, threshold, holders.length);
+  }
+}
+
+/** Dropped sites that masked with a survivor: of the others nothing stands on the sum. */
+function droppedWithMasks(context: RoundContext, { survivors, dropped }: SurvivorList): readonly string[] {
+  return dropped.filter((siteId) => survivors.some((survivor) => areNeighbours(context, siteId, survivor)));
+}
+
+/** Ends round 4 with those who revealed. @throws ConsiliumError `masking-below-threshold` */
+export function closeReveals(state: CollectingReveals): void {
+  const { context, revealed } = state;
+  if (revealed.length < context.threshold) throw belowThreshold("revealed shares", context.threshold, revealed.length);
+  checkHolders(
+    state,
+    revealed.map(({ siteId }) => siteId),
+    "revealed shares",
+  );
 }
 
 /** Which seeds an attempt opened, and the masks to apply to the sum so that none are left on it. */
@@ -200,18 +242,33 @@ export interface OpenedMasks {
  * @throws ConsiliumError `masking-below-threshold`, `masking-share-invalid`
  */
 export async function openMasks(state: CollectingReveals): Promise<OpenedMasks> {
-  const { context, list, revealed } = state;
-  if (revealed.length < context.threshold) throw belowThreshold("revealed shares", context.threshold, revealed.length);
-  const enough = revealed.slice(0, context.threshold);
+  const { context, list } = state;
+  closeReveals(state);
   const masks: MaskTerm[] = [];
-  for (const siteId of list.survivors) masks.push(await selfTerm(state, siteId, enough));
+  for (const siteId of list.survivors) masks.push(await selfTerm(state, siteId, enoughOf(state, siteId)));
   const pairSeeds: [string, string][] = [];
-  for (const dropped of list.dropped) {
-    const terms = await pairTerms(state, dropped, enough);
+  for (const dropped of droppedWithMasks(context, list)) {
+    const terms = await pairTerms(state, dropped, enoughOf(state, dropped));
     masks.push(...terms);
-    for (const survivor of list.survivors) pairSeeds.push([survivor, dropped]);
+    for (const survivor of neighboursAmong(context, dropped, list.survivors)) pairSeeds.push([survivor, dropped]);
   }
   return { selfSeeds: list.survivors, pairSeeds, masks };
+}
+
+/** As many of the revealed shares of a site's secrets as open them. */
+function enoughOf({ context, revealed }: CollectingReveals, siteId: string): readonly RevealedShares[] {
+  const holders = new Set(
+    holdersOf(
+      context,
+      siteId,
+      revealed.map((each) => each.siteId),
+    ),
+  );
+  return revealed.filter((each) => holders.has(each.siteId)).slice(0, shareThreshold(context));
+}
+
+function neighboursAmong(context: RoundContext, siteId: string, sites: readonly string[]): readonly string[] {
+  return sites.filter((other) => areNeighbours(context, siteId, other));
 }
 
 async function selfTerm(
@@ -247,7 +304,7 @@ async function pairTerms(
   if (Buffer.compare(maskCommitmentOf(secret).publicKey, mine.mask.publicKey) !== 0) {
     throw badShare(dropped, "another mask key");
   }
-  return list.survivors.map((survivor): MaskTerm => {
+  return neighboursAmong(context, dropped, list.survivors).map((survivor): MaskTerm => {
     const theirs = { siteId: survivor, commitment: advertised(advertisements, survivor).mask };
     const seed = pairSeed(context, secret, { siteId: dropped, commitment: mine.mask }, theirs);
     // The survivor added it if it comes first: the opposite sign takes it off.

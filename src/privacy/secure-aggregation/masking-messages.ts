@@ -115,6 +115,16 @@ export function belowThreshold(subject: string, threshold: number, actual: numbe
   });
 }
 
+/** A list of survivors by which the sum of a part of them could be seen. */
+export function fallsApart(survivors: number): ConsiliumError {
+  return new ConsiliumError("masking-below-threshold", {
+    subject: "neighbours among the survivors",
+    expected: "survivors who hang together by their masks, without any of the declared colluders",
+    actual: `${survivors} survivors who fall apart`,
+    hint: "The round fails and nothing of its updates can be opened: more neighbours bear more dropouts.",
+  });
+}
+
 export function invalid(subject: string, expected: string, actual: string): ConsiliumError {
   return new ConsiliumError("masking-message-invalid", {
     subject,

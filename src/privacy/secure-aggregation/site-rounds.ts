@@ -10,7 +10,8 @@
  * - For one attempt a site signs one list of survivors, and for one round it reveals shares in one attempt.
  * - It reveals nothing before `threshold` sites signed the very list that it signed.
  * - Of one site it reveals a share of the mask key or of the self seed, never both.
- * - It takes part only with sites of the roster, under keys that these sites signed.
+ * - It takes part only with sites of the roster, under keys that these sites signed, and masks with its neighbours.
+ * - It signs no list whose survivors fall apart, so that the sum of a part of them could be seen.
  * - Once it signed a list it has no more use for its own secrets, and its state no longer holds them.
  */
 import { ConsiliumError } from "../../base/index.ts";
@@ -33,6 +34,7 @@ import {
   belowThreshold,
   checkAdvertisements,
   checkSites,
+  fallsApart,
   invalid,
   type ListSignature,
   listBytes,
@@ -43,6 +45,7 @@ import {
   sealedBytes,
   type VerifyPort,
 } from "./masking-messages.ts";
+import { areNeighbours, holdersOf, shareThreshold, staysTogether } from "./neighbour-graph.ts";
 import { checkContext, type RoundContext } from "./round-context.ts";
 import { openShares, type SealingPorts, type SharePair, sealShares, splitSecret } from "./secret-shares.ts";
 
@@ -156,11 +159,16 @@ export async function shareSecrets(
   if (mine === undefined || !sameBytes(advertisedBytes(context, mine), advertisedBytes(context, advertisement))) {
     throw invalid("advertisements of keys", "this site's own among them", "others only");
   }
-  const maskShares = await splitSecret(keys.mask.privateKey, advertisements.length, context.threshold);
-  const selfShares = await splitSecret(keys.self.bytes, advertisements.length, context.threshold);
+  const among = advertisements.map((each) => each.siteId);
+  const ids = new Set(holdersOf(context, siteId, among));
+  const holders = advertisements.filter((each) => ids.has(each.siteId));
+  const threshold = shareThreshold(context);
+  if (holders.length < threshold) throw belowThreshold("neighbours that advertised keys", threshold, holders.length);
+  const maskShares = await splitSecret(keys.mask.privateKey, holders.length, threshold);
+  const selfShares = await splitSecret(keys.self.bytes, holders.length, threshold);
   let own: SharePair | undefined;
   const message: SealedShares[] = [];
-  advertisements.forEach((to, i) => {
+  holders.forEach((to, i) => {
     const pair: SharePair = { mask: maskShares[i], self: selfShares[i] };
     if (to.siteId === siteId) own = pair;
     else message.push(sealFor(state, mine, to, pair, ports));
@@ -195,7 +203,10 @@ export function maskInput(
 ): { readonly state: SiteMasked; readonly masks: readonly MaskTerm[] } {
   const { context, siteId, keys, advertisements, own } = state;
   const byId = new Map(advertisements.map((each) => [each.siteId, each]));
-  checkSites(context, [siteId, ...sealed.map(({ from }) => from)], "sealed shares");
+  const sharers = [siteId, ...sealed.map(({ from }) => from)];
+  checkSites({ ...context, threshold: shareThreshold(context) }, sharers, "sealed shares");
+  const stranger = sharers.find((from) => from !== siteId && !areNeighbours(context, siteId, from));
+  if (stranger !== undefined) throw invalid("sealed shares", "shares of neighbours", `shares of site ${stranger}`);
   const mine = end(byId, siteId);
   const held = sealed.map(({ from, to, sealed: bytes }) => {
     if (to !== siteId) throw invalid("sealed shares", `shares for site ${siteId}`, `shares for site ${to}`);
@@ -271,7 +282,10 @@ export function revealShares(
   return { state: { kind: "revealed", context, siteId, list, message }, message };
 }
 
-/** A list that splits exactly the sites whose shares are held here, this one among the survivors. */
+/**
+ * A list that splits exactly the sites whose shares are held here, this one among the survivors; of sites that are no
+ * neighbours, any of the roster may stand in it. Its survivors hang together.
+ */
 function checkList(context: RoundContext, siteId: string, sharers: readonly string[], list: SurvivorList): void {
   const { survivors, dropped } = list;
   if (survivors.some((site) => dropped.includes(site))) throw bothShares();
@@ -279,13 +293,18 @@ function checkList(context: RoundContext, siteId: string, sharers: readonly stri
     throw belowThreshold("list of survivors", context.threshold, survivors.length);
   }
   const named = [...survivors, ...dropped];
-  const exact = named.length === sharers.length && new Set(named).size === named.length;
-  if (!exact || !named.every((site) => sharers.includes(site)) || !survivors.includes(siteId)) {
+  const around = holdersOf(context, siteId, named);
+  const exact = around.length === sharers.length && new Set(named).size === named.length;
+  if (!exact || !around.every((site) => sharers.includes(site)) || !survivors.includes(siteId)) {
     throw invalid("list of survivors", "every site that shared, once, and this one as a survivor", "another list");
+  }
+  if (!named.every((site) => context.sites.includes(site))) {
+    throw invalid("list of survivors", "sites of the approved roster", "another site");
   }
   if (![survivors, dropped].every((sites) => sites.every((site, i) => i === 0 || sites[i - 1] < site))) {
     throw invalid("list of survivors", "sites in ascending order", "another order");
   }
+  if (!staysTogether(context, survivors)) throw fallsApart(survivors.length);
 }
 
 function checkSameList(state: SiteSigned | SiteRevealed, list: SurvivorList): void {

@@ -1,6 +1,8 @@
 /** Every way in which sites may drop out, and what must hold of the round in each: shared by the fast and slow test. */
 import { expect } from "vitest";
 import { ConsiliumError, createRandom } from "../../base/index.ts";
+import { areNeighbours } from "../secure-aggregation/neighbour-graph.ts";
+import type { RoundContext } from "../secure-aggregation/round-context.ts";
 import {
   contextOf,
   type DropPoint,
@@ -69,6 +71,95 @@ export async function checkPattern(pattern: readonly DropPoint[], seed: number):
   expect([...sums]).toEqual(plainSum(inputs, list.survivors));
   expectHidden(outcome);
   return "summed";
+}
+
+/**
+ * Every drop of a roster whose sites mask with their neighbours alone: it ends in the exact sum of the survivors, hidden,
+ * where by the paper's conditions it may, and in nothing where one of them fails.
+ */
+export async function checkAmongNeighbours(
+  context: RoundContext,
+  pattern: ReadonlyMap<string, DropPoint>,
+  seed: number,
+): Promise<Verdict> {
+  const inputs = inputsOf(seed, context.sites);
+  const reached = (step: (typeof STEPS)[number]): string[] =>
+    context.sites.filter((site) => POINTS.indexOf(pattern.get(site) ?? "never") > POINTS.indexOf(step));
+  let outcome: MaskedRoundOutcome | undefined;
+  try {
+    outcome = await runMaskedRound(context, inputs, (site) => pattern.get(site) ?? "never");
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConsiliumError);
+    expect((error as ConsiliumError).code).toBe("masking-below-threshold");
+  }
+  expect([pattern, outcome !== undefined]).toEqual([pattern, mayEnd(context, reached)]);
+  if (outcome === undefined) return "failed";
+  expect(outcome.list.survivors).toEqual(reached("input"));
+  expect([...outcome.sums]).toEqual(plainSum(inputs, outcome.list.survivors));
+  expectHiddenAmongNeighbours(context, outcome);
+  return "summed";
+}
+
+/** The conditions, each by looking at every site: enough at each step, enough holders of each secret, one part. */
+function mayEnd(context: RoundContext, reached: (step: (typeof STEPS)[number]) => string[]): boolean {
+  const { graph, threshold } = context;
+  if (graph === undefined) throw new Error("a context with neighbours");
+  const near = (site: string, among: readonly string[]): string[] =>
+    among.filter((other) => other === site || areNeighbours(context, site, other));
+  const [advertised, shared, survivors, , revealed] = STEPS.map((step) => reached(step));
+  if (STEPS.some((step) => reached(step).length < threshold)) return false;
+  const enough = (sites: readonly string[], among: readonly string[]): boolean =>
+    sites.every((site) => near(site, among).length >= graph.threshold);
+  const standing = shared.filter((site) => survivors.includes(site) || near(site, survivors).length > 0);
+  if (!enough(shared, advertised) || !enough(survivors, shared)) return false;
+  return enough(standing, revealed) && fewestCut(context, survivors) > graph.colluders;
+}
+
+/** The fewest sites without whom the others are no longer joined, by trying all sets. */
+export function fewestCut(context: RoundContext, sites: readonly string[]): number {
+  let fewest = Number.POSITIVE_INFINITY;
+  for (let set = 0; set < 2 ** sites.length; set++) {
+    const left = sites.filter((_, i) => (set & (1 << i)) === 0);
+    if (left.length > 1 && partsOf(context, left) > 1) fewest = Math.min(fewest, sites.length - left.length);
+  }
+  return fewest;
+}
+
+function partsOf(context: RoundContext, sites: readonly string[]): number {
+  const unseen = new Set(sites);
+  let parts = 0;
+  for (const start of sites) {
+    if (!unseen.delete(start)) continue;
+    parts++;
+    const open = [start];
+    for (let site = open.pop(); site !== undefined; site = open.pop()) {
+      for (const other of unseen) {
+        if (!areNeighbours(context, site, other)) continue;
+        unseen.delete(other);
+        open.push(other);
+      }
+    }
+  }
+  return parts;
+}
+
+/** Survivors are joined by pair masks that nobody opened, whoever the colluders are; dropped sites keep their own. */
+export function expectHiddenAmongNeighbours(
+  context: RoundContext,
+  { list, opened }: Pick<MaskedRoundOutcome, "list" | "opened">,
+): void {
+  const { survivors, dropped } = list;
+  expect(opened.selfSeeds).toEqual(survivors);
+  for (const [survivor, gone] of opened.pairSeeds) {
+    expect(survivors).toContain(survivor);
+    expect(dropped).toContain(gone);
+    expect(areNeighbours(context, survivor, gone)).toBe(true);
+  }
+  const names = opened.pairSeeds.map((pair) => pair.join(" "));
+  expect(new Set(names).size).toBe(names.length);
+  expect(opened.masks).toHaveLength(survivors.length + names.length);
+  // No pair of survivors is opened: what joins them is the graph itself.
+  expect(fewestCut(context, survivors)).toBeGreaterThan(context.graph?.colluders ?? 0);
 }
 
 /**

@@ -53,10 +53,15 @@ export async function serveCoordinator(home: string): Promise<ServedCoordinator>
   };
 }
 
-/** Invites and joins the sites of SITE_CASES, over the network or in memory, and registers made-up cases. */
-export async function joinSites(root: string, coordinator: Coordinator, by: "tls" | "memory"): Promise<Site[]> {
+/** Invites and joins sites with so many cases each, over the network or in memory, and registers made-up cases. */
+export async function joinSites(
+  root: string,
+  coordinator: Coordinator,
+  by: "tls" | "memory",
+  casesOf: Readonly<Record<string, number>> = SITE_CASES,
+): Promise<Site[]> {
   const sites: Site[] = [];
-  for (const [siteId, cases] of Object.entries(SITE_CASES)) {
+  for (const [siteId, cases] of Object.entries(casesOf)) {
     const { text } = await coordinator.invite({ siteId });
     const invitationFile = join(root, `${siteId}.invitation.json`);
     await writeFile(invitationFile, text);

@@ -21,18 +21,19 @@ export interface Begun {
   readonly studyHash: string;
 }
 
-/** Three sites of 6, 3 and 11 cases, joined, and a study submitted to them. */
+/** Sites, joined, and a study submitted to them: three of 6, 3 and 11 cases unless told. */
 export async function begin(
   root: string,
   privacy: object,
   rounds: object = { count: 2 },
   more: object = {},
+  casesOf?: Readonly<Record<string, number>>,
 ): Promise<Begun> {
   const folder = join(root, `run-${runs++}`);
   await mkdir(folder);
   const home = await newCoordinatorHome(folder);
   const coordinator = await openCoordinator({ home });
-  const sites = await joinSites(folder, coordinator, "memory");
+  const sites = await joinSites(folder, coordinator, "memory", casesOf);
   const studyHash = await submit(coordinator, tinyStudy({ rounds, aggregation: AGGREGATION, privacy, ...more }));
   return { sites, home, coordinator, studyHash };
 }
