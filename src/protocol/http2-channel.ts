@@ -50,19 +50,24 @@ export function http2Channel(address: string, tls: ClientTls, dial: DialTls): Ht
     opening = openSession(address, tls, dial);
     return opening;
   }
-  async function ask(headers: OutgoingHttpHeaders, body?: Uint8Array, signal?: AbortSignal): Promise<Answer> {
+  async function ask(
+    headers: OutgoingHttpHeaders,
+    body?: Uint8Array,
+    signal?: AbortSignal,
+    into?: Uint8Array,
+  ): Promise<Answer> {
     try {
       const stream = (await session()).request(headers, { endStream: body === undefined, ...(signal && { signal }) });
       if (body !== undefined) stream.end(body);
-      return checked(await answerOf(stream), address);
+      return checked(await answerOf(stream, into), address);
     } catch (error) {
       throw networkError(error, address);
     }
   }
   return {
-    async read({ sha256, offset, bytes }, signal) {
+    async read({ sha256, offset, bytes }, signal, into) {
       const headers = { ":method": "GET", ":path": objectPath(sha256), range: formatRange({ offset, bytes }) };
-      return (await ask(headers, undefined, signal)).body;
+      return (await ask(headers, undefined, signal, into)).body;
     },
     async held({ sha256, totalBytes }) {
       const range = formatUnsatisfied(totalBytes);
@@ -118,7 +123,9 @@ function openSession(address: string, tls: ClientTls, dial: DialTls): Promise<Cl
   });
 }
 
-function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
+/** @param into where the body is put, instead of a buffer of its own; a longer one is an error */
+function answerOf(stream: ClientHttp2Stream, into?: Uint8Array): Promise<Answer> {
+  const most = into?.length ?? LIMITS.chunkBytes;
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];
     let length = 0;
@@ -129,14 +136,17 @@ function answerOf(stream: ClientHttp2Stream): Promise<Answer> {
       headers = received;
     });
     stream.on("data", (piece: Buffer) => {
+      const start = length;
       length += piece.length;
-      if (length > LIMITS.chunkBytes) stream.destroy(new Error("a longer answer than was asked for"));
-      else pieces.push(piece);
+      if (length > most) stream.destroy(new Error("a longer answer than was asked for"));
+      else if (into === undefined) pieces.push(piece);
+      else into.set(piece, start);
     });
     stream.on("error", reject);
     stream.on("close", () => {
       stream.session?.unref();
-      if (headers !== undefined && stream.readableEnded) resolve({ headers, body: Buffer.concat(pieces, length) });
+      const body = into === undefined ? Buffer.concat(pieces, length) : into.subarray(0, length);
+      if (headers !== undefined && stream.readableEnded) resolve({ headers, body });
       else reject(new Error(`the connection broke (HTTP/2 code ${stream.rstCode})`));
     });
   });

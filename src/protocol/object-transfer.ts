@@ -17,7 +17,8 @@ import type { ObjectChunk, ObjectRange } from "./service.ts";
 export interface ObjectChannel {
   /** LIMITS.chunkBytes unless given. */
   readonly pieceBytes?: number;
-  read(range: ObjectRange, signal?: AbortSignal): Promise<Uint8Array>;
+  /** @param into where the piece may be put, as long as it is of the range's length; the result is then a view of it */
+  read(range: ObjectRange, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
   held(object: { readonly sha256: Sha256; readonly totalBytes: number }): Promise<number>;
   write(chunk: ObjectChunk, signal?: AbortSignal): Promise<number>;
 }
@@ -85,23 +86,28 @@ async function fetchRest(channel: ObjectChannel, request: FetchObject, file: Fil
   const { hash, held } = await hashHeld(file, bytes);
   let offset = held;
   onProgress?.(offset);
-  const ask = (from: number): Promise<Uint8Array> | undefined =>
-    from < bytes
-      ? channel.read({ sha256, offset: from, bytes: Math.min(pieceOf(channel), bytes - from) }, signal)
-      : undefined;
+  const piece = Math.min(pieceOf(channel), Math.max(1, bytes - held));
+  // One is hashed and written while the next piece comes into the other.
+  const buffers = [new Uint8Array(piece), new Uint8Array(piece)];
+  let asked = 0;
+  const ask = (from: number): Promise<Uint8Array> | undefined => {
+    if (from >= bytes) return undefined;
+    const into = buffers[asked++ % 2].subarray(0, Math.min(piece, bytes - from));
+    return channel.read({ sha256, offset: from, bytes: into.length }, signal, into);
+  };
   let coming = ask(offset);
   while (coming !== undefined) {
-    const piece = await coming;
+    const came = await coming;
     checkNotAborted(signal, subject);
-    if (piece.length === 0 || offset + piece.length > bytes) {
-      throw corrupt(subject, `${bytes} bytes`, `another length, at ${offset + piece.length}`);
+    if (came.length === 0 || offset + came.length > bytes) {
+      throw corrupt(subject, `${bytes} bytes`, `another length, at ${offset + came.length}`);
     }
-    const end = offset + piece.length;
+    const end = offset + came.length;
     coming = ask(end);
     // Awaited in the next turn; until then a failure of the write below must not leave it unheard.
     coming?.catch(() => undefined);
-    hash.update(piece);
-    await writeAll(file, piece, offset);
+    hash.update(came);
+    await writeAll(file, came, offset);
     offset = end;
     onProgress?.(offset);
   }

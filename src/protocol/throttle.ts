@@ -21,9 +21,9 @@ export function throttled(channel: ObjectChannel, bytesPerSecond: number): Objec
   }
   return {
     pieceBytes,
-    async read(range, signal) {
+    async read(range, signal, into) {
       await inTurn(range.bytes, `object ${range.sha256.slice(0, 12)}`, signal);
-      return channel.read(range, signal);
+      return channel.read(range, signal, into);
     },
     held: (object) => channel.held(object),
     async write(chunk, signal) {

@@ -21,10 +21,10 @@ async function federation(name: string, partialWork?: object) {
   const home = await newCoordinatorHome(folder);
   const coordinator = await openCoordinator({ home });
   const sites = await joinSites(folder, coordinator, "memory");
-  const rounds = { count: 2, quorum: 2, deadlineS: 8, ...(partialWork && { partialWork }) };
+  const rounds = { count: 1, quorum: 2, deadlineS: 20, ...(partialWork && { partialWork }) };
   await submit(coordinator, tinyStudy({ training, rounds, retain: "all" }));
   const slow = tinyWork({
-    onStep: (where) => (where === "train" ? new Promise((resolve) => setTimeout(resolve, 400)) : undefined),
+    onStep: (where) => (where === "train" ? new Promise((resolve) => setTimeout(resolve, 700)) : undefined),
   });
   await Promise.all(
     sites.map((site) => {
