@@ -137,7 +137,11 @@ export async function openJournal(file: string, use: "write" | "read" = "write")
       );
       for (const row of page) {
         const next = verified(head, row);
-        await take(next.event, next.head);
+        try {
+          await take(next.event, next.head);
+        } catch (error) {
+          throw notWhole(next, error);
+        }
         moveTo(next.head);
       }
       if (page.length < PAGE) return;
@@ -249,7 +253,8 @@ function verified(head: JournalHead, record: Row): { readonly event: Coordinator
   if (actual !== expected) {
     throw corrupt(`record ${number}`, `content of SHA-256 ${expected.slice(0, 64)}`, `content of ${actual}`);
   }
-  const event = JSON.parse(body) as CoordinatorEvent;
+  const event = eventIn(body);
+  if (event === undefined) throw corrupt(`record ${number}`, "an event in JSON", "something else");
   if (isEventKind(event.kind)) return { event, head: { number, sha256: actual } };
   throw new ConsiliumError("journal-version", {
     subject: `journal, record ${number}`,
@@ -257,6 +262,15 @@ function verified(head: JournalHead, record: Row): { readonly event: Coordinator
     actual: String(event.kind).slice(0, 64),
     hint: "A later version of Consilium wrote it: use that version or a newer one.",
   });
+}
+
+function eventIn(body: string): CoordinatorEvent | undefined {
+  try {
+    const value = JSON.parse(body) as CoordinatorEvent | null;
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function snapshotSha256({ head, format, body }: Snapshot): Sha256 {
@@ -299,4 +313,14 @@ function countersignedOf(row: Row): Countersigned {
 function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   throw corrupt("journal", "text in its columns", `a ${typeof value}`);
+}
+
+/** An event whose place in the chain holds, and whose content nothing can be made of. */
+function notWhole(
+  { event, head }: { readonly event: CoordinatorEvent; readonly head: JournalHead },
+  error: unknown,
+): unknown {
+  if (error instanceof ConsiliumError && error.code !== "internal") return error;
+  const why = error instanceof Error ? error.message : String(error);
+  return corrupt(`record ${head.number}`, "an event that can be taken again", `${event.kind}: ${why}`);
 }

@@ -124,15 +124,17 @@ export async function createSigningRequest(siteId: string, keyPem: string): Prom
 
 /** @throws ConsiliumError `certificate-untrusted` for anything but one certificate. */
 export function readCertificate(certificate: string | Uint8Array): CertificateFacts {
-  const parsed = parseCertificate(certificate);
-  return {
-    name: commonName(parsed.raw, "subject"),
-    publicKey: parsed.publicKey,
-    keySha256: publicKeySha256(parsed.publicKey),
-    notBeforeMs: Date.parse(parsed.validFrom),
-    notAfterMs: Date.parse(parsed.validTo),
-    der: new Uint8Array(parsed.raw),
-  };
+  return reading(certificate, () => {
+    const parsed = new X509Certificate(certificate);
+    return {
+      name: commonName(parsed.raw, "subject"),
+      publicKey: parsed.publicKey,
+      keySha256: publicKeySha256(parsed.publicKey),
+      notBeforeMs: Date.parse(parsed.validFrom),
+      notAfterMs: Date.parse(parsed.validTo),
+      der: new Uint8Array(parsed.raw),
+    };
+  });
 }
 
 /** Whether half of a site's certificate is over. */
@@ -231,10 +233,11 @@ function verifyIssuer(certificate: string | Uint8Array, authorityPem: string): C
     parsed.checkIssued(authority) &&
     parsed.verify(authority.publicKey);
   if (certificatesIn(authorityPem).map(parseCertificate).some(issued)) return facts;
+  const issuer = reading(certificate, () => commonName(parsed.raw, "issuer"));
   throw new ConsiliumError("certificate-untrusted", {
     subject: `certificate of ${facts.name}`,
     expected: "one issued by this federation's authority",
-    actual: `one issued by ${commonName(parsed.raw, "issuer") || "another authority"} under another key`,
+    actual: `one issued by ${issuer || "another authority"} under another key`,
     hint: "It belongs to another federation: join this one with an invitation of its own.",
   });
 }
@@ -315,8 +318,13 @@ function commonName(der: Uint8Array, of: "subject" | "issuer"): string {
 }
 
 function parseCertificate(certificate: string | Uint8Array): X509Certificate {
+  return reading(certificate, () => new X509Certificate(certificate));
+}
+
+/** What is read of a certificate; a key or a name in it may be damaged where its frame is whole. */
+function reading<T>(certificate: string | Uint8Array, read: () => T): T {
   try {
-    return new X509Certificate(certificate);
+    return read();
   } catch (cause) {
     throw new ConsiliumError("certificate-untrusted", {
       subject: "certificate",

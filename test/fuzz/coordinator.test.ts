@@ -152,88 +152,112 @@ function randomScalar(random: Random, type: ScalarType): unknown {
 }
 
 describe("a coordinator and a site that does not follow the protocol", () => {
-  test("damaged envelopes are refused, and what was signed is all that is taken", async () => {
-    const codes = await history("envelope", async (random, name) => {
-      const whole = seal(liar, { case: "poll", value: { productVersion: "0.1.0", activity: "idle" } });
-      const part = pick(random, ["header", "body", "signature"] as const);
-      const damaged = { ...whole, [part]: mutated(random, whole[part]) };
-      const same = Buffer.compare(damaged[part], whole[part]) === 0;
-      const code = await send(name, damaged);
-      if (!same) expect(code, name).not.toBe("taken");
-      return code;
-    })();
-    expect([...codes]).toEqual(expect.arrayContaining(["message-invalid", "signature-invalid"]));
-    await stateIsWhole();
-  }, 120_000);
+  test(
+    "damaged envelopes are refused, and what was signed is all that is taken",
+    async () => {
+      const codes = await history("envelope", async (random, name) => {
+        const whole = seal(liar, { case: "poll", value: { productVersion: "0.1.0", activity: "idle" } });
+        const part = pick(random, ["header", "body", "signature"] as const);
+        const damaged = { ...whole, [part]: mutated(random, whole[part]) };
+        const same = Buffer.compare(damaged[part], whole[part]) === 0;
+        const code = await send(name, damaged);
+        if (!same) expect(code, name).not.toBe("taken");
+        return code;
+      })();
+      expect([...codes]).toEqual(expect.arrayContaining(["message-invalid", "signature-invalid"]));
+      await stateIsWhole();
+    },
+    120_000 + 500 * FUZZ_RUNS,
+  );
 
-  test("bodies of random bytes, and damaged bodies, under a signature that holds", async () => {
-    const codes = await history("body", async (random, name) => {
-      const about = { studyHash: "", round: randomUint32(random), attempt: 0, timeMs: Date.now() } as const;
-      const signed = sealEnvelope({
-        ...about,
-        sender: "liar",
-        sequence: ++liar.sequence,
-        privateKey: createPrivateKey(liar.keyPem),
-        body: random.chance(0.5) ? randomBytes(random, 400) : mutated(random, validBody()),
-      });
-      return send(name, signed);
-    })();
-    expect([...codes]).toContain("message-invalid");
-    await stateIsWhole();
-  }, 120_000);
+  test(
+    "bodies of random bytes, and damaged bodies, under a signature that holds",
+    async () => {
+      const codes = await history("body", async (random, name) => {
+        const about = { studyHash: "", round: randomUint32(random), attempt: 0, timeMs: Date.now() } as const;
+        const signed = sealEnvelope({
+          ...about,
+          sender: "liar",
+          sequence: ++liar.sequence,
+          privateKey: createPrivateKey(liar.keyPem),
+          body: random.chance(0.5) ? randomBytes(random, 400) : mutated(random, validBody()),
+        });
+        return send(name, signed);
+      })();
+      expect([...codes]).toContain("message-invalid");
+      await stateIsWhole();
+    },
+    120_000 + 500 * FUZZ_RUNS,
+  );
 
-  test("messages of the right shape with absurd members", async () => {
-    const codes = await history("message", async (random, name) => {
-      const { kind } = randomMessage(random, SiteMessageSchema);
-      const { study } = federation.coordinator.state();
-      const studyHash = random.chance(0.7) ? (study?.hash ?? "") : "";
-      // A refusal that it means would only take the liar out of the study.
-      if (kind.case === "approval") kind.value.studyHash = random.chance(0.5) ? studyHash : kind.value.studyHash;
-      const round = random.chance(0.7) ? 1 : randomUint32(random);
-      return send(name, seal(liar, kind as never, { studyHash, round, attempt: 1 }));
-    })();
-    expect([...codes]).toEqual(expect.arrayContaining(["message-invalid", "limit-exceeded"]));
-    await stateIsWhole();
-  }, 120_000);
+  test(
+    "messages of the right shape with absurd members",
+    async () => {
+      const codes = await history("message", async (random, name) => {
+        const { kind } = randomMessage(random, SiteMessageSchema);
+        const { study } = federation.coordinator.state();
+        const studyHash = random.chance(0.7) ? (study?.hash ?? "") : "";
+        // A refusal that it means would only take the liar out of the study.
+        if (kind.case === "approval") kind.value.studyHash = random.chance(0.5) ? studyHash : kind.value.studyHash;
+        const round = random.chance(0.7) ? 1 : randomUint32(random);
+        return send(name, seal(liar, kind as never, { studyHash, round, attempt: 1 }));
+      })();
+      expect([...codes]).toEqual(expect.arrayContaining(["message-invalid", "limit-exceeded"]));
+      await stateIsWhole();
+    },
+    120_000 + 500 * FUZZ_RUNS,
+  );
 
-  test("enrolments that nobody was invited to", async () => {
-    const { service } = federation.coordinator;
-    const codes = await history("enrolment", async (random, name) => {
-      return codeOf(name, () => service.enrol(randomMessage(random, EnrolRequestSchema)));
-    })();
-    expect(codes.has("taken")).toBe(false);
-    expect(Object.keys(federation.coordinator.state().sites).sort()).toEqual(SITES);
-    await stateIsWhole();
-  }, 120_000);
+  test(
+    "enrolments that nobody was invited to",
+    async () => {
+      const { service } = federation.coordinator;
+      const codes = await history("enrolment", async (random, name) => {
+        return codeOf(name, () => service.enrol(randomMessage(random, EnrolRequestSchema)));
+      })();
+      expect(codes.has("taken")).toBe(false);
+      expect(Object.keys(federation.coordinator.state().sites).sort()).toEqual(SITES);
+      await stateIsWhole();
+    },
+    120_000 + 500 * FUZZ_RUNS,
+  );
 
-  test("pieces of objects that do not fit, from nowhere, of any length", async () => {
-    const { keySha256 } = readCertificate(liar.enrolment.certificatePem);
-    const peer = { siteId: "liar", keySha256 };
-    const { service } = federation.coordinator;
-    const codes = await history("piece", async (random, name) => {
-      const sha256 = pick(random, ["0".repeat(64), "f".repeat(64), "", "../../../etc/passwd", randomText(random)]);
-      const offset = pick(random, [0, 1, 39, 40, 41, -1, 0.5, 2 ** 53, Number.NaN]);
-      const totalBytes = pick(random, [40, 0, 41, -1, 2 ** 40, Number.NaN]);
-      const bytes = random.chance(0.05) ? new Uint8Array(LIMITS.chunkBytes) : randomBytes(random, 80);
-      return codeOf(name, () =>
-        pick(random, [
-          () => service.writeObject(peer, { sha256, offset, totalBytes, bytes }),
-          () => service.readObject(peer, { sha256, offset, bytes: pick(random, [0, 1, -1, 2 ** 40, Number.NaN]) }),
-          () => service.heldBytes(peer, { sha256, totalBytes }),
-        ])(),
-      );
-    })();
-    expect([...codes]).toEqual(expect.arrayContaining(["object-refused", "update-shape"]));
-    await stateIsWhole();
-  }, 120_000);
+  test(
+    "pieces of objects that do not fit, from nowhere, of any length",
+    async () => {
+      const { keySha256 } = readCertificate(liar.enrolment.certificatePem);
+      const peer = { siteId: "liar", keySha256 };
+      const { service } = federation.coordinator;
+      const codes = await history("piece", async (random, name) => {
+        const sha256 = pick(random, ["0".repeat(64), "f".repeat(64), "", "../../../etc/passwd", randomText(random)]);
+        const offset = pick(random, [0, 1, 39, 40, 41, -1, 0.5, 2 ** 53, Number.NaN]);
+        const totalBytes = pick(random, [40, 0, 41, -1, 2 ** 40, Number.NaN]);
+        const bytes = random.chance(0.05) ? new Uint8Array(LIMITS.chunkBytes) : randomBytes(random, 80);
+        return codeOf(name, () =>
+          pick(random, [
+            () => service.writeObject(peer, { sha256, offset, totalBytes, bytes }),
+            () => service.readObject(peer, { sha256, offset, bytes: pick(random, [0, 1, -1, 2 ** 40, Number.NaN]) }),
+            () => service.heldBytes(peer, { sha256, totalBytes }),
+          ])(),
+        );
+      })();
+      expect([...codes]).toEqual(expect.arrayContaining(["object-refused", "update-shape"]));
+      await stateIsWhole();
+    },
+    120_000 + 500 * FUZZ_RUNS,
+  );
 
-  test("the study of the others, and of the liar once it behaves, comes to the model that it comes to without all that", async () => {
-    liar.link = memoryLinkOf(federation.coordinator, liar);
-    await runToEnd(federation);
-    expect(federation.coordinator.result()?.finalModel?.sha256).toBe(undisturbed);
-    await federation.coordinator.close();
-    await expect(verifyHome(federation.home)).resolves.toBeDefined();
-  }, 120_000);
+  test(
+    "the study of the others, and of the liar once it behaves, comes to the model that it comes to without all that",
+    async () => {
+      liar.link = memoryLinkOf(federation.coordinator, liar);
+      await runToEnd(federation);
+      expect(federation.coordinator.result()?.finalModel?.sha256).toBe(undisturbed);
+      await federation.coordinator.close();
+      await expect(verifyHome(federation.home)).resolves.toBeDefined();
+    },
+    120_000 + 500 * FUZZ_RUNS,
+  );
 });
 
 function validBody(): Uint8Array {
