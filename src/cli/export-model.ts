@@ -77,9 +77,9 @@ function ofRegion<T>(byRegion: Readonly<Record<string, T>>, region: string): T {
   if (Object.hasOwn(byRegion, region)) return byRegion[region];
   throw new ConsiliumError("study-unknown", {
     subject: `the best model of ${region}`,
-    expected: `one of ${Object.keys(byRegion).join(", ") || "no region: no site had figures to choose by"}`,
-    actual: region,
-    hint: "`consilium status --home HOME` shows the study's regions.",
+    expected: Object.keys(byRegion).length > 0 ? `one of ${Object.keys(byRegion).join(", ")}` : "a site with figures",
+    actual: Object.keys(byRegion).length > 0 ? region : "none: models were never compared",
+    hint: "`consilium status --home HOME` shows the study's regions and their figures.",
   });
 }
 

@@ -59,7 +59,7 @@ export async function concludeRun(options: ConclusionOptions): Promise<Conclusio
     ratio: ratioOf(federated.dice, pooled?.dice),
     learningRates: describeRates(study, options.triedRates, pooledTraining),
     patientLevel: plannedPrivacy(study) ?? null,
-    rounds: study.rounds.count,
+    rounds: run.rounds.length,
     gradientSteps: run.gradientSteps,
     seconds: (performance.now() - startedMs) / 1000,
     peakRssBytes: Math.max(otherPeakRssBytes(), process.resourceUsage().maxRSS * 1024),

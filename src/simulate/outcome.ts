@@ -67,10 +67,10 @@ export async function writeOutcome(out: string, outcome: Outcome): Promise<{ mod
   return { modelDir, report };
 }
 
-function facts({ study, run, result }: Outcome): string[] {
+function facts({ run, result }: Outcome): string[] {
   const cases = run.sites.reduce((sum, site) => sum + site.cases.train + site.cases.validation, 0);
   return [
-    `${run.sites.length} hospitals with ${cases} patients trained one network over ${study.rounds.count} rounds (${result.gradientSteps} gradient steps in all).`,
+    `${run.sites.length} hospitals with ${cases} patients trained one network over ${run.rounds.length} rounds (${result.gradientSteps} gradient steps in all).`,
     `Scans stayed where they were; what travelled is listed below.`,
     `The model is that of round ${run.modelRound}.`,
   ];
