@@ -50,6 +50,17 @@ const recordSchema = z.strictObject({
   checks: z
     .strictObject({ brainMl: z.number(), atlasOverlap: z.number(), coverage: byModality(z.number()) })
     .optional(),
+  /** A label map that the site had drawn: under which convention, on which scan, and what became of it. */
+  labels: z
+    .strictObject({
+      convention: z.enum(["brats2021", "brats2023", "brats2024"]),
+      on: z.enum(MODALITIES),
+      cavityMl: z.number(),
+      drawnMl: z.number().optional(),
+      keptMl: z.number().optional(),
+      outsideBrain: z.number().optional(),
+    })
+    .optional(),
   /** Share of the head (what is no air) that lies outside the brain and was removed. */
   headRemoved: z.number().optional(),
   /** Names of identifying elements that the source files had; never their values. */

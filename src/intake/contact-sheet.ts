@@ -18,6 +18,8 @@ export interface SheetColumn {
   readonly motion: Affine;
   /** RAS mm, where the planes meet. */
   readonly centre: Triple;
+  /** In the sheet's space. */
+  readonly tumour?: Volume<Uint8Array>;
   readonly outline?: { readonly mask: Volume<Float32Array>; readonly motion: Affine };
 }
 
@@ -25,20 +27,24 @@ const TILE = 150;
 const FIELD_MM = 240;
 const STEP_MM = FIELD_MM / TILE;
 const OUTLINE = [255, 70, 60] as const;
+const TUMOUR = [255, 210, 40] as const;
 
 /** @returns a PNG file: a column for each scan; axial, coronal and sagittal planes below each other. */
 export function contactSheet(columns: readonly SheetColumn[]): Uint8Array {
   const [width, height] = [TILE * columns.length, TILE * 3];
   const pixels = new Uint8Array(3 * width * height);
+  const inTumour = columns.map(({ tumour }) => tumour && shareOf(tumour));
   for (const [c, { scan, motion, centre, outline }] of columns.entries()) {
     const tiles = planesThrough(centre).map((plane) => resampleOnto(scan, plane, motion).data);
     const [dark, bright] = windowOf(tiles);
     for (const [p, plane] of planesThrough(centre).entries()) {
       const edges = outline && edgesOf(resampleOnto(outline.mask, plane, outline.motion).data);
+      const drawn = inTumour[c] && edgesOf(resampleOnto(inTumour[c], plane, UNMOVED).data);
       for (let i = 0; i < TILE * TILE; i++) {
         const at = 3 * ((p * TILE + Math.floor(i / TILE)) * width + c * TILE + (i % TILE));
         const grey = Math.max(0, Math.min(255, (255 * (tiles[p][i] - dark)) / (bright - dark)));
-        for (let k = 0; k < 3; k++) pixels[at + k] = edges?.[i] === 1 ? OUTLINE[k] : grey;
+        const colour = drawn?.[i] === 1 ? TUMOUR : edges?.[i] === 1 ? OUTLINE : [grey, grey, grey];
+        pixels.set(colour, at);
       }
     }
   }
@@ -66,6 +72,12 @@ function windowOf(tiles: readonly Float32Array[]): readonly [number, number] {
   const at = (part: number): number => values[Math.floor(part * (values.length - 1))] ?? 0;
   const [dark, bright] = [Math.min(0, at(0.02)), at(0.995)];
   return bright > dark ? [dark, bright] : [dark, dark + 1];
+}
+
+const UNMOVED: Affine = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
+
+function shareOf({ dims, affineVoxelToRas, data }: Volume<Uint8Array>): Volume<Float32Array> {
+  return { dims, affineVoxelToRas, data: Float32Array.from(data, (label) => (label === 0 ? 0 : 1)) };
 }
 
 function edgesOf(shares: Float32Array): Uint8Array {

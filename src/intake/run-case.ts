@@ -19,6 +19,7 @@ import {
   readStack,
   type Volume,
   writeFileAtomically,
+  writeLabelMap,
   writeNifti,
 } from "../imaging/index.ts";
 import {
@@ -38,6 +39,7 @@ import type { Atlas } from "./atlas.ts";
 import { type CaseRecord, type CaseState, intakeFolder, STATES, writeRecord } from "./case-record.ts";
 import { checkIntensities, checkPlacement } from "./check-aligned.ts";
 import { contactSheet, middleOf, type SheetColumn } from "./contact-sheet.ts";
+import { type AlignedLabels, alignLabels, type GivenLabels, placeLabels } from "./given-labels.ts";
 import { identifyingElements } from "./identifying-elements.ts";
 
 /** Where a scan comes from: a series of DICOM, or a NIfTI file. */
@@ -50,6 +52,8 @@ export interface CaseOrder {
   readonly out: string;
   readonly sources: Readonly<Record<Modality, ScanSource>>;
   readonly record: CaseRecord;
+  /** Drawn by the site before. */
+  readonly labels?: GivenLabels;
   /** No pictures of the head before the brain was cut out. */
   readonly noHeads: boolean;
 }
@@ -58,6 +62,9 @@ export interface Tools {
   readonly atlas: Atlas;
   readonly findBrain: BrainFinder;
 }
+
+/** How the dataset writes its files and labels, whatever was given. */
+export const DATASET_LABELS = "brats2021";
 
 type Step = (order: CaseOrder, record: CaseRecord, tools: Tools) => Promise<CaseRecord>;
 
@@ -118,6 +125,7 @@ function asConsiliumError(cause: unknown): ConsiliumError {
 const workFolder = ({ out, record }: CaseOrder): string => join(intakeFolder(out), "work", record.caseId);
 const sheetFolder = ({ out, record }: CaseOrder): string => join(intakeFolder(out), "sheets", record.caseId);
 const scanPath = (order: CaseOrder, modality: Modality): string => join(workFolder(order), `${modality}.nii`);
+const labelsPath = (order: CaseOrder): string => join(workFolder(order), "labels.nii");
 const brainPath = (order: CaseOrder): string => join(workFolder(order), "brain.nii");
 
 async function convert(order: CaseOrder, record: CaseRecord): Promise<CaseRecord> {
@@ -136,7 +144,11 @@ async function convert(order: CaseOrder, record: CaseRecord): Promise<CaseRecord
     return source.kind === "series" ? [source.stack.frames[0].image.path] : [];
   });
   const identifying = await identifyingElements(paths);
-  return { ...record, grids: grids as NonNullable<CaseRecord["grids"]>, identifying };
+  const converted = { ...record, grids: grids as NonNullable<CaseRecord["grids"]>, identifying };
+  if (order.labels === undefined) return converted;
+  const { classes, on, cavityMl } = await placeLabels(order.labels, converted.grids);
+  await writeNifti(labelsPath(order), classes);
+  return { ...converted, labels: { convention: order.labels.convention, on, cavityMl } };
 }
 
 async function readSource(source: ScanSource, subject: string): Promise<Volume<Float32Array>> {
@@ -247,13 +259,18 @@ async function finish(order: CaseOrder, record: CaseRecord, { atlas }: Tools): P
     scans[modality] = onAtlas(await readScan(order, modality), motions[modality], brain);
   }
   checkIntensities(scans as Scans);
+  const drawn = record.labels && (await drawnOnAtlas(order, record.labels.on, brain, motions));
   const folder = join(order.out, record.caseId);
   await mkdir(folder, { recursive: true });
   for (const modality of MODALITIES) {
     await writeNifti(
-      join(folder, caseFileName(record.caseId, modality, "brats2021")),
+      join(folder, caseFileName(record.caseId, modality, DATASET_LABELS)),
       scans[modality] as Volume<Float32Array>,
     );
+  }
+  if (drawn !== undefined) {
+    const path = join(folder, caseFileName(record.caseId, "labelMap", DATASET_LABELS));
+    await writeLabelMap(path, drawn.labelMap, DATASET_LABELS);
   }
   const inAtlas = { ...atlas.brain, data: Float32Array.from(atlas.brain.data, (value) => (value > 0 ? 1 : 0)) };
   const columns = MODALITIES.map((modality) => ({
@@ -261,9 +278,22 @@ async function finish(order: CaseOrder, record: CaseRecord, { atlas }: Tools): P
     motion: UNMOVED,
     centre: middleOf(atlas.grid),
     outline: { mask: inAtlas, motion: UNMOVED },
+    ...(drawn && { tumour: drawn.labelMap }),
   }));
   await writeSheet(order, "done", columns, false);
-  return { ...record, checks };
+  if (drawn === undefined || record.labels === undefined) return { ...record, checks };
+  const { drawnMl, keptMl, outsideBrain } = drawn;
+  return { ...record, checks, labels: { ...record.labels, drawnMl, keptMl, outsideBrain } };
+}
+
+async function drawnOnAtlas(
+  order: CaseOrder,
+  on: Modality,
+  brain: Volume<Uint8Array>,
+  motions: Motions,
+): Promise<AlignedLabels> {
+  const { volume } = await readNifti(labelsPath(order));
+  return alignLabels({ ...volume, data: Uint8Array.from(volume.data) }, on, brain, motions);
 }
 
 async function writeSheet(

@@ -18,6 +18,7 @@ import {
   chooseSeries,
   type DicomScan,
   judgeSeries,
+  type LabelConvention,
   MANIFEST_NAME,
   MODALITIES,
   type Modality,
@@ -32,9 +33,10 @@ import { type Atlas, OWN_ATLAS, ownAtlas, readAtlas } from "./atlas.ts";
 import { runCases } from "./case-pool.ts";
 import { type CaseRecord, type CaseState, intakeFolder, newRecord, readRecord, writeRecord } from "./case-record.ts";
 import { renderDeidentification } from "./deidentification.ts";
+import { checkStudiesKnown, digestOfLabels, type GivenLabels, readLabelTable } from "./given-labels.ts";
 import { writeIntakePages } from "./intake-page.ts";
 import { type NamedStudy, openBook, type RegisterBook } from "./register-book.ts";
-import type { CaseOrder, ScanSource } from "./run-case.ts";
+import { type CaseOrder, DATASET_LABELS, type ScanSource } from "./run-case.ts";
 import { type JudgedStudy, linksTable } from "./series-links.ts";
 
 export interface IntakeOptions {
@@ -45,6 +47,8 @@ export interface IntakeOptions {
   /** A site's own atlas. */
   readonly atlas?: string;
   readonly brainModel?: { readonly path: string; readonly spacingMm: number };
+  /** Label maps that the site has drawn: a table of which study each is of, and how their values are meant. */
+  readonly labelMaps?: { readonly table: string; readonly convention: LabelConvention };
   readonly workers: number;
   readonly noHeads?: boolean;
   /** Where to write which case is which study; outside the dataset. */
@@ -113,7 +117,11 @@ async function work(options: IntakeOptions): Promise<IntakeResult> {
   await mkdir(join(intakeFolder(out), "cases"), { recursive: true });
   const settings = [named?.digest ?? OWN_ATLAS, await digestOfModel(options.brainModel)].join(" ");
   const recognised: Recognised[] = [];
-  for (const named of studies) recognised.push(await recognise(named, overrules, out, book, settings));
+  const drawn = await readDrawn(options.labelMaps, scan);
+  for (const named of studies) {
+    const labels = drawn.get(named.study.study);
+    recognised.push(await recognise(named, { overrules, out, book, settings, ...(labels && { labels }) }));
+  }
   const ended = await runOpenCases(recognised, options, named);
   const records = recognised.map(({ record }) => ended.get(record.caseId) ?? record);
   if (options.links !== undefined) {
@@ -146,14 +154,30 @@ async function digestOfModel(model: IntakeOptions["brainModel"]): Promise<string
 interface Recognised extends JudgedStudy {
   readonly record: CaseRecord;
   readonly chosen?: ChosenSeries;
+  readonly labels?: GivenLabels;
+}
+
+async function readDrawn(
+  labelMaps: IntakeOptions["labelMaps"],
+  { studies }: DicomScan,
+): Promise<ReadonlyMap<string, GivenLabels>> {
+  if (labelMaps === undefined) return new Map();
+  const table = await readLabelTable(labelMaps.table);
+  checkStudiesKnown(table, new Set(studies.map(({ study }) => study)));
+  return new Map([...table].map(([study, path]) => [study, { path, convention: labelMaps.convention }]));
+}
+
+interface RecogniseOptions {
+  readonly overrules: SeriesOverrules;
+  readonly out: string;
+  readonly book: RegisterBook;
+  readonly settings: string;
+  readonly labels?: GivenLabels;
 }
 
 async function recognise(
   named: NamedStudy,
-  overrules: SeriesOverrules,
-  out: string,
-  book: RegisterBook,
-  settings: string,
+  { overrules, out, book, settings, labels }: RecogniseOptions,
 ): Promise<Recognised> {
   const { study, caseId, subject } = named;
   const earlier = await readRecord(out, caseId);
@@ -162,14 +186,15 @@ async function recognise(
     const instances = MODALITIES.map((modality) =>
       chosen.stacks[modality].frames.map(({ image, frame }) => `${image.sopInstance}#${frame.index}`),
     );
-    const sources = book.digest(`sources ${settings} ${JSON.stringify(instances)}`);
+    const drawn = labels === undefined ? "" : ` labels ${await digestOfLabels(labels)}`;
+    const sources = book.digest(`sources ${settings} ${JSON.stringify(instances)}${drawn}`);
     if (earlier?.sources === sources && earlier.state !== "found") {
-      return { ...named, record: earlier, verdicts: chosen.verdicts, chosen };
+      return { ...named, record: earlier, verdicts: chosen.verdicts, chosen, ...(labels && { labels }) };
     }
     await rm(join(out, caseId), { recursive: true, force: true });
     const record: CaseRecord = { ...newRecord(caseId, subject, sources), state: "recognised" };
     await writeRecord(out, record);
-    return { ...named, record, verdicts: chosen.verdicts, chosen };
+    return { ...named, record, verdicts: chosen.verdicts, chosen, ...(labels && { labels }) };
   } catch (error) {
     if (!(error instanceof ConsiliumError)) throw error;
     const failure = { towards: "recognised" as const, ...error.toJSON() };
@@ -185,9 +210,11 @@ async function runOpenCases(
   { out, workers, noHeads = false, brainModel, signal, onState }: IntakeOptions,
   named: Atlas | undefined,
 ): Promise<ReadonlyMap<string, CaseRecord>> {
-  const orders = recognised.flatMap(({ record, chosen }): CaseOrder[] => {
+  const orders = recognised.flatMap(({ record, chosen, labels }): CaseOrder[] => {
     const isDone = record.state === "done" && record.failure === undefined;
-    return chosen === undefined || isDone ? [] : [{ out, sources: sourcesOf(chosen), record, noHeads }];
+    return chosen === undefined || isDone
+      ? []
+      : [{ out, sources: sourcesOf(chosen), record, noHeads, ...(labels && { labels }) }];
   });
   if (orders.length === 0) return new Map();
   let ended = 0;
@@ -225,12 +252,13 @@ async function writeDataset(out: string, done: readonly CaseRecord[]): Promise<v
     await rm(path, { force: true });
     return;
   }
-  const rows = done.map(({ caseId, subject }) => ({
+  const rows = done.map(({ caseId, subject, labels }) => ({
     id: caseId,
     subject,
     images: Object.fromEntries(
-      MODALITIES.map((modality) => [modality, `${caseId}/${caseFileName(caseId, modality, "brats2021")}`]),
+      MODALITIES.map((modality) => [modality, `${caseId}/${caseFileName(caseId, modality, DATASET_LABELS)}`]),
     ),
+    ...(labels && { labelMap: `${caseId}/${caseFileName(caseId, "labelMap", DATASET_LABELS)}` }),
   }));
   await writeFileAtomically(path, Buffer.from(manifestText(rows)));
 }

@@ -17,7 +17,6 @@ import {
   type Modality,
   readSeriesOverrules,
   readSourceSeries,
-  resampleOnto,
   type SourceSeries,
   scanDicomFolder,
   type Volume,
@@ -26,6 +25,7 @@ import { classicalBrain } from "./align-case.ts";
 import { ownAtlas, readAtlas } from "./atlas.ts";
 import { openBrainNetwork } from "./brain-network.ts";
 import { type CaseRecord, type CaseState, newRecord } from "./case-record.ts";
+import { labelsOnto } from "./labels-onto.ts";
 import { runCase, type ScanSource } from "./run-case.ts";
 
 export type StudySource =
@@ -67,7 +67,7 @@ export async function takeInStudy(source: StudySource, options: StudyOptions): P
     return {
       files: filesOf(out),
       source: series,
-      restore: (labelMap) => labelsOnScan(labelMap, gridOf(ended), ended.atlasToReference ?? []),
+      restore: (labelMap) => labelsOnto(labelMap, gridOf(ended), invertRigid(ended.atlasToReference ?? [])),
       close,
     };
   } catch (error) {
@@ -118,30 +118,4 @@ function filesOf(out: string): CaseFiles {
 function gridOf({ grids }: CaseRecord): Grid {
   const { dims, affineVoxelToRas } = (grids as NonNullable<CaseRecord["grids"]>).t1ce;
   return { dims, affineVoxelToRas };
-}
-
-/** Each label's share is interpolated, and the largest wins: borders come out smooth on finer grids. */
-export function labelsOnScan(
-  labelMap: Volume<Uint8Array>,
-  grid: Grid,
-  atlasToScan: readonly number[],
-): Volume<Uint8Array> {
-  const scanToAtlas = invertRigid(atlasToScan);
-  const labels = [...new Set(labelMap.data)].filter((label) => label !== 0).sort((a, b) => a - b);
-  const size = grid.dims[0] * grid.dims[1] * grid.dims[2];
-  const best = new Float32Array(size);
-  const tumour = new Float32Array(size);
-  const data = new Uint8Array(size);
-  for (const label of labels) {
-    const indicator = { ...labelMap, data: Float32Array.from(labelMap.data, (value) => (value === label ? 1 : 0)) };
-    const share = resampleOnto(indicator, grid, scanToAtlas).data;
-    for (let i = 0; i < size; i++) {
-      tumour[i] += share[i];
-      if (share[i] <= best[i]) continue;
-      best[i] = share[i];
-      data[i] = label;
-    }
-  }
-  for (let i = 0; i < size; i++) if (tumour[i] < 0.5) data[i] = 0;
-  return { ...grid, data };
 }

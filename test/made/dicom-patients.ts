@@ -51,6 +51,9 @@ const MOVED: Readonly<Record<Modality, readonly [number, number, number, number,
   flair: [-0.03, 0, 0.02, 0, 2, -1],
 };
 
+/** About which they turn. */
+const MIDDLE: Triple = [-119, 119, 75];
+
 export interface MadePatient {
   readonly dir: string;
   readonly index: number;
@@ -59,9 +62,21 @@ export interface MadePatient {
   readonly without?: readonly Modality[];
   /** Of every series. */
   readonly tags?: Tags;
+  /** Of one of them. */
+  readonly tagsOf?: Readonly<Partial<Record<Modality, Tags>>>;
 }
 
-/** @returns the brain as the phantom has it, on T1 with contrast's grid. */
+export interface WrittenPatient {
+  /** As the phantom has it, on T1 with contrast's grid. */
+  readonly brain: Volume<Uint8Array>;
+  /** The same, where T1 was scanned. */
+  readonly brainInT1: Volume<Uint8Array>;
+  /** Classes, there too. */
+  readonly labelMap: Volume<Uint8Array>;
+  /** The same, where T2 was scanned. */
+  readonly labelMapInT2: Volume<Uint8Array>;
+}
+
 export async function writePatient({
   dir,
   index,
@@ -69,23 +84,33 @@ export async function writePatient({
   study,
   without = [],
   tags = {},
-}: MadePatient): Promise<Volume<Uint8Array>> {
+  tagsOf = {},
+}: MadePatient): Promise<WrittenPatient> {
   const phantom = makePhantom({ seed: 77, caseIndex: index, siteIndex: 0, spacingMm: SPACING_MM });
   const brain = Uint8Array.from(phantom.t1.data, (value) => (value === 0 ? 0 : 1));
   for (const [m, modality] of MODALITIES.entries()) {
     if (without.includes(modality)) continue;
     const head = withHead(phantom[modality], brain, AROUND[modality]);
-    const motion = rigidMatrix(MOVED[modality], [-119, 119, 75]);
+    const motion = rigidMatrix(MOVED[modality], MIDDLE);
     const moved = { ...head, affineVoxelToRas: multiplyAffines(motion, head.affineVoxelToRas) };
     await writeSeries(join(dir, modality), moved, {
       uid: `${study}.${m + 1}`,
       study,
-      tags: { "00100020": patientId, ...TAGS[modality], ...tags },
+      tags: { "00100020": patientId, ...TAGS[modality], ...tags, ...tagsOf[modality] },
     });
   }
   const { dims, affineVoxelToRas } = phantom.t1ce;
-  const padded = padding(brain, dims);
-  return { dims: paddedDims(dims), affineVoxelToRas: paddedAffine(affineVoxelToRas), data: padded };
+  const onScan = (data: Uint8Array): Volume<Uint8Array> => ({
+    dims: paddedDims(dims),
+    affineVoxelToRas: paddedAffine(affineVoxelToRas),
+    data: padding(data, dims),
+  });
+  const [whole, labelMap] = [onScan(brain), onScan(phantom.labelMap.data)];
+  const scannedIn = (volume: Volume<Uint8Array>, modality: Modality): Volume<Uint8Array> => ({
+    ...volume,
+    affineVoxelToRas: multiplyAffines(rigidMatrix(MOVED[modality], MIDDLE), volume.affineVoxelToRas),
+  });
+  return { brain: whole, brainInT1: scannedIn(whole, "t1"), labelMap, labelMapInT2: scannedIn(labelMap, "t2") };
 }
 
 /** Room for the head above the brain, which fills the grid nearly to its end. */

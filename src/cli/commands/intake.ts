@@ -1,9 +1,10 @@
 /** `intake`: from a hospital's DICOM folders to a dataset. */
 import { availableParallelism } from "node:os";
-import type { Json } from "../../base/index.ts";
+import { ConsiliumError, type Json } from "../../base/index.ts";
 import type { IntakeResult } from "../../intake/index.ts";
 import { defineCommand } from "../command.ts";
 import { countOf, formatTable } from "../format.ts";
+import { labelsOption } from "../labels-option.ts";
 import { option } from "../options.ts";
 
 const BAD_INPUT = 3;
@@ -27,17 +28,25 @@ export const intake = defineCommand({
     brainModel: option.text("FILE", "ONNX network that finds the brain, instead of the classical way"),
     brainModelSpacing: option.numberOr("MM", "voxel size that the network expects", 2, { min: 0.5, max: 8 }),
     links: option.text("FILE", "table to write of which case is which study, outside the dataset"),
+    labelMaps: option.text(
+      "FILE",
+      "table of label maps that were drawn already: columns study and file, with --labels",
+    ),
+    labels: labelsOption("how these label maps are written"),
     noHeads: option.flag("keep no picture of the head before the brain was cut out"),
     workers: option.integerOr("cases side by side", availableParallelism(), { min: 1, max: 64 }),
   },
   examples: [
     "consilium intake --from DICOM --out data/own",
     "consilium intake --from DICOM --out data/own --links links.csv",
+    "consilium intake --from DICOM --out data/own --label-maps drawn.csv --labels brats2023",
     "consilium intake --from DICOM --out data/own --series links.csv --atlas sri24_t1_brain.nii.gz",
   ],
   async run({ options, progress, signal }) {
     const { runIntake } = await import("../../intake/index.ts");
-    const { from, out, series, atlas, brainModel, brainModelSpacing, links, noHeads, workers } = options;
+    const { from, out, series, atlas, brainModel, brainModelSpacing, links, noHeads, workers, labelMaps, labels } =
+      options;
+    if ((labelMaps === undefined) !== (labels === undefined)) throw labelsUndeclared(labelMaps);
     const result = await runIntake({
       from,
       out,
@@ -47,6 +56,7 @@ export const intake = defineCommand({
       ...(series !== undefined && { series }),
       ...(atlas !== undefined && { atlas }),
       ...(links !== undefined && { links }),
+      ...(labelMaps !== undefined && labels !== undefined && { labelMaps: { table: labelMaps, convention: labels } }),
       ...(brainModel !== undefined && { brainModel: { path: brainModel, spacingMm: brainModelSpacing } }),
       onFile: (done) => progress.update({ label: "Reading", done, unit: "files" }),
       onState: (_, __, done, total) => progress.update({ label: "Taking in", done, total, unit: "cases" }),
@@ -56,14 +66,24 @@ export const intake = defineCommand({
   },
 });
 
+function labelsUndeclared(labelMaps: string | undefined): ConsiliumError {
+  return new ConsiliumError("usage", {
+    subject: "consilium intake",
+    expected: "--label-maps and --labels together",
+    actual: labelMaps === undefined ? "--labels alone" : "--label-maps alone",
+    hint: "What 3 and 4 mean in a label map is never inferred: see docs/DATASETS.md.",
+  });
+}
+
 function jsonOf({ records, casesInDataset, atlas, scan, page }: IntakeResult): Json {
   return {
-    cases: records.map(({ caseId, subject, state, failure, checks }) => ({
+    cases: records.map(({ caseId, subject, state, failure, checks, labels }) => ({
       case: caseId,
       subject,
       state,
       failure: failure ?? null,
       checks: checks ?? null,
+      labels: labels ?? null,
     })),
     casesInDataset,
     atlas,
