@@ -1,4 +1,5 @@
 /** Sites with their state, invitations, studies. */
+import { useState } from "preact/hooks";
 import type { CoordinatorStatus, SiteStatus } from "../../../src/coordinator/index.ts";
 import { coordinator, type Role } from "../api.ts";
 import { formatCount, formatDuration, formatTime } from "../format.ts";
@@ -17,6 +18,7 @@ interface Props {
 
 export function Federation({ status, role }: Props) {
   const now = useNow();
+  const [grid, setGrid] = useState(false);
   const { federation, sites, study, past, invitations, trouble } = status;
   const heard = sites.filter((site) => isHeard(site, now)).length;
   const cases = sites.reduce((sum, { cases: own }) => sum + (own?.training ?? 0) + (own?.validation ?? 0), 0);
@@ -45,7 +47,17 @@ export function Federation({ status, role }: Props) {
             Invite one: its operator gets a file that works once, and joins with <code>consilium site join</code>.
           </Empty>
         ) : (
-          <SitesTable sites={sites} now={now} role={role} />
+          <>
+            <p class="buttons">
+              <button type="button" aria-pressed={!grid} onClick={() => setGrid(false)}>
+                As a list
+              </button>
+              <button type="button" aria-pressed={grid} onClick={() => setGrid(true)}>
+                As a grid
+              </button>
+            </p>
+            {grid ? <SitesGrid sites={sites} now={now} /> : <SitesTable sites={sites} now={now} role={role} />}
+          </>
         )}
         {(role === "lead" || role === "operator") && <InviteForm />}
       </Section>
@@ -119,6 +131,23 @@ function SitesTable({ sites, now, role }: SitesTableProps) {
         ...(role === "lead" ? [<Revoke site={site} key="r" />] : []),
       ])}
     />
+  );
+}
+
+/** All sites at a glance, however many they are. */
+function SitesGrid({ sites, now }: { readonly sites: readonly SiteStatus[]; readonly now: number }) {
+  return (
+    <ul class="sites" aria-label="Sites of the federation">
+      {sites.map((site) => (
+        <li key={site.id}>
+          <b>{site.id}</b> <SiteState site={site} now={now} />
+          <Doing site={site} />
+          <span class="soft">
+            {site.lastContactMs === null ? "never heard" : `heard ${formatDuration(now - site.lastContactMs)} ago`}
+          </span>
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -5,6 +5,7 @@ import type { CoordinatorStatus } from "../../../src/coordinator/index.ts";
 import { coordinator, type Role } from "../api.ts";
 import { countOf, formatBytes, formatChange, formatCount, formatFigure } from "../format.ts";
 import { useLoaded } from "../live.ts";
+import { meanInterval } from "../mean-interval.ts";
 import { Badge, Digest, Empty, Loading, Section, Table, Tiles, Time, TroubleNote } from "../parts/parts.tsx";
 
 interface Props {
@@ -120,10 +121,14 @@ function Comparison({ models }: { readonly models: readonly ModelEntry[] }) {
   const [before, after] = [models[left], models[right]];
   const ids = [...new Set([...before.sites, ...after.sites].map(({ id }) => id))].sort();
   const of = (model: ModelEntry, id: string) => model.sites.find((site) => site.id === id)?.best?.mean;
+  const changes = ids.flatMap((id) => {
+    const [first, second] = [of(before, id), of(after, id)];
+    return typeof first === "number" && typeof second === "number" ? [second - first] : [];
+  });
   return (
     <Section
       title="Two models beside each other"
-      note="Mean Dice by site. The coordinator holds sums, not single cases, so it can give no interval: consilium compare does, where the cases are."
+      note="Mean Dice by site. The coordinator holds sums, not single cases: its interval is over sites, each counted once. consilium compare gives intervals over cases, where the cases are."
     >
       <div class="buttons">
         <Choice label="Before" models={models} value={left} onChange={(value) => choose([value, right])} />
@@ -139,8 +144,18 @@ function Comparison({ models }: { readonly models: readonly ModelEntry[] }) {
           formatChange(of(before, id), of(after, id)),
         ])}
       />
+      <p role="status">{changeInWords(changes)}</p>
     </Section>
   );
+}
+
+function changeInWords(changes: readonly number[]): string {
+  const interval = meanInterval(changes);
+  if (interval === undefined) return `Both models have figures at ${changes.length} sites: an interval takes three.`;
+  const { mean, low, high } = interval;
+  const verdict = low > 0 ? "the second is better" : high < 0 ? "the first is better" : "neither is shown to be better";
+  const told = [mean, low, high].map((value) => formatChange(0, value));
+  return `Mean change ${told[0]}, 95 % interval ${told[1]} to ${told[2]} over ${changes.length} sites (Student's t, paired): ${verdict}.`;
 }
 
 interface ChoiceProps {

@@ -1,0 +1,91 @@
+/** A federation's status with a long history, as the coordinator would tell it: made up, for measuring the dashboard. */
+import type { CoordinatorStatus } from "../../src/coordinator/index.ts";
+
+const REGIONS = ["WT", "TC", "ET"];
+const MINUTE_MS = 60_000;
+
+/** @param rounds rounds that are closed */
+export function longHistory(sites: number, rounds: number, nowMs: number): CoordinatorStatus {
+  const ids = Array.from({ length: sites }, (_, i) => `site-${String(i + 1).padStart(2, "0")}`);
+  const digest = (n: number): string => n.toString(16).padStart(64, "0");
+  const begunMs = nowMs - rounds * 10 * MINUTE_MS;
+  const figures = (round: number, site: number) => {
+    const dice = 0.9 * (1 - Math.exp(-round / 60)) + 0.02 * Math.sin(round * 0.7 + site);
+    const regions = Object.fromEntries(REGIONS.map((name, i) => [name, { dice: dice - 0.05 * i, hd95: 8 + i }]));
+    return { mean: dice - 0.05, cases: 12, regions };
+  };
+  return {
+    federation: {
+      name: "A long study",
+      id: digest(1),
+      address: "127.0.0.1:7443",
+      authority: { keySealed: true, notAfterMs: nowMs + 1e10, rotation: null },
+    },
+    serving: true,
+    sites: ids.map((id, i) => ({
+      id,
+      productVersion: "0.1.0",
+      enrolledMs: begunMs,
+      certificateExpiresMs: nowMs + 1e9,
+      revoked: null,
+      lastContactMs: nowMs - i * 1000,
+      clockOffsetMs: 20 * i,
+      activity: "training",
+      stepsDone: 20 + i,
+      stepsTotal: 60,
+      cases: { training: 60, validation: 12 },
+      approved: true,
+    })),
+    invitations: [],
+    study: {
+      name: "Glioma outlines",
+      hash: digest(2),
+      phase: "collecting",
+      round: rounds + 1,
+      roundsInAll: rounds + 100,
+      deadlineMs: nowMs + 10 * MINUTE_MS,
+      roster: ids,
+      decisions: Object.fromEntries(ids.map((id) => [id, { approved: true, reason: "" }])),
+      came: ids.slice(0, 3),
+      drawn: null,
+      failures: {},
+      rounds: Array.from({ length: rounds }, (_, i) => ({
+        round: i + 1,
+        seconds: 420,
+        startedMs: begunMs + i * 10 * MINUTE_MS,
+        aggregatedMs: begunMs + (i * 10 + 6) * MINUTE_MS,
+        evaluatedMs: begunMs + (i * 10 + 7) * MINUTE_MS,
+        modelSha256: digest(1000 + i),
+        sites: ids.map((id, site) => ({
+          id,
+          share: 1 / sites,
+          shareOfAll: 1 / sites,
+          trainingCases: 60,
+          gradientSteps: 60,
+          stepsAsked: 60,
+          local: null,
+          meanLoss: Math.exp(-i / 80),
+          clippedCoordinates: 0,
+          cameMs: begunMs + (i * 10 + 5) * MINUTE_MS,
+          updateBytes: 4_500_000,
+          dice: figures(i + 1, site),
+        })),
+        leftOut: [],
+        dice: figures(i + 1, 0.5),
+        summed: null,
+        outOfSample: null,
+      })),
+      failedRounds: [],
+      best: { round: rounds, meanDice: 0.85, sha256: digest(3) },
+      bestByRegion: {},
+      evaluateOnly: [],
+      end: null,
+      rules: { deadlineS: 3600, quorum: "all", rounds: rounds + 100 },
+      paused: null,
+      changes: [],
+      off: [],
+    },
+    past: [],
+    trouble: null,
+  };
+}
