@@ -8,19 +8,18 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { openForwardSession, openTrainingSession } from "../../src/runtime/index.ts";
+import type { Graph } from "../../src/graph/index.ts";
+import { openForwardSession, openTrainingSession, type TrainingSession } from "../../src/runtime/index.ts";
 import { predictVolume } from "../../src/segmentation/sliding-window.ts";
 import { networkParameters } from "../../src/training/index.ts";
-import { CHANNELS, networkOf, VOLUME, WORKS } from "./works.ts";
+import { CHANNELS, networkOf, VOLUME, WORKS, type Work } from "./works.ts";
 
 const [name, threadsText, folder] = process.argv.slice(2);
 const work = WORKS.find((each) => each.name === name);
 if (work === undefined) throw new Error(`no work ${name}`);
 const threads = Number(threadsText);
-const network = networkOf(work);
 const { side } = work;
 const inputShape = [1, CHANNELS, side, side, side];
-const parameters = networkParameters(network);
 
 const turns = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 let began = { at: 0, processor: process.cpuUsage() };
@@ -42,7 +41,7 @@ function intensities(count: number): Float32Array {
 }
 
 /** In the order in which the network was built, each with its name, for the other side to take in the same order. */
-function writeWeights(): void {
+function writeWeights(network: Graph): void {
   const order = [...network.initializers].filter(([key]) => !key.startsWith("/"));
   const index = order.map(([key, { shape }]) => ({ name: key, shape }));
   writeFileSync(join(folder, "weights.json"), JSON.stringify(index));
@@ -53,19 +52,26 @@ function writeWeights(): void {
   );
 }
 
-async function steps(): Promise<void> {
+/** The network's own copies of its weights end with this function, as PyTorch's do when they are loaded. */
+async function openSteps(network: Graph): Promise<TrainingSession> {
+  writeWeights(network);
+  const session = await openTrainingSession(network, {
+    inputShape,
+    threads,
+    optimiser: { kind: "sgd", learningRate: 0.01, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
+  });
+  session.load(networkParameters(network).data, null, 0);
+  return session;
+}
+
+async function steps(of: Work): Promise<void> {
   const image = intensities(CHANNELS * side ** 3);
   const labels = Uint8Array.from({ length: side ** 3 }, (_, i) =>
     image[i] > 1 ? 1 : image[i + side ** 3] > 1.2 ? 2 : 0,
   );
   writeFileSync(join(folder, "image.f32"), Buffer.from(image.buffer));
   writeFileSync(join(folder, "labels.u8"), labels);
-  const session = await openTrainingSession(network, {
-    inputShape,
-    threads,
-    optimiser: { kind: "sgd", learningRate: 0.01, momentum: 0.9, nesterov: true, weightDecay: 3e-5 },
-  });
-  session.load(parameters.data, null, 0);
+  const session = await openSteps(networkOf(of));
   process.stdout.write("ready\n");
   while (await awaitTurn()) {
     const { loss } = await session.step({ image, labels }, 0.01);
@@ -74,7 +80,10 @@ async function steps(): Promise<void> {
   await session.close();
 }
 
-async function windows(): Promise<void> {
+async function windows(of: Work): Promise<void> {
+  const network = networkOf(of);
+  writeWeights(network);
+  const { data } = networkParameters(network);
   const [w, h, d] = VOLUME;
   const image = intensities(CHANNELS * w * h * d);
   writeFileSync(join(folder, "image.f32"), Buffer.from(image.buffer));
@@ -85,7 +94,7 @@ async function windows(): Promise<void> {
   let first = 0;
   const predict = async (window: Float32Array): Promise<Float32Array> => {
     if (!(await awaitTurn())) throw new Error("the volume was left before its end");
-    const logits = await session.run(window, parameters.data);
+    const logits = await session.run(window, data);
     first = logits[0];
     return logits;
   };
@@ -95,6 +104,5 @@ async function windows(): Promise<void> {
   await session.close();
 }
 
-writeWeights();
-await (work.kind === "step" ? steps() : windows());
+await (work.kind === "step" ? steps(work) : windows(work));
 process.exit(0);

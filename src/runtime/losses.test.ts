@@ -159,6 +159,7 @@ async function takeSteps({ settings }: StepVector, controlVariate?: Float32Array
   );
   const b = createGraphBuilder(17);
   const vector = (name: string, length = layout.length): string => b.input(name, "float32", [length]);
+  const gradient = vector("gradient");
   const next = applyUpdate(
     b,
     {
@@ -169,7 +170,7 @@ async function takeSteps({ settings }: StepVector, controlVariate?: Float32Array
     },
     {
       parameters: vector("parameters"),
-      gradient: vector("gradient"),
+      gradient: () => gradient,
       state: vector("state", statePerParameter(optimiser) * layout.length),
       scalars: vector("scalars", 4),
       ...(proximal !== undefined && { anchor: vector("anchor") }),

@@ -17,7 +17,7 @@ export interface StepHooks {
 export interface MovedParameters {
   /** Steps taken over the life of the optimiser's state. */
   steps(): number;
-  /** Sets where to go on from; the arrays are copied. The moving average starts anew, at the parameters. */
+  /** Sets where to go on from, before the first step; the arrays are copied. The moving average starts anew, at the parameters. */
   load(parameters: Float32Array, state: Float32Array | null, stepsTaken: number, hooks?: StepHooks): void;
   /** The step graph's inputs but for the batch. */
   feeds(learningRate: number): Record<string, FeedTensor>;
@@ -37,10 +37,8 @@ export function createMovedParameters(
   stateLength: number,
   { optimiser, proximal = 0, controlVariate = false, averageDecay = 0 }: OptimiserStepOptions,
 ): MovedParameters {
-  const fresh = (): Float32Array => new Float32Array(length);
-  let parameters = fresh();
-  let state: Float32Array = new Float32Array(stateLength);
-  let [average, anchor, correction] = [parameters, parameters, parameters];
+  const none: Float32Array = new Float32Array();
+  let [parameters, state, average, anchor, correction] = [none, none, none, none, none];
   let steps = 0;
   const buffers = entries.filter(({ buffer }) => buffer);
   const buffersOf = (from: Float32Array): Float32Array =>
@@ -61,7 +59,7 @@ export function createMovedParameters(
       steps = stepsTaken;
       average = parameters;
       if (proximal > 0) anchor = hooks.anchor?.slice() ?? parameters;
-      if (controlVariate) correction = hooks.controlVariate?.slice() ?? fresh();
+      if (controlVariate) correction = hooks.controlVariate?.slice() ?? new Float32Array(length);
     },
     feeds: (learningRate) => ({
       [STEP.parameters]: vector(parameters),

@@ -7,7 +7,8 @@
  *   phases, no dilation:     one convolution for all s^3 phases of the input grid, then the phases interleaved;
  *   transposedConvolution:   ONNX's own, which fits everything and is many times slower.
  * By w, without groups (groups are taken one by one):
- *   rowsOfDy, planesOfDy, 3D and stride 1: shifted copies of x and of dy, and one product (row-weight-gradient.ts);
+ *   rowsOfDy, rowsOfDyByTap, planesOfDy, 3D and stride 1: shifted copies of x and of dy, and one product or one for each
+ *                       tap (row-weight-gradient.ts);
  *   columns:            a product of dy with the windows of x as columns (column-weight-gradient.ts), which fits everything;
  *   swappedConvolution: one convolution with batch and channels swapped and dy as its kernel.
  */
@@ -16,7 +17,7 @@ import { columnWeightGradient } from "./column-weight-gradient.ts";
 import type { ConvolutionShape } from "./convolution-shape.ts";
 import { concat, padZeros, reshape, slice, spatialAxes, transpose } from "./gradient-context.ts";
 import type { InputLowering, Lowerings, WeightLowering } from "./lowering-table.ts";
-import { planesWeightGradient, rowsWeightGradient } from "./row-weight-gradient.ts";
+import { planesWeightGradient, rowsWeightGradient, tapsWeightGradient } from "./row-weight-gradient.ts";
 
 interface Lowering {
   readonly fits: (shape: ConvolutionShape) => boolean;
@@ -44,6 +45,7 @@ const isOfRows = ({ window: { kernel, strides, dilations } }: ConvolutionShape):
 
 const WEIGHT: Readonly<Record<WeightLowering, Lowering>> = {
   rowsOfDy: { fits: isOfRows, build: (b, dy, x, shape) => rowsWeightGradient(b, x, dy, shape) },
+  rowsOfDyByTap: { fits: isOfRows, build: (b, dy, x, shape) => tapsWeightGradient(b, x, dy, shape) },
   planesOfDy: { fits: isOfRows, build: (b, dy, x, shape) => planesWeightGradient(b, x, dy, shape) },
   columns: { fits: () => true, build: (b, dy, x, shape) => columnWeightGradient(b, x, dy, shape) },
   swappedConvolution: { fits: () => true, build: swappedWeightGradient },

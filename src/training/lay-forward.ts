@@ -26,7 +26,7 @@ export interface LaidForward {
   readonly dropouts: readonly DropoutMask[];
 }
 
-/** The forward graph with its parameters cut from one vector. */
+/** The forward graph with its parameters cut from the input `STEP.parameters` [P], which is there. */
 export function layForward(
   b: GraphBuilder,
   network: Graph,
@@ -60,7 +60,6 @@ export function layForward(
     outputs: [image.name === STEP.image ? "step.image" : image.name],
     attributes: {},
   });
-  b.input(STEP.parameters, "float32", [layout.length]);
   const cut = b.emitMany(
     "Split",
     [STEP.parameters, b.ints(layout.entries.map(({ length }) => length))],

@@ -15,7 +15,7 @@ const SHAPE: ConvolutionShape = {
   },
   group: 1,
 };
-const WEIGHT = ["rowsOfDy", "planesOfDy", "columns", "swappedConvolution"] as const;
+const WEIGHT = ["rowsOfDy", "rowsOfDyByTap", "planesOfDy", "columns", "swappedConvolution"] as const;
 
 it("takes what was measured for a shape, and tries in order for all others", () => {
   const { weightGradient } = SHIPPED_LOWERINGS;
@@ -27,6 +27,9 @@ it("takes what was measured for a shape, and tries in order for all others", () 
   expect(loweringsOf(table).byWeight({ ...SHAPE, input: [2, 16, 8, 8, 8] }, WEIGHT)).toBe("rowsOfDy");
   expect(loweringsOf(table).byWeight({ ...SHAPE, weight: [16, 4, 3, 3, 3] }, WEIGHT)).toBe("planesOfDy");
   expect(loweringsOf(table).byWeight(SHAPE, ["columns"])).toBe("columns");
+  const large = { ...SHAPE, input: [1, 32, 64, 64, 64], weight: [32, 32, 3, 3, 3] };
+  expect(loweringsOf(table).byWeight(large, WEIGHT)).toBe("rowsOfDyByTap");
+  expect(loweringsOf(table).byWeight({ ...large, input: [1, 32, 32, 32, 32] }, WEIGHT)).toBe("rowsOfDy");
   expect(loweringsDigest(table)).not.toBe(loweringsDigest(SHIPPED_LOWERINGS));
 });
 

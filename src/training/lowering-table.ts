@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { ConsiliumError, canonicalJson, invariant, type Sha256, sha256 } from "../base/index.ts";
+import { elementCount } from "../graph/index.ts";
 import type { ConvolutionShape } from "./convolution-shape.ts";
 import shipped from "./shipped-lowerings.json" with { type: "json" };
 
@@ -13,7 +14,7 @@ export const INPUT_LOWERINGS = ["flippedKernel", "phases", "transposedConvolutio
 export type InputLowering = (typeof INPUT_LOWERINGS)[number];
 
 /** By the weight; the last but one fits every shape without groups, and groups are taken one by one. */
-export const WEIGHT_LOWERINGS = ["rowsOfDy", "planesOfDy", "columns", "swappedConvolution"] as const;
+export const WEIGHT_LOWERINGS = ["rowsOfDy", "rowsOfDyByTap", "planesOfDy", "columns", "swappedConvolution"] as const;
 export type WeightLowering = (typeof WEIGHT_LOWERINGS)[number];
 
 /** Shapes that a table tells apart, at most: a network of a thousand convolutions at a few patches. */
@@ -32,11 +33,15 @@ function section<const N extends readonly [string, ...string[]]>(names: N, fitsA
           use: z.enum(names),
           /** Only where the convolution has at most so many input channels for each output channel. */
           inputsPerOutputAtMost: z.number().positive().optional(),
+          /** Only where the convolution has at least so many input channels. */
+          inputsAtLeast: z.number().int().positive().optional(),
+          /** Only where its input has at least so many voxels. */
+          voxelsAtLeast: z.number().int().positive().optional(),
         }),
       )
       .refine((rules) => {
-        const last = rules.at(-1);
-        return last?.use === fitsAll && last.inputsPerOutputAtMost === undefined;
+        const { use, ...conditions } = rules.at(-1) ?? {};
+        return use === fitsAll && Object.values(conditions).every((condition) => condition === undefined);
       }, `a list that ends in {"use": "${fitsAll}"}, which fits every shape`),
   });
 }
@@ -104,7 +109,11 @@ function choose<N extends string>(
   if (measured !== undefined && fitting.includes(measured)) return measured;
   const [outputs, inputs] = shape.weight;
   const rule = otherwise.find(
-    ({ use, inputsPerOutputAtMost = Infinity }) => inputs / outputs <= inputsPerOutputAtMost && fitting.includes(use),
+    ({ use, inputsPerOutputAtMost = Infinity, inputsAtLeast = 0, voxelsAtLeast = 0 }) =>
+      inputs / outputs <= inputsPerOutputAtMost &&
+      inputs >= inputsAtLeast &&
+      elementCount(shape.input.slice(2)) >= voxelsAtLeast &&
+      fitting.includes(use),
   );
   invariant(rule !== undefined, "a lowering that fits every shape");
   return rule.use;
@@ -112,5 +121,10 @@ function choose<N extends string>(
 
 interface Section<N extends string> {
   readonly shapes: Readonly<Record<string, N>>;
-  readonly otherwise: readonly { readonly use: N; readonly inputsPerOutputAtMost?: number | undefined }[];
+  readonly otherwise: readonly {
+    readonly use: N;
+    readonly inputsPerOutputAtMost?: number | undefined;
+    readonly inputsAtLeast?: number | undefined;
+    readonly voxelsAtLeast?: number | undefined;
+  }[];
 }

@@ -47,7 +47,11 @@ export interface UpdateSettings {
 /** Names of vectors [P], of the state [k P], and of the scalars as `stepScalars` gives them. */
 export interface UpdateValues {
   readonly parameters: string;
-  readonly gradient: string;
+  /**
+   * Lays the gradient; called once. What does not need it is laid before: ONNX Runtime works out the newest inputs of a
+   * node first, and would else hold products of whole vectors while it works out the gradient.
+   */
+  readonly gradient: () => string;
   readonly state: string;
   readonly scalars: string;
   /** Where the proximal term pulls to. */
@@ -65,18 +69,20 @@ export function applyUpdate(
 ): OptimiserOutputs {
   const { optimiser, treatments, clipNorm, proximal = 0 } = settings;
   const scalar = (index: number): string => slice(b, values.scalars, [0], [index], [index + 1]);
-  let gradient = values.gradient;
-  if (proximal > 0 && values.anchor !== undefined) {
-    const away = b.emit("Sub", [values.parameters, values.anchor]);
-    const pull = trainedOnly(b, withScalar(b, "Mul", away, proximal), treatments, layout);
-    gradient = b.emit("Add", [gradient, pull]);
-  }
-  if (clipNorm !== undefined) gradient = clipped(b, gradient, clipNorm);
-  if (values.controlVariate !== undefined) {
-    gradient = b.emit("Add", [gradient, trainedOnly(b, values.controlVariate, treatments, layout)]);
-  }
+  const { parameters, anchor, controlVariate } = values;
+  const pull =
+    proximal > 0 && anchor !== undefined
+      ? trainedOnly(b, withScalar(b, "Mul", b.emit("Sub", [parameters, anchor]), proximal), treatments, layout)
+      : undefined;
+  const correction = controlVariate && trainedOnly(b, controlVariate, treatments, layout);
   const decay = perParameter(b, treatments, layout, ({ weightDecay }) => weightDecay);
   const rate = perParameter(b, treatments, layout, ({ rateFactor }) => rateFactor);
+  const gradient = (): string => {
+    const plain = values.gradient();
+    const pulled = pull === undefined ? plain : b.emit("Add", [plain, pull]);
+    const kept = clipNorm === undefined ? pulled : clipped(b, pulled, clipNorm);
+    return correction === undefined ? kept : b.emit("Add", [kept, correction]);
+  };
   const step = { ...values, gradient, decay, rate, scalar };
   return optimiser.kind === "sgd" ? sgd(b, optimiser, step) : adam(b, optimiser, step);
 }
@@ -133,7 +139,9 @@ function times(b: GraphBuilder, value: string, factor: PerParameter): string {
 
 /** g + decay w. */
 function withDecay(b: GraphBuilder, { gradient, parameters, decay }: StepValues): string {
-  return decay === 0 ? gradient : b.emit("Add", [gradient, times(b, parameters, decay)]);
+  if (decay === 0) return gradient();
+  const pull = times(b, parameters, decay);
+  return b.emit("Add", [gradient(), pull]);
 }
 
 /** Sutskever et al. 2013 as PyTorch writes it: g + decay w; v = momentum v + g; w -= lr (g + momentum v). */
@@ -142,8 +150,9 @@ function sgd(
   { momentum, nesterov }: OptimiserSpec & { kind: "sgd" },
   values: StepValues,
 ): OptimiserOutputs {
+  const kept = withScalar(b, "Mul", values.state, momentum);
   const decayed = withDecay(b, values);
-  const velocity = b.emit("Add", [withScalar(b, "Mul", values.state, momentum), decayed]);
+  const velocity = b.emit("Add", [kept, decayed]);
   const direction = nesterov ? b.emit("Add", [decayed, withScalar(b, "Mul", velocity, momentum)]) : velocity;
   const step = b.emit("Mul", [times(b, direction, values.rate), values.scalar(0)]);
   return { parameters: b.emit("Sub", [values.parameters, step]), state: velocity };
@@ -159,16 +168,16 @@ function adam(
   values: StepValues,
 ): OptimiserOutputs {
   const { parameters, state, scalar } = values;
-  const gradient = kind === "adam" ? withDecay(b, values) : values.gradient;
   const [count] = b.shape(parameters);
-  const first = slice(b, state, [0], [0], [count]);
-  const second = slice(b, state, [0], [count], [2 * count]);
-  const mean = b.emit("Add", [withScalar(b, "Mul", first, beta1), withScalar(b, "Mul", gradient, 1 - beta1)]);
+  const first = withScalar(b, "Mul", slice(b, state, [0], [0], [count]), beta1);
+  const second = withScalar(b, "Mul", slice(b, state, [0], [count], [2 * count]), beta2);
+  const kept = kind === "adam" ? parameters : b.emit("Mul", [parameters, whatDecayLeaves(b, values)]);
+  const gradient = kind === "adam" ? withDecay(b, values) : values.gradient();
+  const mean = b.emit("Add", [first, withScalar(b, "Mul", gradient, 1 - beta1)]);
   const square = b.emit("Mul", [gradient, gradient]);
-  const spread = b.emit("Add", [withScalar(b, "Mul", second, beta2), withScalar(b, "Mul", square, 1 - beta2)]);
+  const spread = b.emit("Add", [second, withScalar(b, "Mul", square, 1 - beta2)]);
   const root = withScalar(b, "Add", b.emit("Mul", [b.emit("Sqrt", [spread]), scalar(2)]), epsilon);
   const step = b.emit("Mul", [times(b, b.emit("Div", [mean, root]), values.rate), scalar(0)]);
-  const kept = kind === "adam" ? parameters : b.emit("Mul", [parameters, whatDecayLeaves(b, values)]);
   return { parameters: b.emit("Sub", [kept, step]), state: concat(b, [mean, spread], 0) };
 }
 

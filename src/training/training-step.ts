@@ -4,6 +4,7 @@
  * changed before they move anything, it is two graphs.
  */
 import {
+  attr,
   checkGraph,
   createGraphBuilder,
   type Graph,
@@ -14,7 +15,7 @@ import {
 import type { OptimiserSpec, ParameterGroupSpec } from "../study/index.ts";
 import { differentiate } from "./differentiate.ts";
 import type { DropoutMask } from "./dropout.ts";
-import { concat, reshape, withScalar, zeros } from "./gradient-context.ts";
+import { reshape, withScalar, zeros } from "./gradient-context.ts";
 import type { GradientRules } from "./gradient-rules.ts";
 import { type LaidForward, layForward, stepOpset } from "./lay-forward.ts";
 import { CROSS_ENTROPY_AND_DICE, type Objective, objectiveLoss } from "./losses.ts";
@@ -65,17 +66,24 @@ export interface TrainingStep {
 export function buildTrainingStep(network: Graph, options: TrainingStepOptions): TrainingStep {
   const { layout } = networkParameters(network);
   const b = createGraphBuilder(stepOpset(network), "step.");
-  const { loss, gradient, logits, forward } = layGradient(b, network, layout, options);
-  const outputs = [named(b, loss, STEP.loss), ...buffersOf(b, forward)];
-  if (options.withGradient) outputs.push(named(b, gradient, STEP.gradient));
-  if (options.withGradient) outputs.push(logits === STEP.logits ? logits : named(b, logits, STEP.logits));
-  outputs.push(...layUpdate(b, layout, options, gradient));
+  const outputs: string[] = [];
+  let logitsShape: readonly number[] = [];
+  let dropouts: readonly DropoutMask[] = [];
+  const moved = layUpdate(b, layout, options, () => {
+    const { loss, gradient, logits, forward } = layGradient(b, network, layout, options);
+    outputs.push(named(b, loss, STEP.loss), ...buffersOf(b, forward));
+    if (options.withGradient) outputs.push(named(b, gradient, STEP.gradient));
+    if (options.withGradient) outputs.push(logits === STEP.logits ? logits : named(b, logits, STEP.logits));
+    logitsShape = b.shape(logits);
+    dropouts = forward.dropouts;
+    return gradient;
+  });
   return {
-    graph: checkGraph(b.build("training step", outputs)),
+    graph: checkGraph(b.build("training step", [...outputs, ...moved])),
     layout,
     stateLength: statePerParameter(options.optimiser) * layout.length,
-    logitsShape: b.shape(logits),
-    dropouts: forward.dropouts,
+    logitsShape,
+    dropouts,
   };
 }
 
@@ -94,6 +102,7 @@ export type GradientStepOptions = Pick<
 export function buildGradientStep(network: Graph, options: GradientStepOptions): TrainingStep {
   const { layout } = networkParameters(network);
   const b = createGraphBuilder(stepOpset(network), "step.");
+  b.input(STEP.parameters, "float32", [layout.length]);
   const { loss, gradient, logits, forward } = layGradient(b, network, layout, options);
   const outputs = [named(b, loss, STEP.loss), named(b, gradient, STEP.gradient), ...buffersOf(b, forward)];
   return {
@@ -117,9 +126,13 @@ export function buildOptimiserStep(
   options: OptimiserStepOptions,
 ): { readonly graph: Graph; readonly stateLength: number } {
   const b = createGraphBuilder(OPTIMISER_OPSET, "step.");
-  b.input(STEP.parameters, "float32", [layout.length]);
-  b.input(STEP.gradient, "float32", [layout.length]);
-  const graph = checkGraph(b.build("optimiser step", layUpdate(b, layout, options, STEP.gradient)));
+  const gradient = b.input(STEP.gradient, "float32", [layout.length]);
+  const graph = checkGraph(
+    b.build(
+      "optimiser step",
+      layUpdate(b, layout, options, () => gradient),
+    ),
+  );
   return { graph, stateLength: statePerParameter(options.optimiser) * layout.length };
 }
 
@@ -131,6 +144,7 @@ export function buildForwardStep(network: Graph, inputShape: readonly number[]):
   const separated = separateMergedInitializers(network);
   const { layout } = networkParameters(network);
   const b = createGraphBuilder(stepOpset(network), "step.");
+  b.input(STEP.parameters, "float32", [layout.length]);
   const [logits] = layForward(b, separated, layout, inputShape, "inference").outputs;
   const graph = checkGraph(b.build("forward step", [logits]));
   return { graph, layout, stateLength: 0, logitsShape: b.shape(logits), dropouts: [] };
@@ -155,22 +169,50 @@ function layGradient(
   const treatments = parameterTreatments(layout, { weightDecay: 0 }, parameterGroups);
   const trained = layout.entries.filter((_, i) => !treatments[i].frozen).map(({ name }) => name);
   const gradients = differentiate(b, loss, trained, rules, lowerings);
-  const flat = layout.entries.map(({ name, shape, length }) =>
-    reshape(b, gradients.get(name) ?? zeros(b, shape), [length]),
-  );
-  return { loss, gradient: concat(b, flat, 0), logits: outputs[0], forward };
+  return { loss, gradient: endToEnd(b, network, layout, gradients), logits: outputs[0], forward };
 }
 
-/** From the gradient to the next parameters and state; returns the names of the outputs. */
+/**
+ * All gradients as one vector [P]. ONNX Runtime works out the newest inputs of a node first: those of parameters that
+ * the network uses last are made newest, so that a gradient is worked out as soon as it can be, and what only it needs
+ * is given back. A Flatten keeps its place, where reshapes are merged to new nodes.
+ */
+function endToEnd(
+  b: GraphBuilder,
+  network: Graph,
+  { entries, length }: ParameterLayout,
+  gradients: ReadonlyMap<string, string | undefined>,
+): string {
+  const use = new Map(network.nodes.flatMap(({ inputs }, i) => inputs.map((name) => [name, i] as const)).toReversed());
+  const inOrder = entries.toSorted((a, c) => (use.get(a.name) ?? 0) - (use.get(c.name) ?? 0));
+  const flat = new Map(
+    inOrder.map(({ name, shape }) => {
+      const gradient = gradients.get(name) ?? zeros(b, shape);
+      return [name, b.emit("Flatten", [gradient], { axis: attr.int(0) })] as const;
+    }),
+  );
+  const row = b.emit(
+    "Concat",
+    entries.map(({ name }) => flat.get(name) ?? ""),
+    { axis: attr.int(1) },
+  );
+  return reshape(b, row, [length]);
+}
+
+/**
+ * From the gradient to the next parameters and state; returns the names of the outputs.
+ * @param gradient lays it; called once, after all that does not need it.
+ */
 function layUpdate(
   b: GraphBuilder,
   layout: ParameterLayout,
   options: OptimiserStepOptions,
-  gradient: string,
+  gradient: () => string,
 ): readonly string[] {
   const { optimiser, clipNorm, proximal = 0, controlVariate = false, averageDecay = 0 } = options;
   const treatments = parameterTreatments(layout, optimiser, options.parameterGroups);
   const vector = (name: string): string => b.input(name, "float32", [layout.length]);
+  vector(STEP.parameters);
   const state = b.input(STEP.state, "float32", [statePerParameter(optimiser) * layout.length]);
   const scalars = b.input(STEP.scalars, "float32", [STEP_SCALARS]);
   const next = applyUpdate(
