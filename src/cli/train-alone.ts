@@ -4,7 +4,7 @@
  */
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConsiliumError } from "../base/index.ts";
+import { ConsiliumError, type Json } from "../base/index.ts";
 import { type CaseFiles, type LabelConvention, scanDataset } from "../imaging/index.ts";
 import {
   type CardFacts,
@@ -50,6 +50,8 @@ export interface TrainedAlone {
   readonly gradientSteps: number;
   /** Mean loss of each round. */
   readonly losses: readonly (number | null)[];
+  /** What the model's bits depend on beside study and data; null where no step was taken. */
+  readonly runRecord: Json | null;
 }
 
 /** Windows overlap by half where a figure is published. */
@@ -78,7 +80,7 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
       });
     // What is measured on must not choose the model as well.
     const trainingData = { ...data, validationCases: [] };
-    const { parameters, gradientSteps, losses } = await trainOnCases({
+    const { parameters, gradientSteps, losses, runRecord } = await trainOnCases({
       pool,
       study,
       network,
@@ -114,7 +116,8 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
       facts: cardFacts(data, scores, study, gradientSteps, from),
     });
     await writeFile(join(out, "scores.json"), `${JSON.stringify(scores, null, 2)}\n`);
-    return { cases, figures, change, modelSha256, modelDir, gradientSteps, losses };
+    await writeFile(join(out, "run-record.json"), `${JSON.stringify(runRecord, null, 2)}\n`);
+    return { cases, figures, change, modelSha256, modelDir, gradientSteps, losses, runRecord };
   } finally {
     signal.removeEventListener("abort", stop);
     await pool.close();

@@ -65,7 +65,8 @@ export async function createRuntimeSession(
       graphOptimizationLevel: GRAPH_OPTIMISATION,
       // A pattern is one block for all values of a run, made beside the arena of the first run: nearly twice the memory.
       enableMemPattern: false,
-      logSeverityLevel: 3,
+      // what fails is told by the error that is thrown
+      logSeverityLevel: 4,
       extra: { session: { intra_op: { allow_spinning: "0" } } },
       ...(profilePrefix !== undefined && { enableProfiling: true, profileFilePrefix: profilePrefix }),
     });
@@ -94,16 +95,30 @@ export function graphSession(session: InferenceSession, subject: string): GraphS
 
 function runtimeError(cause: unknown, subject: string, expected: string): ConsiliumError {
   const text = cause instanceof Error ? cause.message : String(cause);
-  const memory = /alloc|memory/i.test(text);
-  return new ConsiliumError(memory ? "out-of-memory" : "graph-invalid", {
+  if (/alloc|memory/i.test(text)) {
+    return new ConsiliumError("out-of-memory", {
+      subject,
+      expected: "enough memory",
+      actual: memoryAsked(text),
+      hint: "Take a smaller patch or batch, or a machine with more memory.",
+      cause,
+    });
+  }
+  return new ConsiliumError("graph-invalid", {
     subject,
     expected,
     actual: text.split("\n")[0].slice(0, 300),
-    hint: memory
-      ? "Take a smaller patch or batch, or a machine with more memory."
-      : "Please report the network that shows it.",
+    hint: "Please report the network that shows it.",
     cause,
   });
+}
+
+/** ONNX Runtime's message in a few words. */
+function memoryAsked(text: string): string {
+  const bytes = /buffer of size (\d+)/.exec(text)?.[1];
+  if (bytes === undefined) return "less than it needs";
+  const node = /Name:'([^']+)'/.exec(text)?.[1];
+  return `less: ${Math.ceil(Number(bytes) / 2 ** 20)} MiB more were refused${node === undefined ? "" : ` to ${node}`}`;
 }
 
 /** What the bits of a result depend on beside its inputs (docs/ARCHITECTURE.md, "What makes bits equal"). */

@@ -143,4 +143,35 @@ describe("a training session", () => {
       subject: "step 2, batch 2 (Case_3)",
     });
   });
+
+  it.each([1, 2])(
+    "says which step, batch and case there was no memory for, %i batch(es) a step",
+    async (accumulate) => {
+      const network = hugeNetwork();
+      const session = await openTrainingSession(network, {
+        inputShape: SHAPE,
+        optimiser: SGD,
+        objective: { loss: { kind: "crossEntropy" } },
+        threads: 1,
+        accumulate,
+      });
+      session.load(networkParameters(network).data, null, 0);
+      const batches = [batchOf(1), batchOf(2)].slice(0, accumulate);
+      await expect(session.step(batches, 0.1)).rejects.toMatchObject({
+        code: "out-of-memory",
+        subject: "step 1, batch 1 (Case_1)",
+        hint: expect.stringContaining("smaller patch or batch"),
+      });
+      await session.close();
+    },
+  );
 });
+
+/** More than any processor addresses: 2^49 bytes for each voxel. */
+function hugeNetwork(): Graph {
+  const b = createGraphBuilder(18);
+  const image = b.input("image", "float32", SHAPE);
+  const scaled = b.emit("Mul", [image, b.weight("scale", float32Tensor([1], [1]))]);
+  const spread = b.emit("Expand", [b.emit("Unsqueeze", [scaled, b.ints([5])]), b.ints([...SHAPE, 2 ** 47])]);
+  return b.build("huge", [b.emit("ReduceMax", [spread, b.ints([5])], { keepdims: attr.int(0) })]);
+}

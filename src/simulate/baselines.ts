@@ -8,6 +8,7 @@
  * validation cases, the last round where there are none.
  */
 
+import type { Json } from "../base/index.ts";
 import type { Graph } from "../graph/index.ts";
 import {
   type EnginePool,
@@ -46,6 +47,8 @@ export interface BaselineResult {
   readonly gradientSteps: number;
   /** Mean loss of each round; null in one without steps. */
   readonly losses: readonly (number | null)[];
+  /** What the bits depend on, as the engine told it of its last round; null without steps. */
+  readonly runRecord: Json | null;
   /** Mean Dice on the validation cases after each round that the study evaluates; empty without such cases. */
   readonly curve: readonly RoundDice[];
 }
@@ -57,6 +60,7 @@ export async function trainOnCases(options: BaselineOptions): Promise<BaselineRe
   let optimiserState: Float32Array | null = null;
   let stepsTaken = 0;
   const losses: (number | null)[] = [];
+  let runRecord: Json | null = null;
   const curve: RoundDice[] = [];
   let best: { readonly parameters: Float32Array; readonly round: number; readonly mean: number } | undefined;
   const total = stepsOfRounds.reduce((sum, steps) => sum + steps, 0);
@@ -76,7 +80,7 @@ export async function trainOnCases(options: BaselineOptions): Promise<BaselineRe
         },
         ({ done, loss }) => onProgress({ done: before + done, total, ...(loss !== undefined && { loss }) }),
       );
-      ({ parameters, optimiserState, stepsTaken } = result);
+      ({ parameters, optimiserState, stepsTaken, runRecord } = result);
       before += steps;
       losses.push(result.meanLoss);
     } else losses.push(null);
@@ -86,7 +90,7 @@ export async function trainOnCases(options: BaselineOptions): Promise<BaselineRe
     if (dice.mean !== null && dice.mean > (best?.mean ?? -1)) best = { parameters, round, mean: dice.mean };
   }
   const chosen = best ?? { parameters, round: stepsOfRounds.length };
-  return { parameters: chosen.parameters, round: chosen.round, gradientSteps: total, losses, curve };
+  return { parameters: chosen.parameters, round: chosen.round, gradientSteps: total, losses, runRecord, curve };
 }
 
 async function validationDice(work: LocalWork, study: Study, parameters: Float32Array): Promise<RegionMeans> {

@@ -2,12 +2,22 @@
  * What travels beside a model, through a whole federation in one process: two sites on real engines, and the same
  * rounds by hand, from each site's engine to the exact mean. The same bits, plain and masked.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aggregateRound, encodeUpdate, quantiseUpdate, updateScales } from "../aggregation/index.ts";
-import { type Parameters, parametersSha256, pickParameters } from "../graph/index.ts";
+import { createRandom, sha256 } from "../base/index.ts";
+import {
+  attr,
+  createGraphBuilder,
+  encodeOnnx,
+  float32Tensor,
+  type Parameters,
+  parametersSha256,
+  parameterView,
+  pickParameters,
+} from "../graph/index.ts";
 import { writeCohort } from "../imaging/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
 import { openEnginePool, type TrainResult } from "../segmentation/index.ts";
@@ -18,14 +28,15 @@ import type { FederatedRun, SiteOfRun } from "./federated-run.ts";
 
 const SITES = ["east", "west"];
 const ROUNDS = 2;
+const UNET = { kind: "unet3d", levels: 2, baseFeatures: 2 };
 const PLAIN = { kind: "sgd", learningRate: 0.02, momentum: 0, nesterov: false };
 
-function studyWith(training: object, privacy: object = {}): Study {
+function studyWith(training: object, privacy: object = {}, network: object = UNET): Study {
   return parseStudy({
     schema: "consilium.study/1",
     name: "shared state",
     task: { spacingMm: 6 },
-    network: { kind: "unet3d", levels: 2, baseFeatures: 2 },
+    network,
     training: {
       optimiser: { kind: "adamw", learningRate: 0.01 },
       patch: [8, 8, 8],
@@ -48,12 +59,32 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-async function federated(study: Study, name: string): Promise<FederatedRun> {
-  const network = networkOfStudy(study);
+/** A convolution, a norm over the batch and a convolution of single voxels. */
+function normedModel(): Uint8Array {
+  const b = createGraphBuilder(17);
+  const random = createRandom("normed model");
+  const weight = (name: string, shape: number[], value = random.normal): string => {
+    const count = shape.reduce((product, n) => product * n, 1);
+    return b.weight(name, float32Tensor(shape, Float32Array.from({ length: count }, value)));
+  };
+  const image = b.input("image", "float32", [1, 4, 8, 8, 8]);
+  const hidden = b.emit("Conv", [image, weight("first", [3, 4, 1, 1, 1])], {});
+  const statistics = [weight("mean", [3], () => 0), weight("variance", [3], () => 1)];
+  const affine = [weight("scale", [3], () => 1), weight("bias", [3], () => 0)];
+  const normed = b.emit("BatchNormalization", [hidden, ...affine, ...statistics], { momentum: attr.float(0.9) });
+  const last = b.emit("Conv", [b.emit("Relu", [normed]), weight("last", [4, 3, 1, 1, 1])], {});
+  return encodeOnnx(b.build("normed", [last]));
+}
+
+async function federated(study: Study, name: string, model?: Uint8Array): Promise<FederatedRun> {
+  const network = networkOfStudy(study, model);
+  const modelFile = join(folder, `${name}.onnx`);
+  if (model !== undefined) await writeFile(modelFile, model);
   return federateInMemory({
     study,
     network,
     initial: networkParameters(network),
+    ...(model !== undefined && { modelFile }),
     sites: SITES.map((id) => ({ id, dir: dataOf(id) })),
     convention: "brats2021",
     out: join(folder, name),
@@ -63,9 +94,14 @@ async function federated(study: Study, name: string): Promise<FederatedRun> {
   });
 }
 
-/** The model of each round. */
-async function byHand(study: Study, sites: readonly SiteOfRun[]): Promise<Parameters[]> {
-  const network = networkOfStudy(study);
+/** The model of each round. @param onTrained is told what a site's engine gave. */
+async function byHand(
+  study: Study,
+  sites: readonly SiteOfRun[],
+  model?: Uint8Array,
+  onTrained: (round: number, weight: number, parameters: Float32Array) => void = () => undefined,
+): Promise<Parameters[]> {
+  const network = networkOfStudy(study, model);
   const pool = openEnginePool({ study, network, workers: 1, cacheDir: join(folder, "cache") });
   const initial = networkParameters(network);
   let global = withSharedVectors(study, initial);
@@ -86,6 +122,7 @@ async function byHand(study: Study, sites: readonly SiteOfRun[]): Promise<Parame
         siteId: id,
       });
       carried.set(id, { ...trained, optimiserState: trained.optimiserState.slice() });
+      onTrained(round, weight, trained.parameters);
       const local = { layout: global.layout, data: trained.parameters };
       const { coordinates } = quantiseUpdate(global, local, updateScales(global, precisionBits), precisionBits);
       const bytes = encodeUpdate(coordinates).slice();
@@ -128,4 +165,39 @@ describe("a federation", () => {
     },
     300_000,
   );
+
+  it("averages running statistics over the sites by their cases, as it does weights", async () => {
+    const model = normedModel();
+    const study = studyWith(
+      { runningStatistics: "averaged" },
+      {},
+      {
+        kind: "onnx",
+        file: "normed.onnx",
+        sha256: sha256(model),
+      },
+    );
+    const run = await federated(study, "running-statistics", model);
+    const { layout } = networkParameters(networkOfStudy(study, model));
+    const meanOf = (data: Float32Array): Float32Array => {
+      const entry = layout.entries.find(({ name }) => name === "mean");
+      expect(entry).toMatchObject({ buffer: true, length: 3 });
+      return entry === undefined ? new Float32Array() : parameterView({ layout, data }, entry);
+    };
+    const ofSites: { weight: number; mean: Float32Array }[] = [];
+    const models = await byHand(study, run.sites, model, (round, weight, parameters) => {
+      if (round === 1) ofSites.push({ weight, mean: meanOf(parameters).slice() });
+    });
+    expect(parametersSha256(run.model)).toBe(parametersSha256(models[run.modelRound - 1]));
+    const [east, west] = ofSites;
+    const averaged = meanOf(models[0].data);
+    averaged.forEach((value, i) => {
+      expect(Math.abs(east.mean[i] - west.mean[i])).toBeGreaterThan(1e-3);
+      const expected = (east.weight * east.mean[i] + west.weight * west.mean[i]) / (east.weight + west.weight);
+      expect(value).toBeCloseTo(expected, 4);
+    });
+    // frozen, they are no part of what is trained (positive control)
+    const frozen = networkOfStudy(studyWith({ runningStatistics: "frozen" }, {}, study.network), model);
+    expect(networkParameters(frozen).layout.entries.map(({ name }) => name)).not.toContain("mean");
+  }, 300_000);
 });

@@ -45,7 +45,7 @@ export const train = defineCommand({
       ...(labels !== undefined && { labels }),
       ...(from && { from: from.description }),
     });
-    const { change, cases, figures, modelSha256, modelDir, gradientSteps, losses } = trained;
+    const { change, cases, figures, modelSha256, modelDir, gradientSteps, losses, runRecord } = trained;
     const seconds = (performance.now() - startedMs) / 1000;
     const rounds = opened.study.rounds.count;
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
@@ -57,6 +57,7 @@ export const train = defineCommand({
       undefined: figures?.undefined ?? {},
       change: change as Json,
       modelSha256,
+      runRecord,
       ...run,
     };
     const measured =
