@@ -276,7 +276,8 @@ describe("an update", () => {
     );
     const { phase, study } = federation.coordinator.state();
     if (phase.kind !== "done" || study === null) throw new Error(phase.kind);
-    const kept = new Set([study.initial.sha256, phase.final.sha256, phase.best.sha256]);
+    const bestOfRegions = Object.values(phase.bestByRegion ?? {}).map(({ model }) => model);
+    const kept = new Set([study.initial, phase.final, phase.best, ...bestOfRegions].map(({ sha256 }) => sha256));
     expect(new Set(left.map((name) => name.slice(3)))).toEqual(kept);
     federation.coordinator = await openCoordinator({ home: federation.home });
   });
