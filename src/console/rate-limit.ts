@@ -18,7 +18,8 @@ export function createRateLimit(what: string, burst: number, perSecond: number, 
       const gained = (Math.max(0, nowMs - bucket.atMs) / 1000) * perSecond;
       const level = Math.min(burst, bucket.level + gained);
       buckets.delete(caller);
-      buckets.set(caller, { level: Math.max(0, level - 1), atMs: nowMs });
+      // What is refused takes nothing: else whoever asks too often would keep the bucket empty, for others too.
+      buckets.set(caller, { level: level >= 1 ? level - 1 : level, atMs: nowMs });
       if (buckets.size > CALLERS) buckets.delete([...buckets.keys()][0]);
       if (level >= 1) return;
       throw new ConsiliumError("limit-exceeded", {
