@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Study } from "../study/index.ts";
-import { drawSites, drawsOf } from "./draw-sites.ts";
-import { smallStudy } from "./testing/studies.ts";
+import { drawSites } from "./draw-sites.ts";
+import { drawsOf, smallStudy } from "./testing/studies.ts";
 
 const names = (count: number): string[] =>
   Array.from({ length: count }, (_, i) => `site-${String(i + 1).padStart(2, "0")}`);

@@ -6,7 +6,6 @@
  * late is drawn from the cycle underway on, like the others.
  */
 import { createRandom } from "../base/index.ts";
-import type { Study } from "../study/index.ts";
 import type { StudyRecord } from "./records.ts";
 
 export interface Draw {
@@ -40,17 +39,6 @@ function hadTheirTurn(before: readonly (readonly string[])[]): ReadonlySet<strin
     cycle = new Set(again.length > 0 ? again : [...cycle, ...drawn]);
   }
   return cycle;
-}
-
-/** Who trains in each round of a study, if all of these sites take part in it from the first to the last. */
-export function drawsOf(study: Study, siteIds: readonly string[]): readonly (readonly string[])[] {
-  const { count, sitesPerRound = siteIds.length } = study.rounds;
-  const sites = [...siteIds].sort();
-  const before: string[][] = [];
-  for (let round = 1; round <= count; round++) {
-    before.push(drawSites({ seed: study.training.seed, round, sitesPerRound, sites, before }));
-  }
-  return before;
 }
 
 /** The draw of a study's round; nothing where all of its sites train. */

@@ -1,13 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { LIMITS } from "../base/index.ts";
 import { directiveFor } from "./directive.ts";
-import { drawsOf } from "./draw-sites.ts";
 import type { CoordinatorEvent } from "./events.ts";
 import type { CoordinatorState } from "./state.ts";
 import { step } from "./step.ts";
 import {
   aggregated,
   approvals,
+  drawsOf,
   evaluation,
   failure,
   smallStudy,

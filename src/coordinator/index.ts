@@ -13,7 +13,6 @@ export {
   type StudyResult,
   type SubmittedStudy,
 } from "./coordinator.ts";
-export { drawsOf } from "./draw-sites.ts";
 export type { CoordinatorEvent } from "./events.ts";
 export { type Federation, type Home, type InitOptions, initCoordinator, modelSigner } from "./home.ts";
 export type { Countersigned, Heard, Journal, JournalHead, JournalLine, Snapshot } from "./journal.ts";

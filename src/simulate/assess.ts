@@ -2,16 +2,16 @@
  * From a federated model to its figures: the baselines trained beside it, all models measured on the same patients,
  * and the result that `--json`, the table and the report are made of.
  */
-import { drawsOf } from "../coordinator/index.ts";
 import type { Graph, Parameters } from "../graph/index.ts";
 import { parametersSha256 } from "../graph/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
 import { type CaseScores, type EnginePool, openEnginePool, type SiteData } from "../segmentation/index.ts";
-import { type Study, stepsOfRound } from "../study/index.ts";
+import { type Study, siteTrains } from "../study/index.ts";
 import type { LoweringTable } from "../training/index.ts";
 import { atMost } from "./at-most.ts";
 import { type BaselineResult, trainOnCases } from "./baselines.ts";
 import { withOverrides } from "./default-study.ts";
+import type { SiteOfRun } from "./federated-run.ts";
 import { type ChosenRate, chooseRate } from "./learning-rates.ts";
 import type { OnRunProgress } from "./progress.ts";
 import { type AloneFigures, type ModelFigures, meanOfMeans, modelFigures } from "./result.ts";
@@ -23,7 +23,7 @@ export interface AssessmentOptions {
   readonly study: Study;
   readonly network: Graph;
   readonly federated: Parameters;
-  readonly sites: readonly SiteData[];
+  readonly sites: readonly SiteOfRun[];
   /** Patients that no site has; without any, models are measured on all sites' validation cases together. */
   readonly heldOut: readonly CaseFiles[];
   readonly convention: LabelConvention;
@@ -56,7 +56,7 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
   const pool = openEnginePool({ study, network, workers, cacheDir, lowerings });
   try {
     const kind = heldOut.length > 0 ? "heldOut" : "validation";
-    const cases = heldOut.length > 0 ? heldOut : sites.flatMap(({ validationCases }) => validationCases);
+    const cases = heldOut.length > 0 ? heldOut : sites.flatMap(({ data }) => data.validationCases);
     const judge = createJudge(pool, cases, convention, options);
     const federatedScores = await judge("Measuring the federated model", federated.data);
     const siteScores = await scoresBySite(options, pool, heldOut.length > 0 ? undefined : federatedScores);
@@ -71,12 +71,14 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
     } as const;
     if (!options.baselines) return { ...own, pooled: null, pooledTraining: null, alone: null };
 
-    const { pooled, alone } = await trainBaselines(pool, options);
+    // Sites that only evaluate bring no cases to the pool, and have no model of their own.
+    const trainers = sites.filter(({ id }) => siteTrains(study, id));
+    const { pooled, alone } = await trainBaselines(pool, trainers, options);
     const pooledScores = await judge("Measuring the pooled model", pooled.trained.parameters);
     const bySite: { id: string; figures: ModelFigures }[] = [];
-    for (const [i, { siteId }] of sites.entries()) {
-      const scores = await judge(`Measuring ${siteId} alone`, alone[i].parameters);
-      bySite.push({ id: siteId, figures: figuresOf(scores, alone[i].parameters) });
+    for (const [i, { id }] of trainers.entries()) {
+      const scores = await judge(`Measuring ${id} alone`, alone[i].parameters);
+      bySite.push({ id, figures: figuresOf(scores, alone[i].parameters) });
     }
     return {
       ...own,
@@ -97,23 +99,26 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
 
 interface Baselines {
   readonly pooled: ChosenRate<BaselineResult>;
-  /** In the order of the sites, with the study's own learning rate. */
+  /** In the order of the trainers, with the study's own learning rate. */
   readonly alone: readonly BaselineResult[];
 }
 
 /** The pooled model, once for each learning rate, and each site's own, as many side by side as there are engines. */
-async function trainBaselines(pool: EnginePool, options: AssessmentOptions): Promise<Baselines> {
-  const { study, network, sites, convention, workers, cacheDir, lowerings, onProgress } = options;
+async function trainBaselines(
+  pool: EnginePool,
+  trainers: readonly SiteOfRun[],
+  options: AssessmentOptions,
+): Promise<Baselines> {
+  const { study, network, convention, workers, cacheDir, lowerings, onProgress } = options;
   const { learningRates = [study.training.optimiser.learningRate] } = options;
   const initial = options.initial?.data;
   const pooledData: SiteData = {
     siteId: "pooled",
-    trainingCases: sites.flatMap(({ trainingCases }) => trainingCases),
-    validationCases: sites.flatMap(({ validationCases }) => validationCases),
+    trainingCases: trainers.flatMap(({ data }) => data.trainingCases),
+    validationCases: trainers.flatMap(({ data }) => data.validationCases),
     convention,
   };
-  const stepsBySite = stepsOfSites(study, sites);
-  const pooledSteps = Array.from({ length: study.rounds.count }, (_, i) => sumOf(stepsBySite.map((steps) => steps[i])));
+  const pooledSteps = trainers[0].steps.map((_, i) => sumOf(trainers.map(({ steps }) => steps[i])));
   const done = new Map<string, number>();
   const total = sumOf(pooledSteps) * (learningRates.length + 1);
   const tell =
@@ -132,25 +137,13 @@ async function trainBaselines(pool: EnginePool, options: AssessmentOptions): Pro
       await own.close();
     }
   });
-  const aloneTasks = sites.map((data, i) => () => {
-    const job = { pool, study, network, data, stepsOfRounds: stepsBySite[i], initial };
-    return trainOnCases({ ...job, onProgress: tell(data.siteId) });
+  const aloneTasks = trainers.map(({ id, data, steps }) => () => {
+    const job = { pool, study, network, data, stepsOfRounds: steps, initial };
+    return trainOnCases({ ...job, onProgress: tell(id) });
   });
   const trained = await atMost(workers, [...pooledTasks, ...aloneTasks]);
   const candidates = learningRates.map((rate, i) => ({ rate, trained: trained[i] }));
   return { pooled: chooseRate(candidates, diceOfChosen), alone: trained.slice(learningRates.length) };
-}
-
-/** Gradient steps of each site in each round, in the order of the sites; none in a round that it is not drawn for. */
-function stepsOfSites(study: Study, sites: readonly SiteData[]): readonly (readonly number[])[] {
-  const draws = drawsOf(
-    study,
-    sites.map(({ siteId }) => siteId),
-  );
-  return sites.map(({ siteId, trainingCases }) => {
-    const steps = stepsOfRound(study, trainingCases.length);
-    return draws.map((drawn) => (drawn.includes(siteId) ? steps : 0));
-  });
 }
 
 function sumOf(values: readonly number[]): number {
@@ -169,10 +162,10 @@ async function scoresBySite(
   known: readonly CaseScores[] | undefined,
 ): Promise<readonly (readonly CaseScores[])[]> {
   const { sites, federated, convention } = options;
-  const validating = sites.flatMap(({ validationCases }) => validationCases);
+  const validating = sites.flatMap(({ data }) => data.validationCases);
   const judge = createJudge(pool, validating, convention, options);
   const scores = known ?? (await judge("Measuring the federated model at each site", federated.data));
-  const counts = sites.map(({ validationCases }) => validationCases.length);
+  const counts = sites.map(({ data }) => data.validationCases.length);
   return counts.map((count, i) => {
     const before = counts.slice(0, i).reduce((a, b) => a + b, 0);
     return scores.slice(before, before + count);

@@ -65,6 +65,8 @@ export async function trainOnCases(options: BaselineOptions): Promise<BaselineRe
   let best: { readonly parameters: Float32Array; readonly round: number; readonly mean: number } | undefined;
   const total = stepsOfRounds.reduce((sum, steps) => sum + steps, 0);
   let before = 0;
+  /** Of the model as it is; rounds without steps leave it so. */
+  let measured: RegionMeans | undefined;
   for (const [i, steps] of stepsOfRounds.entries()) {
     const round = i + 1;
     if (steps > 0) {
@@ -82,10 +84,12 @@ export async function trainOnCases(options: BaselineOptions): Promise<BaselineRe
       );
       ({ parameters, optimiserState, stepsTaken, runRecord } = result);
       before += steps;
+      measured = undefined;
       losses.push(result.meanLoss);
     } else losses.push(null);
-    if (data.validationCases.length === 0 || !isEvaluated(study, round)) continue;
-    const dice = await validationDice(work, study, parameters);
+    if (data.validationCases.length === 0 || !isEvaluated(study, round, stepsOfRounds.length)) continue;
+    measured ??= await validationDice(work, study, parameters);
+    const dice = measured;
     curve.push({ round, dice });
     if (dice.mean !== null && dice.mean > (best?.mean ?? -1)) best = { parameters, round, mean: dice.mean };
   }

@@ -46,7 +46,7 @@ export async function concludeRun(options: ConclusionOptions): Promise<Conclusio
   const assessment = await assess({
     ...options,
     federated: run.model,
-    sites: run.sites.map(({ data }) => data),
+    sites: run.sites,
     ...(options.triedRates && { learningRates: options.triedRates.map(({ rate }) => rate) }),
   });
   const { evaluatedOn, federated, pooled, alone, pooledTraining } = assessment;

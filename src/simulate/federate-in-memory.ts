@@ -10,7 +10,6 @@ import { ConsiliumError, systemClock } from "../base/index.ts";
 import {
   type Coordinator,
   type CoordinatorState,
-  drawsOf,
   initCoordinator,
   openCoordinator,
   type StudyResult,
@@ -31,7 +30,7 @@ import {
   type SiteEvent,
   setPrivacyBudget,
 } from "../site/index.ts";
-import type { Study } from "../study/index.ts";
+import { type Study, siteTrains } from "../study/index.ts";
 import type { LoweringTable } from "../training/index.ts";
 import type { FederatedRun } from "./federated-run.ts";
 import type { OnRunNews } from "./progress.ts";
@@ -190,11 +189,8 @@ function standOf({ phase }: CoordinatorState): string {
 
 /** Progress in updates, as they come in. */
 function tellProgress(coordinator: Coordinator, { study, sites, onProgress }: InMemoryOptions): () => void {
-  const draws = drawsOf(
-    study,
-    sites.map(({ id }) => id),
-  );
-  const total = draws.reduce((sum, drawn) => sum + drawn.length, 0);
+  const trainers = sites.filter(({ id }) => siteTrains(study, id)).length;
+  const total = study.rounds.count * Math.min(study.rounds.sitesPerRound ?? trainers, trainers);
   let done = 0;
   return coordinator.onNews((news) => {
     if (news.kind !== "event") return;

@@ -7,6 +7,8 @@ export interface SiteOfRun {
   readonly id: string;
   readonly data: SiteData;
   readonly cases: { readonly train: number; readonly validation: number };
+  /** Gradient steps in each round, the first one first; none where it took no part. */
+  readonly steps: readonly number[];
   /** The chosen model on the site's own validation cases; null where these are too few. */
   readonly dice: RegionMeans | null;
   readonly hd95: RegionMeans | null;

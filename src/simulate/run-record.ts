@@ -6,6 +6,7 @@ import type { RegionMeans } from "../segmentation/index.ts";
 import { casesOf, departuresIn, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
 import type { FederatedRun, SiteOfRun } from "./federated-run.ts";
 import type { RoundFigures, SiteTraffic } from "./report.ts";
+import { stepsOfSite } from "./site-steps.ts";
 
 type Study = NonNullable<CoordinatorState["study"]>;
 type Round = Study["rounds"][number];
@@ -29,7 +30,7 @@ export async function describeRun(
     model,
     modelRound,
     studyHash: record.hash,
-    sites: await Promise.all(sites.map((site) => describeSite(site, evaluation?.sites[site.siteId]?.regions))),
+    sites: await Promise.all(sites.map((site) => describeSite(site, record, evaluation?.sites[site.siteId]?.regions))),
     signer: await modelSigner(coordinatorHome),
     rounds: record.rounds.map(describeRound),
     traffic: await Promise.all(sites.map(describeTraffic)),
@@ -40,7 +41,7 @@ export async function describeRun(
   };
 }
 
-async function describeSite(site: Site, sums: Sums | undefined): Promise<SiteOfRun> {
+async function describeSite(site: Site, { study, rounds }: Study, sums: Sums | undefined): Promise<SiteOfRun> {
   const registered = await readRegisteredData(site.store);
   const cases = registered?.cases ?? [];
   const split = registered?.split ?? {};
@@ -55,6 +56,7 @@ async function describeSite(site: Site, sums: Sums | undefined): Promise<SiteOfR
       convention: registered?.convention ?? "brats2021",
     },
     cases: { train: training.length, validation: validation.length },
+    steps: stepsOfSite(study, rounds, { siteId: site.siteId, trainingCases: training.length }),
     dice: told ? means(sums, ({ diceSum, diceCases }) => [diceSum, diceCases]) : null,
     hd95: told ? means(sums, ({ hd95Sum, hd95Cases }) => [hd95Sum, hd95Cases]) : null,
   };

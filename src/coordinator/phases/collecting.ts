@@ -2,7 +2,8 @@
  * A round's model is offered and updates are taken.
  *
  * Invariants: each trainer's update counts once; trainers are all participants, those that were drawn, or, masked, those
- * that shared secrets. The round closes as soon as every trainer's update is there, or at its deadline with at least the quorum; at its deadline without the quorum the study fails, and says who was missing.
+ * that shared secrets. The round closes as soon as every trainer's update is there, or at its deadline with at least the
+ * quorum; at its deadline without the quorum the study fails, and says who was missing.
  * A site that failed may try again, later each time, until it has failed LIMITS.siteAttempts times; the study fails at
  * once where the sites that are left cannot make the quorum.
  */

@@ -2,6 +2,7 @@
 import { createRandom, sha256 } from "../../base/index.ts";
 import { type Parameters, parameterLayout } from "../../graph/index.ts";
 import { parseStudy, type Study, studyHash } from "../../study/index.ts";
+import { drawSites } from "../draw-sites.ts";
 import type { CoordinatorEvent, EvaluationReceived, FailureReceived, UpdateReceived } from "../events.ts";
 import type { Evidence, RosterEntry } from "../records.ts";
 import { type CoordinatorState, INITIAL_STATE } from "../state.ts";
@@ -166,4 +167,15 @@ export function stateAfter(...events: readonly CoordinatorEvent[]): CoordinatorS
       throw new Error(`${event.kind} was ${verdict.outcome}: ${verdict.error.message}`);
     return next;
   }, INITIAL_STATE);
+}
+
+/** Who trains in each round of a study, if all of these sites take part in it from the first to the last. */
+export function drawsOf(study: Study, siteIds: readonly string[]): readonly (readonly string[])[] {
+  const { count, sitesPerRound = siteIds.length } = study.rounds;
+  const sites = [...siteIds].sort();
+  const before: string[][] = [];
+  for (let round = 1; round <= count; round++) {
+    before.push(drawSites({ seed: study.training.seed, round, sitesPerRound, sites, before }));
+  }
+  return before;
 }
