@@ -19,7 +19,7 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
   const gradientSteps = rounds.reduce((sum, round) => sum + stepsIn(round), 0);
   const dice = meansOf(told.dice, "dice", regions);
   return renderReport({
-    title: study.name,
+    study,
     facts: [
       `${roster.length} hospitals with ${cases.reduce((sum, each) => sum + (each?.trainingCases ?? 0), 0)} training cases trained one network over ${rounds.length} of ${study.rounds.count} rounds (${gradientSteps} gradient steps in all).`,
       phase.kind === "done"
@@ -27,7 +27,6 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
         : "The study goes on: these are its figures so far.",
       `Study ${hash}.`,
     ],
-    regions,
     result: {
       sites: roster.map(({ siteId: id }, i) => {
         const own = told.sites.find((site) => site.id === id)?.dice ?? null;

@@ -52,9 +52,8 @@ export async function writeOutcome(out: string, outcome: Outcome): Promise<{ mod
   await writeFile(
     report,
     renderReport({
-      title: study.name,
+      study,
       facts: facts(outcome),
-      regions: Object.keys(study.task.regions),
       result,
       roundFigures: run.rounds,
       pooledTraining: assessment.pooledTraining?.trained ?? null,

@@ -4,6 +4,7 @@
  */
 import { escapeHtml } from "../base/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
+import type { Study } from "../study/index.ts";
 import type { BaselineResult } from "./baselines.ts";
 import { type Chart, lineChart } from "./line-chart.ts";
 import type { FederationResult } from "./result.ts";
@@ -29,10 +30,9 @@ export interface ReportPicture {
 }
 
 export interface ReportInput {
-  readonly title: string;
+  readonly study: Study;
   /** One sentence each. */
   readonly facts: readonly string[];
-  readonly regions: readonly string[];
   readonly result: FederationResult;
   readonly roundFigures: readonly RoundFigures[];
   /** How pooled training went, by round; null without baselines. */
@@ -45,18 +45,18 @@ export interface ReportInput {
 const COLOURS = ["#0b6e4f", "#b5541c", "#3b5bb5", "#8a3a8f"] as const;
 
 export function renderReport(input: ReportInput): string {
-  const { title, facts, result } = input;
+  const { study, facts, result } = input;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
+<title>${escapeHtml(study.name)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <main>
-<h1>${escapeHtml(title)}</h1>
+<h1>${escapeHtml(study.name)}</h1>
 <p class="lead">${facts.map(escapeHtml).join(" ")}</p>
 ${headline(result)}
 <h2>Figures</h2>
@@ -64,10 +64,10 @@ ${figuresTable(input)}
 ${siteTable(input)}
 <h2>Training</h2>
 ${curves(input)}
-${leftOut(input)}
+${participation(input)}
 ${pictures(input)}
 <h2>What left each hospital</h2>
-<p>No scan, no label map, no case name. Every update is one object of integers; every byte below stands in the site's own log as well.</p>
+<p>No scan, no label map, no case name. Every update is one object of numbers; every byte below stands in the site's own log as well.</p>
 ${trafficTable(input)}
 <h2>How to run this again</h2>
 <pre>${input.commands.map(escapeHtml).join("\n")}</pre>
@@ -94,7 +94,8 @@ function measuredOn({ kind, cases }: FederationResult["evaluatedOn"]): string {
   return kind === "heldOut" ? `${cases} patient${plural} no site has` : `${cases} validation case${plural}`;
 }
 
-function figuresTable({ result, regions }: ReportInput): string {
+function figuresTable({ result, study }: ReportInput): string {
+  const regions = Object.keys(study.task.regions);
   const { federated, pooled, alone } = result;
   const rows: [string, RegionMeans, RegionMeans][] = [["Federated", federated.dice, federated.hd95]];
   if (pooled !== null) rows.push(["Pooled data (upper reference)", pooled.dice, pooled.hd95]);
@@ -119,7 +120,8 @@ function undefinedNote({ federated }: FederationResult): string {
     : `<p class="small">Undefined and left out of the means (the region is in neither map): ${escapeHtml(parts.join(", "))} case(s).</p>`;
 }
 
-function siteTable({ result, regions }: ReportInput): string {
+function siteTable({ result, study }: ReportInput): string {
+  const regions = Object.keys(study.task.regions);
   const rows = result.sites.map(({ id, cases, dice }) => [
     id,
     String(cases.train),
@@ -129,12 +131,12 @@ function siteTable({ result, regions }: ReportInput): string {
   return `<h3>The federated model at each hospital's own validation cases</h3>${table(["Hospital", "Training cases", "Validation cases", ...regions.map((r) => `Dice ${r}`)], rows)}`;
 }
 
-function curves({ roundFigures, pooledTraining, regions, result }: ReportInput): string {
+function curves({ roundFigures, pooledTraining, study, result }: ReportInput): string {
   const dice: Chart = {
     title: "Dice after each round",
     xLabel: "round",
     yRange: [0, 1],
-    series: regions.flatMap((region, i) => {
+    series: Object.keys(study.task.regions).flatMap((region, i) => {
       const points = roundFigures.flatMap(({ round, dice: means }) => {
         const value = means?.[region];
         return value === null || value === undefined ? [] : [[round, value] as const];
@@ -193,12 +195,19 @@ function rates({ learningRates }: FederationResult): string {
   return `<h3>Learning rates</h3><p>Each took the best of one list by the mean Dice on the hospitals' validation cases. ${chosen}</p>${table(["Rate", "Federated", "Pooled"], rows)}`;
 }
 
-function leftOut({ roundFigures }: ReportInput): string {
+/** Who was asked to train in a round, who only evaluated, and who was asked and left out. */
+function participation({ study, roundFigures }: ReportInput): string {
+  const { sitesPerRound } = study.rounds;
   const missing = roundFigures.flatMap(({ round, leftOut: sites }) =>
     sites.map(({ siteId, reason }) => `round ${round}: ${siteId} (${reason})`),
   );
-  const text = missing.length === 0 ? "Every hospital took part in every round." : `Left out: ${missing.join("; ")}.`;
-  return `<p>${escapeHtml(text)}</p>`;
+  const all = sitesPerRound === undefined ? "Every hospital that trains" : "Every one of them";
+  const sentences = [
+    ...(sitesPerRound === undefined ? [] : [`In each round ${sitesPerRound} hospitals were drawn to train, in turn.`]),
+    missing.length === 0 ? `${all} took part in each round.` : `Left out: ${missing.join("; ")}.`,
+    ...(study.evaluateOnly === undefined ? [] : [`Models were only measured at ${study.evaluateOnly.join(", ")}.`]),
+  ];
+  return `<p>${escapeHtml(sentences.join(" "))}</p>`;
 }
 
 function pictures({ pictures: list }: ReportInput): string {
