@@ -36,13 +36,19 @@ export interface ExactSumLimits {
   readonly maxTotalWeight: number;
 }
 
+/** The most that updates of a round may weigh together. */
+export function largestTotalWeight(precisionBits: number): number {
+  return Math.floor(Number.MAX_SAFE_INTEGER / coordinateLimit(precisionBits));
+}
+
 /** @throws ConsiliumError `aggregation-overflow` where the declared bits and weight do not fit 53 bits. */
 export function createExactSum(length: number, { precisionBits, maxTotalWeight }: ExactSumLimits): ExactSum {
   const limit = coordinateLimit(precisionBits);
-  if (!Number.isSafeInteger(maxTotalWeight) || maxTotalWeight < 1 || !Number.isSafeInteger(limit * maxTotalWeight)) {
+  const most = largestTotalWeight(precisionBits);
+  if (!Number.isSafeInteger(maxTotalWeight) || maxTotalWeight < 1 || maxTotalWeight > most) {
     throw new ConsiliumError("aggregation-overflow", {
       subject: `sum of updates of ${precisionBits} bits`,
-      expected: `a total weight from 1 to ${Math.floor(Number.MAX_SAFE_INTEGER / limit)}, which 53 bits hold exactly`,
+      expected: `a total weight from 1 to ${most}, which 53 bits hold exactly`,
       actual: `a total weight of ${maxTotalWeight}`,
       hint: "Lower aggregation.precisionBits, or weigh sites equally (aggregation.weightBy: equal).",
     });

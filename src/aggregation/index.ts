@@ -1,5 +1,12 @@
 export { type AggregatedRound, type AggregationRequest, aggregateRound } from "./aggregate-round.ts";
-export { applySum, createExactSum, type ExactSum, type ExactSumLimits, type SumApplication } from "./exact-sum.ts";
+export {
+  applySum,
+  createExactSum,
+  type ExactSum,
+  type ExactSumLimits,
+  largestTotalWeight,
+  type SumApplication,
+} from "./exact-sum.ts";
 export {
   BYTES_PER_COORDINATE,
   type EncodedUpdate,

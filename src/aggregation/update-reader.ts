@@ -17,7 +17,7 @@ import { coordinateLimit } from "./update-scales.ts";
 /** One site's update where it is stored. */
 export interface UpdateSource {
   readonly siteId: string;
-  /** A positive integer: training cases, or 1 where all sites count equally. */
+  /** A positive integer: what the update counts for in the sum (cases, one each, or parts of either where work is partial). */
   readonly weight: number;
   /** Length of the stored object. */
   readonly bytes: number;

@@ -55,7 +55,7 @@ export async function sumUpdates(state: CoordinatorState, store: ObjectStore): P
     await store.readWhole(phase.global.sha256),
     `global model of round ${phase.round}`,
   );
-  const unit = weightUnit(Object.values(phase.updates));
+  const unit = weightUnit(study.study, Object.values(phase.updates));
   const updates = sites.map((siteId) => {
     const update = phase.updates[siteId];
     return storedUpdate(store, siteId, update, updateWeight(study.study, update, unit));

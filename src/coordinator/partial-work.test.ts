@@ -1,7 +1,8 @@
 /** Sites that return part of their work: what is accepted, what it weighs, and what the record says. */
 import { describe, expect, test } from "vitest";
+import { createExactSum, largestTotalWeight } from "../aggregation/index.ts";
 import type { CoordinatorEvent } from "./events.ts";
-import { updateWeight, weightUnit } from "./round-weights.ts";
+import { updateWeight, type Work, weightUnit } from "./round-weights.ts";
 import type { CoordinatorState } from "./state.ts";
 import { step } from "./step.ts";
 import { aggregated, approvals, smallStudy, stateAfter, submitted, update } from "./testing/studies.ts";
@@ -73,7 +74,7 @@ describe("weights of a round", () => {
   const whole = { trainingCases: 7, gradientSteps: 40 };
 
   test("of whole work are the cases, and equal ones where the study says so", () => {
-    expect(weightUnit([whole, whole])).toBe(1);
+    expect(weightUnit(partial, [whole, whole])).toBe(1);
     expect(updateWeight(partial, whole, 1)).toBe(7);
     const equal = { ...partial, aggregation: { ...partial.aggregation, weightBy: "equal" as const } };
     expect(updateWeight(equal, whole, 1)).toBe(1);
@@ -98,7 +99,7 @@ describe("weights of a round", () => {
       gradientSteps: steps,
       ...(steps < S && { stepsAsked: S }),
     }));
-    const unit = weightUnit(works);
+    const unit = weightUnit(partial, works);
     const corrected = mean(works.map((work) => updateWeight(partial, work, unit)));
     const byCases = mean(sites.map(({ trainingCases }) => trainingCases));
     const wanted = [0, 1].map((axis) => sites.reduce((sum, { trainingCases, g }) => sum + trainingCases * g[axis], 0));
@@ -108,5 +109,35 @@ describe("weights of a round", () => {
     // As far as the harmonic mean of the shares, weighted by cases.
     const harmonic = 100 / sites.reduce((sum, { trainingCases, steps }) => sum + (trainingCases * S) / steps, 0);
     expect(Math.hypot(...corrected)).toBeCloseTo((Math.hypot(...wanted) / 100) * S * harmonic, 3);
+  });
+});
+
+describe("weights of partial work where the sum has little room", () => {
+  const precise = { ...partial, aggregation: { ...partial.aggregation, precisionBits: 32 } };
+  const most = largestTotalWeight(32);
+  const round = (cases: number) => [
+    { trainingCases: cases, gradientSteps: 40 },
+    { trainingCases: 1000, gradientSteps: 10, stepsAsked: 40 },
+  ];
+  const totalOf = (works: readonly Work[]): number => {
+    const unit = weightUnit(precise, works);
+    return works.reduce((sum, work) => sum + updateWeight(precise, work, unit), 0);
+  };
+  const roomFor = (unit: number): number => Math.floor(most / unit) - 4000;
+
+  test.each([256, 128, 64, 2])("are counted in the smallest parts that fit: 1/%d of a case up to the limit", (unit) => {
+    const full = round(roomFor(unit));
+    expect(weightUnit(precise, full)).toBe(unit);
+    expect(weightUnit(precise, [...full].reverse())).toBe(unit);
+    expect(totalOf(full)).toBeLessThanOrEqual(most);
+    expect(() => createExactSum(1, { precisionBits: 32, maxTotalWeight: totalOf(full) })).not.toThrow();
+    expect(weightUnit(precise, round(roomFor(unit) + 1))).toBe(unit / 2);
+  });
+
+  test("are whole cases at the least, and refused only where those do not fit either", () => {
+    expect(totalOf(round(roomFor(1)))).toBe(most);
+    const beyond = round(roomFor(1) + 1);
+    expect(weightUnit(precise, beyond)).toBe(1);
+    expect(() => createExactSum(1, { precisionBits: 32, maxTotalWeight: totalOf(beyond) })).toThrow(/total weight/);
   });
 });

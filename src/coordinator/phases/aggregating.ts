@@ -47,7 +47,7 @@ function withSharesLost(
   totalWeight: number,
 ): readonly LeftOut[] {
   const byCases = study?.study.aggregation.weightBy === "cases";
-  const unit = weightUnit(Object.values(updates));
+  const unit = study === null ? 1 : weightUnit(study.study, Object.values(updates));
   const weightOf = ({ siteId }: LeftOut): number => unit * (byCases ? (sites[siteId]?.data?.trainingCases ?? 0) : 1);
   const all = leftOut.reduce((sum, absent) => sum + weightOf(absent), totalWeight);
   return leftOut.map((absent) => {
