@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { type Client, createClient, LibsqlError } from "@libsql/client";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { ConsiliumError } from "../base/index.ts";
 import type { CoordinatorEvent } from "./events.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { databaseError } from "./journal-database.ts";
@@ -29,6 +30,26 @@ beforeEach(async () => {
   file = join(folder, "journal.db");
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
+
+test("an event that the state machine fails at is told apart from a damaged record, with its cause", async () => {
+  const told = await withJournal(async (journal) => {
+    await journal.replay(() => undefined);
+    await journal.append([...events, { kind: "site-enrolled", atMs: 60 } as CoordinatorEvent]);
+    const cause = new TypeError("no such member");
+    const takes = (event: CoordinatorEvent): void => {
+      if (event.kind === "site-enrolled" && event.siteId === undefined) throw cause;
+    };
+    const error = await journal.replay(takes).catch((error: unknown) => error);
+    expect((error as Error).cause).toBe(cause);
+    return error as ConsiliumError;
+  });
+  expect(told).toMatchObject({
+    code: "journal-corrupt",
+    subject: `journal, record ${events.length + 1}`,
+    actual: "site-enrolled, whole by the chain, at which it failed: no such member",
+    hint: expect.stringContaining("Nothing is damaged on the disk"),
+  });
+});
 
 async function withJournal<T>(use: (journal: Journal) => Promise<T>): Promise<T> {
   const journal = await openJournal(file);

@@ -315,12 +315,18 @@ function textOf(value: unknown): string {
   throw corrupt("journal", "text in its columns", `a ${typeof value}`);
 }
 
-/** An event whose place in the chain holds, and whose content nothing can be made of. */
+/** An event whose place in the chain holds, and which this version's state machine cannot take. */
 function notWhole(
   { event, head }: { readonly event: CoordinatorEvent; readonly head: JournalHead },
   error: unknown,
 ): unknown {
   if (error instanceof ConsiliumError && error.code !== "internal") return error;
   const why = error instanceof Error ? error.message : String(error);
-  return corrupt(`record ${head.number}`, "an event that can be taken again", `${event.kind}: ${why}`);
+  return new ConsiliumError("journal-corrupt", {
+    subject: `journal, record ${head.number}`,
+    expected: "an event that this version can take",
+    actual: `${event.kind}, whole by the chain, at which it failed: ${why}`,
+    hint: "Nothing is damaged on the disk: use the version that wrote it, or, if that is this one, report the error.",
+    cause: error,
+  });
 }
