@@ -33,6 +33,14 @@ describe("describeStudy", () => {
     }
   });
 
+  it("says how many sites train in a round, also where no more take part, and the least share of work exactly", () => {
+    const rounds = { ...study.rounds, sitesPerRound: 4, partialWork: { leastShare: 0.07 } };
+    const text = describeStudy({ ...study, rounds });
+    expect(text).toContain("4 site(s) train in a round (all of them where no more take part)");
+    expect(text).toContain("each closes when all that were drawn have answered");
+    expect(text).toContain("at least 7 % of them");
+  });
+
   it("says what noise bounds, and that no loss leaves with it", () => {
     const patientLevel = { clipNorm: 2, noiseMultiplier: 1.1, samplingRate: 0.1, delta: 1e-5 };
     const training = { ...study.training, batch: 1, stepsPerRound: 5 };

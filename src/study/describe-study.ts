@@ -292,11 +292,13 @@ function limits(study: Study): string[] {
       `after at most ${duration(deadlineS)}.`,
     ...(sitesPerRound === undefined
       ? []
-      : [`${sitesPerRound} site(s) train in a round, drawn by the study's seed, each as often as the others.`]),
+      : [
+          `${sitesPerRound} site(s) train in a round (all of them where no more take part), drawn by the study's seed, each as often as the others.`,
+        ]),
     ...(partialWork === undefined
       ? []
       : [
-          `A site that cannot finish its steps in time returns what it has, at least ${100 * partialWork.leastShare} % of them; its weight is divided by the share.`,
+          `A site that cannot finish its steps in time returns what it has, at least ${Number((100 * partialWork.leastShare).toPrecision(12))} % of them; its weight is divided by the share.`,
         ]),
     ...(stopEarly === undefined
       ? []

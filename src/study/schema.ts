@@ -131,7 +131,7 @@ const rounds = z.strictObject({
   count,
   /** Sites whose updates close a round: `all`, or a number with the deadline. */
   quorum: z.union([z.literal("all"), count]).default("all"),
-  /** Sites that train in a round, drawn by seed, all equally often; every site where it is not given. */
+  /** Sites that train in a round, drawn by seed, all equally often; all where it is absent, or where no more take part. */
   sitesPerRound: count.optional(),
   /** Seconds after which a round closes with the updates at hand if the quorum is reached, and fails if not. */
   deadlineS: positive.default(86_400),
