@@ -22,9 +22,10 @@ export async function inspectUpdate(store: ObjectStore, study: StudyRecord, even
     });
   }
   if (isMasked(study)) return checkDigest(siteId, sha256, piecesOf(0, upload.bytes, upload.read));
+  const { precisionBits, encoding } = study.study.aggregation;
   await checkUpdate(
     { siteId, weight: 1, bytes: upload.bytes, sha256, chunks: (start, end) => piecesOf(start, end, upload.read) },
-    { layoutLength: study.parameterCount, ...study.study.aggregation },
+    { layoutLength: study.parameterCount, precisionBits, encoding },
   );
 }
 

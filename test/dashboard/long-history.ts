@@ -62,7 +62,7 @@ export function longHistory(sites: number, rounds: number, nowMs: number): Coord
           shareOfAll: 1 / sites,
           trainingCases: 60,
           gradientSteps: 60,
-          stepsAsked: 60,
+          stepsAsked: null,
           local: null,
           meanLoss: Math.exp(-i / 80),
           clippedCoordinates: 0,
