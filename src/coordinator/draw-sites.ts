@@ -7,6 +7,7 @@
  */
 import { createRandom } from "../base/index.ts";
 import type { StudyRecord } from "./records.ts";
+import { rosterTrainers } from "./state.ts";
 
 export interface Draw {
   /** Of the study. */
@@ -41,10 +42,13 @@ function hadTheirTurn(before: readonly (readonly string[])[]): ReadonlySet<strin
   return cycle;
 }
 
-/** The draw of a study's round; nothing where all of its sites train. */
-export function drawnFor(study: StudyRecord, round: number, participants: readonly string[]): string[] | undefined {
+/**
+ * The draw of a study's round, all of these where they have become fewer than a round has; nothing where the study
+ * draws none, or all of its roster.
+ */
+export function drawnFor(study: StudyRecord, round: number, trainers: readonly string[]): string[] | undefined {
   const { sitesPerRound } = study.study.rounds;
-  if (sitesPerRound === undefined || sitesPerRound >= participants.length) return undefined;
+  if (sitesPerRound === undefined || sitesPerRound >= rosterTrainers(study).length) return undefined;
   const before = study.rounds.map(({ drawn, updates }) => drawn ?? Object.keys(updates));
-  return drawSites({ seed: study.study.training.seed, round, sitesPerRound, sites: participants, before });
+  return drawSites({ seed: study.study.training.seed, round, sitesPerRound, sites: trainers, before });
 }

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { LIMITS } from "../base/index.ts";
 import { directiveFor } from "./directive.ts";
-import type { CoordinatorEvent } from "./events.ts";
+import type { ApprovalReceived, CoordinatorEvent } from "./events.ts";
 import type { CoordinatorState } from "./state.ts";
 import { step } from "./step.ts";
 import {
   aggregated,
+  approval,
   approvals,
   drawsOf,
   evaluation,
@@ -122,4 +123,86 @@ test("sites that only evaluate are never drawn", () => {
     }
   }
   expect([...all].sort()).toEqual(["charite", "ucsf", "ukhd", "upenn"]);
+});
+
+describe("a pool of sites that shrinks", () => {
+  const trio = ["mayo", "tum", "ucsf"];
+  const four = smallStudy({ count: 4, sitesPerRound: 2, evaluateEvery: 4 });
+  const [, ...others] = trio;
+  const start = [...submitted(trio, four), ...approvals(trio, four)];
+  const first = drawsOf(four, trio)[0];
+  const notDrawn = trio.find((siteId) => !first.includes(siteId)) ?? "";
+  const revoked = (siteId: string): CoordinatorEvent => ({ kind: "site-revoked", siteId, reason: "gone", atMs: 25 });
+  const decides = (siteId: string, approved: boolean): CoordinatorEvent => ({
+    ...(approval(siteId, trio, four, approved) as ApprovalReceived),
+    atMs: 41,
+  });
+  const closed = [...first.map((siteId) => update(siteId, 1, four)), aggregated(1, first)];
+
+  test("to as many as train in a round: all of them are drawn, and their updates close it", () => {
+    const left = trio.filter((siteId) => siteId !== notDrawn);
+    const second = stateAfter(...start, revoked(notDrawn), ...closed);
+    expect(second.phase).toMatchObject({ kind: "collecting", round: 2, drawn: left });
+    const both = stateAfter(...start, revoked(notDrawn), ...closed, ...left.map((siteId) => update(siteId, 2, four)));
+    expect(both.phase).toMatchObject({ kind: "aggregating", round: 2 });
+  });
+
+  test("names who refused or was revoked as left out, without a share of a round for which they were not drawn", () => {
+    const told = stateAfter(...start, revoked(notDrawn), ...closed).study?.rounds[0].leftOut;
+    expect(told).toEqual([{ siteId: notDrawn, reason: "revoked: gone" }]);
+    const refused = stateAfter(...start, { ...decides(notDrawn, false), atMs: 22 } as CoordinatorEvent, ...closed);
+    expect(refused.study?.rounds[0].leftOut).toEqual([
+      { siteId: notDrawn, reason: "left the study in round 1: not this one" },
+    ]);
+  });
+
+  test("takes no more sites than are drawn, however late one approves", () => {
+    const gone = decides(notDrawn, false);
+    const late = stateAfter(...start, ...closed, gone, decides(notDrawn, true));
+    expect((late.phase as { drawn?: readonly string[] }).drawn).toHaveLength(2);
+    const shrunk = stateAfter(...start, { ...gone, atMs: 22 } as CoordinatorEvent, ...closed, decides(notDrawn, true));
+    expect((shrunk.phase as { drawn?: readonly string[] }).drawn).toEqual(first);
+    expect(outcomeOf(shrunk, update(notDrawn, 2, four))).toBe("rejected update-wrong-round");
+  });
+
+  test("below them: an open round waits for its deadline, takes back who comes, and else fails the study", () => {
+    const two = first.map((siteId) => ({ ...decides(siteId, false), atMs: 39 }) as CoordinatorEvent);
+    const short = [...start, ...closed.slice(0, 2), two[0], two[1], closed[2]];
+    const open = stateAfter(...short);
+    expect(open.phase).toMatchObject({ kind: "collecting", round: 2, drawn: [notDrawn] });
+    expect(stateAfter(...short, update(notDrawn, 2, four)).phase).toMatchObject({ kind: "collecting", round: 2 });
+    const ended = stateAfter(...short, update(notDrawn, 2, four), { kind: "time-reached", atMs: 1e7 });
+    expect(ended.phase).toMatchObject({
+      kind: "failed",
+      code: "quorum-not-reached",
+      reason: expect.stringContaining("1 of 2 updates"),
+    });
+    const back = [...short, decides(first[0], true)];
+    expect(stateAfter(...back).phase).toMatchObject({ drawn: [first[0], notDrawn].sort() });
+    const sites = [first[0], notDrawn];
+    const complete = stateAfter(...back, ...sites.map((siteId) => update(siteId, 2, four)));
+    expect(complete.phase).toMatchObject({ kind: "aggregating", round: 2 });
+  });
+
+  test("below them by a revocation: the study ends at once, and says how many are left", () => {
+    expect(stateAfter(...start, revoked(notDrawn)).phase.kind).toBe("collecting");
+    expect(stateAfter(...start, revoked(notDrawn), revoked(first[0])).phase).toMatchObject({
+      kind: "failed",
+      reason: expect.stringContaining("1 of 2 sites are left"),
+    });
+  });
+
+  test("may be given the quorum of all that are drawn while they are there, and begins with as many", () => {
+    const change = (quorum: number | "all"): CoordinatorEvent => ({
+      kind: "study-changed",
+      quorum,
+      reason: "why",
+      atMs: 26,
+    });
+    const lenient = stateAfter(...start, change(1), revoked(notDrawn));
+    expect(outcomeOf(lenient, change("all"))).toBe("accepted");
+    expect(outcomeOf(step(lenient, revoked(first[0])).state, change("all"))).toBe("rejected study-refused");
+    const undecided = stateAfter(...submitted(trio, four), ...others.map((siteId) => approval(siteId, trio, four)));
+    expect(outcomeOf(undecided, { kind: "study-begun", reason: "why", atMs: 21 })).toBe("accepted");
+  });
 });

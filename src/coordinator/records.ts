@@ -51,7 +51,7 @@ export interface StudyRecord {
   readonly initial: ObjectRef;
   /** The ONNX model, where the network is a file. */
   readonly network?: ObjectRef;
-  /** Elements of the parameters: an update has four bytes for each. */
+  /** Elements of the parameters; how many bytes an update has for them is the encoding's. */
   readonly parameterCount: number;
   readonly approvals: Readonly<Record<string, Decision>>;
   /** Rounds that were aggregated, in order. */

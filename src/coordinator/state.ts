@@ -118,7 +118,7 @@ export interface CoordinatorState {
  * Names the shape of the state and what `step` makes of events. Whoever changes either raises it: snapshots of another
  * format are left aside, and the state is folded from the first record once. (A test holds the two together.)
  */
-export const STATE_FORMAT = "consilium.state/2";
+export const STATE_FORMAT = "consilium.state/3";
 
 export const INITIAL_STATE: CoordinatorState = {
   invitations: {},
@@ -154,15 +154,37 @@ export function trains({ study }: StudyRecord, siteId: string): boolean {
   return siteTrains(study, siteId);
 }
 
+/** Those of these sites whose updates make the rounds. */
+export function trainersAmong(study: StudyRecord, siteIds: readonly string[]): string[] {
+  return siteIds.filter((siteId) => trains(study, siteId));
+}
+
+/** Sites of the roster that train, whatever they decided. */
+export function rosterTrainers(study: StudyRecord): string[] {
+  return trainersAmong(
+    study,
+    study.roster.map(({ siteId }) => siteId),
+  );
+}
+
 export function hasRosterKey(state: CoordinatorState, siteId: string): boolean {
   const key: Sha256 | undefined = state.sites[siteId]?.keySha256;
   return state.study?.roster.some((entry) => entry.siteId === siteId && entry.keySha256 === key) ?? false;
 }
 
-/** How many updates close a round, of the sites that train. */
+/**
+ * The fewest updates with which a round closes: "all" are the sites of the roster that train, or, where some of them are
+ * drawn for each round, as many as are drawn. A study with fewer trainers can close no round.
+ */
 export function quorumOf(study: StudyRecord): number {
   const { quorum } = rulesOf(study);
-  return quorum === "all" ? study.roster.filter(({ siteId }) => trains(study, siteId)).length : quorum;
+  return quorum === "all" ? trainersPerRound(study) : quorum;
+}
+
+/** How many sites train in a round while nobody of the roster is missing. */
+export function trainersPerRound(study: StudyRecord): number {
+  const all = rosterTrainers(study).length;
+  return Math.min(all, study.study.rounds.sitesPerRound ?? all);
 }
 
 /** The rules of rounds as they hold now: those that reviewers approved, with every change since. */

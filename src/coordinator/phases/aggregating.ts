@@ -40,15 +40,18 @@ function roundRecord(state: CoordinatorState, phase: Aggregating, event: RoundAg
   return { round, startedMs, aggregatedMs: atMs, global, model, ...taken };
 }
 
-/** What each absent site would have counted for, by the cases that it reported last, had all of them been in. */
+/** What each absent site of this round would have counted for, by the cases that it reported last, had all been in. */
 function withSharesLost(
   { study, sites }: CoordinatorState,
-  { leftOut, updates }: Aggregating,
+  { leftOut, updates, drawn }: Aggregating,
   totalWeight: number,
 ): readonly LeftOut[] {
   const byCases = study?.study.aggregation.weightBy === "cases";
   const unit = study === null ? 1 : weightUnit(study.study, Object.values(updates));
-  const weightOf = ({ siteId }: LeftOut): number => unit * (byCases ? (sites[siteId]?.data?.trainingCases ?? 0) : 1);
+  const weightOf = ({ siteId }: LeftOut): number => {
+    if (drawn?.includes(siteId) === false) return 0;
+    return unit * (byCases ? (sites[siteId]?.data?.trainingCases ?? 0) : 1);
+  };
   const all = leftOut.reduce((sum, absent) => sum + weightOf(absent), totalWeight);
   return leftOut.map((absent) => {
     const weight = weightOf(absent);

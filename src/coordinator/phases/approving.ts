@@ -12,7 +12,14 @@ import { checkContext, siteNoise } from "../../privacy/index.ts";
 import type { ApprovalReceived, StudySubmitted } from "../events.ts";
 import { isMasked, roundContext, uploadBytes } from "../masked-round.ts";
 import type { RosterEntry, StudyRecord } from "../records.ts";
-import { type CoordinatorState, candidatesOf, participantsOf, quorumOf, trains } from "../state.ts";
+import {
+  type CoordinatorState,
+  candidatesOf,
+  participantsOf,
+  quorumOf,
+  rosterTrainers,
+  trainersAmong,
+} from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
 import { withDecision } from "./leaving.ts";
@@ -68,7 +75,7 @@ export function submitStudy(state: CoordinatorState, event: StudySubmitted): Tak
       hint: "Name sites that have joined and take part.",
     });
   }
-  const trainers = record.roster.filter(({ siteId }) => trains(record, siteId)).length;
+  const trainers = rosterTrainers(record).length;
   if (trainers < Math.max(1, quorumOf(record))) {
     return rejected(state, "quorum-not-reached", {
       subject,
@@ -150,7 +157,7 @@ export function receiveApproval(state: CoordinatorState, event: ApprovalReceived
 
 /** The study lead waits no longer for the sites that have not decided. */
 export function beginStudy(state: CoordinatorState, study: StudyRecord, atMs: number): Taken {
-  const approved = participantsOf(study).filter((siteId) => trains(study, siteId)).length;
+  const approved = trainersAmong(study, participantsOf(study)).length;
   const needed = Math.max(1, quorumOf(study), study.study.privacy.secureAggregation?.threshold ?? 1);
   if (state.phase.kind === "approving" && approved >= needed) {
     return accepted(startRound({ ...state, study }, { round: 1, global: study.initial, atMs }));
@@ -166,7 +173,7 @@ export function beginStudy(state: CoordinatorState, study: StudyRecord, atMs: nu
 /** The first round where everybody who is left has approved, the study's end where too few are left. */
 export function afterDecision(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
   const participants = candidatesOf(study);
-  if (participants.filter((siteId) => trains(study, siteId)).length < quorumOf(study)) {
+  if (trainersAmong(study, participants).length < quorumOf(study)) {
     const refusals = study.roster
       .filter(({ siteId }) => study.approvals[siteId]?.approved === false)
       .map(({ siteId }) => `${siteId} (${study.approvals[siteId]?.reason || "no reason given"})`);

@@ -25,7 +25,7 @@ import {
   maskingStepMsOf,
   participantsOf,
   quorumOf,
-  rulesOf,
+  trainersAmong,
   trains,
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
@@ -35,15 +35,10 @@ import { studyMismatch } from "./wrong-study.ts";
 
 /** Sites whose update a round waits for: those drawn for it; in a masked round, those that shared their secrets. */
 export function trainersOf(study: StudyRecord, { masking, drawn }: Collecting): readonly string[] {
-  const trainers = participantsOf(study).filter((siteId) => trains(study, siteId));
+  const trainers = trainersAmong(study, participantsOf(study));
   if (masking === undefined) return trainers.filter((siteId) => drawn?.includes(siteId) ?? true);
   const sharers = sitesAsked(maskingOf(masking));
   return trainers.filter((siteId) => sharers.includes(siteId));
-}
-
-/** How many updates close this round, of the sites that were drawn for it. */
-function quorumIn(study: StudyRecord, { drawn }: Collecting): number {
-  return drawn !== undefined && rulesOf(study).quorum === "all" ? drawn.length : quorumOf(study);
 }
 
 export function receiveUpdate(state: CoordinatorState, event: UpdateReceived): Taken {
@@ -78,7 +73,7 @@ export function closeCollectingWhenComplete(
   phase: Collecting,
   atMs: number,
 ): CoordinatorState {
-  const enough = Object.keys(phase.updates).length >= quorumIn(study, phase);
+  const enough = Object.keys(phase.updates).length >= quorumOf(study);
   const complete = enough && trainersOf(study, phase).every((siteId) => siteId in phase.updates);
   return complete ? closeRound(state, study, phase, atMs) : state;
 }
@@ -204,8 +199,8 @@ export function trainingFailed(state: CoordinatorState, event: FailureReceived):
   const failures = withFailure(phase.failures, event);
   const next: CoordinatorState = { ...state, phase: { ...phase, failures } };
   const able = trainersOf(study, phase).filter((siteId) => siteId in phase.updates || !isGivenUp(failures[siteId]));
-  if (able.length >= quorumIn(study, phase)) return accepted(next);
-  const reason = `Round ${phase.round}: ${describeLeftOut(missing(study, { ...phase, failures }))}; ${quorumIn(study, phase)} sites are needed.`;
+  if (able.length >= quorumOf(study)) return accepted(next);
+  const reason = `Round ${phase.round}: ${describeLeftOut(missing(study, { ...phase, failures }))}; ${quorumOf(study)} sites are needed.`;
   return accepted(failStudy(next, { code: "quorum-not-reached", reason, round: phase.round, atMs: event.atMs }));
 }
 
@@ -234,9 +229,9 @@ export function collectingDeadline(state: CoordinatorState, phase: Collecting, a
   const { study } = state;
   invariant(study !== null, "a study in every phase but idle");
   const came = Object.keys(phase.updates).length;
-  if (came >= quorumIn(study, phase)) return accepted(closeRound(state, study, phase, atMs));
+  if (came >= quorumOf(study)) return accepted(closeRound(state, study, phase, atMs));
   const reason =
-    `Round ${phase.round} had ${came} of ${quorumIn(study, phase)} updates at its deadline; ` +
+    `Round ${phase.round} had ${came} of ${quorumOf(study)} updates at its deadline; ` +
     `${describeLeftOut(missing(study, phase))}.`;
   return accepted(failStudy(state, { code: "quorum-not-reached", reason, round: phase.round, atMs }));
 }
@@ -274,16 +269,16 @@ function closedInputs(arrived: CollectingInputs): CollectingSignatures | Consili
   }
 }
 
-/** Sites of the roster without an update, and why. */
+/** Sites of the roster without an update, and why; not those that take part and were not drawn. */
 function missing(study: StudyRecord, phase: Collecting): LeftOut[] {
   return study.roster.flatMap(({ siteId }) => {
-    const isAsked = trains(study, siteId) && (phase.drawn?.includes(siteId) ?? true);
-    if (siteId in phase.updates || !isAsked) return [];
+    if (siteId in phase.updates || !trains(study, siteId)) return [];
     const decision = study.approvals[siteId];
     const failure = phase.failures[siteId];
     if (decision?.revoked) return { siteId, reason: `revoked: ${decision.reason}` };
     if (decision === undefined) return { siteId, reason: "has not decided about the study" };
     if (!decision.approved) return { siteId, reason: refusalOf(decision) };
+    if (phase.drawn?.includes(siteId) === false) return [];
     if (!trainersOf(study, phase).includes(siteId)) return { siteId, reason: "shared no secrets for masking in time" };
     return { siteId, reason: failure ? describeFailure(failure) : "no update before the deadline" };
   });

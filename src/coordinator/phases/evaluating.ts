@@ -16,7 +16,14 @@ import type {
   RoundRecord,
   StudyRecord,
 } from "../records.ts";
-import { type CoordinatorState, deadlineMsOf, type Evaluating, participantsOf, trains } from "../state.ts";
+import {
+  type CoordinatorState,
+  deadlineMsOf,
+  type Evaluating,
+  participantsOf,
+  trainersAmong,
+  trains,
+} from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { describeFailure, isGivenUp, noSuchWork, withFailure } from "./collecting.ts";
 import { goOn } from "./going-on.ts";
@@ -133,7 +140,7 @@ function summarise(study: StudyRecord, phase: Evaluating): RoundEvaluation {
   return {
     sites: phase.evaluations,
     leftOut: unanswered(study, phase),
-    ...sumsOver(sites.filter((siteId) => trains(study, siteId))),
+    ...sumsOver(trainersAmong(study, sites)),
     ...(held.length > 0 && { outOfSample: { sites: held, ...sumsOver(held) } }),
   };
 }

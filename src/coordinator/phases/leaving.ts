@@ -3,10 +3,11 @@
  * (back) to it.
  *
  * Invariants: what a leaver gave to the open round is taken out, unless it is masked and cannot be told apart; rounds
- * that are summed stay as they are; who comes takes part in whatever is open, in a masked round from the next one on.
+ * that are summed stay as they are; who comes takes part in whatever is open, in a masked round from the next one on, in
+ * a drawn round where it is short of sites.
  */
 import type { Decision, StudyRecord } from "../records.ts";
-import type { CoordinatorState } from "../state.ts";
+import { type CoordinatorState, trainersPerRound, trains } from "../state.ts";
 import { closeCollectingWhenComplete } from "./collecting.ts";
 import { closeWhenComplete } from "./evaluating.ts";
 
@@ -19,7 +20,15 @@ export function withDecision(
 ): CoordinatorState {
   const after: StudyRecord = { ...study, approvals: { ...study.approvals, [siteId]: decision } };
   const next = { ...state, study: after };
-  return decision.approved ? next : withoutSite(next, after, siteId, decision.atMs);
+  return decision.approved ? withSite(next, after, siteId) : withoutSite(next, after, siteId, decision.atMs);
+}
+
+/** Who comes while a drawn round is short of sites trains in it; while it has them all, from a later draw on. */
+function withSite(state: CoordinatorState, study: StudyRecord, siteId: string): CoordinatorState {
+  const { phase } = state;
+  if (phase.kind !== "collecting" || phase.drawn === undefined || phase.drawn.includes(siteId)) return state;
+  if (!trains(study, siteId) || phase.drawn.length >= trainersPerRound(study)) return state;
+  return { ...state, phase: { ...phase, drawn: [...phase.drawn, siteId].sort() } };
 }
 
 function withoutSite(state: CoordinatorState, study: StudyRecord, siteId: string, atMs: number): CoordinatorState {

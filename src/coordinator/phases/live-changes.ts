@@ -19,9 +19,11 @@ import {
   type Phase,
   participantsOf,
   pauseOf,
+  rosterTrainers,
   rulesIn,
   rulesOf,
-  trains,
+  trainersAmong,
+  trainersPerRound,
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { beginStudy } from "./approving.ts";
@@ -133,10 +135,11 @@ function unfitQuorum(state: CoordinatorState, study: StudyRecord, { quorum }: St
   if (quorum === undefined) return undefined;
   const least = study.study.privacy.secureAggregation?.threshold ?? 1;
   const members = state.phase.kind === "approving" ? candidatesOf(study) : participantsOf(study);
-  const all = members.filter((siteId) => trains(study, siteId)).length;
-  const participants = Math.min(all, quorum === "all" ? all : (study.study.rounds.sitesPerRound ?? all));
-  const trainers = study.roster.filter(({ siteId }) => trains(study, siteId)).length;
-  const most = quorum === "all" ? trainers : quorum;
+  const all = trainersAmong(study, members).length;
+  const perRound = trainersPerRound(study);
+  const participants = Math.min(all, perRound);
+  const trainers = rosterTrainers(study).length;
+  const most = quorum === "all" ? perRound : quorum;
   if (Number.isSafeInteger(most) && most >= least && most <= participants) return undefined;
   return rejected(state, "study-refused", {
     subject: `quorum of study ${study.study.name}`,

@@ -6,7 +6,7 @@
  */
 import type { SiteRevoked } from "../events.ts";
 import type { StudyRecord } from "../records.ts";
-import { type CoordinatorState, candidatesOf, participantsOf, quorumOf, trains } from "../state.ts";
+import { type CoordinatorState, candidatesOf, participantsOf, quorumOf, trainersAmong, trains } from "../state.ts";
 import { accepted, rejected, type Taken } from "../verdict.ts";
 import { afterDecision } from "./approving.ts";
 import { failStudy } from "./ending.ts";
@@ -35,7 +35,7 @@ function withoutSite(state: CoordinatorState, { siteId, reason, atMs }: SiteRevo
   const decision = { approved: false, revoked: true, reason, atMs } as const;
   const left: StudyRecord = { ...study, approvals: { ...study.approvals, [siteId]: decision } };
   const members = phase.kind === "approving" ? candidatesOf(left) : participantsOf(left);
-  const remaining = members.filter((each) => trains(left, each));
+  const remaining = trainersAmong(left, members);
   if (trains(left, siteId) && remaining.length < quorumOf(left)) {
     const round = "round" in phase ? phase.round : 0;
     const why = `${siteId} was revoked (${reason}), and ${remaining.length} of ${quorumOf(left)} sites are left.`;

@@ -11,7 +11,7 @@ import {
   deadlineMsOf,
   maskingStepMsOf,
   participantsOf,
-  trains,
+  trainersAmong,
 } from "../state.ts";
 
 export function startRound(
@@ -26,8 +26,7 @@ export function startRound(
   }
   const deadlineMs = atMs + deadlineMsOf(state.study);
   const { study } = state;
-  const trainers = participantsOf(study).filter((siteId) => trains(study, siteId));
-  const drawn = drawnFor(study, round, trainers);
+  const drawn = drawnFor(study, round, trainersAmong(study, participantsOf(study)));
   const phase: Collecting = {
     kind: "collecting",
     round,
