@@ -67,7 +67,7 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
   if (phase.kind === "approving" || !participantsOf(study).includes(siteId)) return approving(study, siteId);
   switch (phase.kind) {
     case "collecting": {
-      if (!trains(study, siteId)) return wait(LATER_MS, "This site only evaluates: the others train.");
+      if (!trains(study, siteId)) return othersTrain();
       if (!trainersOf(study, phase).includes(siteId)) {
         if (phase.drawn) return wait(soonMs(study), `This site was not drawn for round ${phase.round}: it waits.`);
         return wait(LATER_MS, "This site shared no secrets in time: it is left out of the round.");
@@ -124,6 +124,7 @@ function maskingStep(study: StudyRecord, phase: Agreeing | Unmasking, siteId: st
   const asked = sitesAsked(masking);
   const heard = sitesHeard(masking);
   const step = stepOf(masking);
+  if (!trains(study, siteId)) return othersTrain();
   if (step === undefined || !asked.includes(siteId)) return wait(LATER_MS, "This site is out of the masked round.");
   if (heard.includes(siteId)) {
     const open = asked.filter((site) => !heard.includes(site) && participantsOf(study).includes(site));
@@ -238,6 +239,10 @@ function awaited(asked: readonly string[], came: Readonly<Record<string, unknown
 
 function soonMs({ roster }: StudyRecord): number {
   return Math.min(LATER_MS, Math.max(SOONEST_MS, BETWEEN_REQUESTS_MS * roster.length));
+}
+
+function othersTrain(): DirectiveKind {
+  return wait(LATER_MS, "This site only evaluates: the others train.");
 }
 
 function wait(retryAfterMs: number, reason: string): DirectiveKind {

@@ -17,7 +17,7 @@ import type { CoordinatorEvent, MaskingReceived } from "./events.ts";
 import { maskingOf, uploadBytes } from "./masked-round.ts";
 import type { CoordinatorState } from "./state.ts";
 import { dutiesOf, step } from "./step.ts";
-import { PARAMETERS, smallStudy, stateAfter, submitted, update } from "./testing/studies.ts";
+import { approvals, PARAMETERS, smallStudy, stateAfter, submitted, update } from "./testing/studies.ts";
 
 const SITES = ["tum", "ucsf", "upenn"] as const;
 const study: Study = studySchema.parse({
@@ -103,6 +103,17 @@ function outcomeOf(state: CoordinatorState, event: CoordinatorEvent): string {
 }
 
 describe("a masked round at the coordinator", () => {
+  test("tells a site that only evaluates why it waits, before its masking as while updates come", () => {
+    const some: Study = { ...study, evaluateOnly: ["upenn"] };
+    const start = stateAfter(...submitted(SITES, some), ...approvals(SITES, some));
+    expect(start.phase.kind).toBe("agreeing");
+    expect(directiveFor(start, "tum", 25).kind.case).toBe("masking");
+    expect(directiveFor(start, "upenn", 25).kind).toMatchObject({
+      case: "wait",
+      value: { reason: "This site only evaluates: the others train." },
+    });
+  });
+
   test("asks for keys, then shares, then updates of another size, each of every site and each once", async () => {
     const start = stateAfter(...approved);
     expect(start.phase).toMatchObject({ kind: "agreeing", round: 1 });
