@@ -64,6 +64,8 @@ export interface StudyRecord {
   readonly lastFigures?: ToldFigures;
   /** With adaptive clipping: of the next round. */
   readonly clipNorm?: number;
+  /** Why it ends before its last round, once that is known: with `metrics: summed` a closing round is still to come. */
+  readonly early?: string;
 }
 
 /** A sum of figures, of the sites named. */

@@ -101,6 +101,17 @@ describe("summed metrics", () => {
     }
   });
 
+  it("measure the last model of a study that ends early too, and say why it did", async () => {
+    const stopEarly = { patience: 1, gain: 0.9 };
+    const begun = await begin(root, MASKED, { count: 5, stopEarly }, SUMMED);
+    const final = await finalOf(begun, calmRun(begun));
+    const { study, phase } = begun.coordinator.state();
+    expect(study?.rounds.map(({ evaluation }) => evaluation?.summedCases)).toEqual([3, 3, 3]);
+    expect(phase).toMatchObject({ kind: "done", finalRound: 3, early: expect.stringContaining("since round 1") });
+    expect(study?.rounds[2].model.sha256).toBe(final);
+    expect(study?.lastFigures?.round).toBe(6);
+  });
+
   it("let each site compare itself with the others' sum, and tell nobody else", async () => {
     const begun = await begin(root, MASKED, { count: 2 }, SUMMED);
     await finalOf(begun, calmRun(begun));

@@ -81,7 +81,7 @@ export function failStudy(
   const { phase, study } = state;
   const closing = study !== null && study.rounds.length > 0 && isClosing(study, failure.round);
   // Only figures of the last model are missing.
-  if (closing) return finishStudy(state, study, failure.atMs);
+  if (closing) return finishStudy(state, study, failure.atMs, study.early);
   const collected = "updates" in phase ? Object.values(phase.updates) : [];
   return { ...state, phase: { kind: "failed", ...failure, unused: collected.map(({ sha256 }) => sha256) } };
 }

@@ -25,7 +25,7 @@ export function failRound(
   const next = { ...state, study: after };
   const lastModel = after.rounds.at(-1);
   const isLast = round >= rulesOf(after).rounds;
-  if (isLast && lastModel !== undefined) return finishStudy(next, after, atMs);
+  if (isLast && lastModel !== undefined) return finishStudy(next, after, atMs, after.early);
   if (isLast || round - (lastModel?.round ?? 0) >= LIMITS.failedRoundsInARow) {
     return failStudy(next, { code, reason, round, atMs });
   }

@@ -1,7 +1,7 @@
 /**
  * Rounds of a study with `metrics: summed`: figures come out of the masked sum, a round late. Each site evaluates the
- * model that a round starts from and puts its scores into that round's masked input; after the last round a closing one
- * brings the scores of the last model and nothing else.
+ * model that a round starts from and puts its scores into that round's masked input; after the last round, also one that
+ * is the last because the study ends early, a closing one brings the scores of the last model and nothing else.
  *
  * Invariants: no figure of one site is in the state; the closing round makes no model, and whatever becomes of it, the
  * study ends with the models that it has.
@@ -27,13 +27,18 @@ export function takeSummedRound(
   invariant(study !== null && figures !== undefined, "figures of a study that sums them");
   const lastFigures: ToldFigures = { round, sites: Object.keys(updates).sort(), figures };
   const evaluated: StudyRecord = { ...study, lastFigures, rounds: withEvaluation(study, round, figures) };
-  if (isClosing(study, round)) return finishStudy(state, evaluated, atMs);
+  if (isClosing(study, round)) return finishStudy(state, evaluated, atMs, study.early);
   const rounds = [...evaluated.rounds, { ...record, figures }];
-  const after = { ...evaluated, rounds, ...(clipNorm !== undefined && { clipNorm }) };
-  const early = stopsEarly(evaluated);
-  if (early !== undefined) return finishStudy(state, after, atMs, early);
+  const isLast = round >= rulesOf(study).rounds;
+  const early = isLast ? undefined : stopsEarly(evaluated);
+  const after: StudyRecord = {
+    ...evaluated,
+    rounds,
+    ...(clipNorm !== undefined && { clipNorm }),
+    ...(early !== undefined && { early }),
+  };
   // Numbers beyond what the reviewers approved name the closing round, however many rounds are run.
-  const next = round >= rulesOf(study).rounds ? study.study.rounds.count + 1 : round + 1;
+  const next = isLast || early !== undefined ? study.study.rounds.count + 1 : round + 1;
   return startRound({ ...state, study: after }, { round: next, global: record.model, atMs });
 }
 
