@@ -3,11 +3,12 @@
  * patient fails and one goes on until the first state with images is on disk, and every file that intake wrote, its
  * answer and its errors are searched, inside of compressed files too.
  */
-import { readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { gunzipSync } from "node:zlib";
 import { afterAll, expect, it } from "vitest";
 import { temporaryFolder } from "../src/imaging/testing/sample-volumes.ts";
+import { identifyingElements } from "../src/intake/identifying-elements.ts";
 import { intakeFolder, runIntake } from "../src/intake/index.ts";
 import { writePatient } from "./made/dicom-patients.ts";
 
@@ -76,6 +77,52 @@ it("identifiers of DICOM files are in nothing that intake writes or says of a pa
   expect(identifiersIn(JSON.stringify(result).replaceAll(root, ""))).toEqual([]);
   const files = await expectClean(out);
   expect(files).toContain(join("/", "intake", "deidentification.md"));
+});
+
+it("nor are names of scans whose pixels are broken or cannot be read", async () => {
+  const from = await writePlanted(5);
+  const tagsOf = { t2: { "00280004": "PALETTE COLOR" } };
+  const dir = join(from, "Herzog");
+  await writePatient({ dir, index: 6, patientId: "PID4711-6", study: `${STUDY}.6`, tags: TAGS, tagsOf });
+  const scans = (await filesBelow(from)).filter((file) => !file.endsWith("19570311.dcm"));
+  for (const [i, file] of scans.entries()) {
+    const named = join(dirname(file), `Mustermann_${i}.dcm`);
+    await rename(file, named);
+    if (named.includes("Ward7B") && named.includes("flair")) await truncate(named, (await stat(named)).size - 10);
+  }
+  const out = join(root, "out-5");
+  const result = await runIntake({ from, out, workers: 1 });
+  const failures = result.records.map(({ failure }) => `${failure?.towards} ${failure?.code} ${failure?.subject}`);
+  expect(failures.sort()).toEqual([
+    "converted dicom-unsupported t2, slice 1",
+    "recognised dicom-corrupt flair series 4",
+  ]);
+  const broken = join(from, "Ward7B", "Mustermann_none.dcm");
+  await writeFile(broken, `${"\0".repeat(128)}DICM\x08\x00\x05\x00ISO`);
+  await expect(identifyingElements([broken])).rejects.toMatchObject({ code: "dicom-corrupt", subject: "DICOM file" });
+  expect(identifiersIn(JSON.stringify(result).replaceAll(root, ""))).toEqual([]);
+  await expectClean(out);
+});
+
+it("nor are names of label maps that are missing or broken", async () => {
+  const from = await writePlanted(3);
+  await writePlanted(4).then((other) => rename(join(other, "Ward7B"), join(from, "Ward7B-4")));
+  const out = join(root, "out-3");
+  const maps = join(from, "Mustermann_PID4711");
+  await mkdir(maps);
+  await writeFile(join(maps, "Herzog_19570311.nii.gz"), "no NIfTI at all");
+  const table = join(root, "drawn.csv");
+  const lines = [
+    `${STUDY}.3,${join(maps, "Herzog_19570311.nii.gz")}`,
+    `${STUDY}.4,${join(maps, "Herzog_none.nii.gz")}`,
+  ];
+  await writeFile(table, `study,file\n${lines.join("\n")}\n`);
+  const result = await runIntake({ from, out, workers: 1, labelMaps: { table, convention: "brats2021" } });
+  const failures = result.records.map(({ failure }) => failure);
+  expect(failures.map((failure) => failure?.subject)).toEqual(["label map", "label map"]);
+  expect(failures.map((failure) => failure?.towards).sort()).toEqual(["converted", "recognised"]);
+  expect(identifiersIn(JSON.stringify(result).replaceAll(root, ""))).toEqual([]);
+  expect((await expectClean(out)).some((file) => file.endsWith(".html"))).toBe(true);
 });
 
 it("nor in images, pictures and records of a patient who is taken in", async () => {

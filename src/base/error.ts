@@ -43,6 +43,14 @@ export class ConsiliumError extends Error {
   }
 }
 
+/**
+ * The error told of another subject, without its cause; what is none of the product's is returned as it came. For where
+ * it names a file, since a file's name may be a patient's.
+ */
+export function renamed(error: unknown, subject: string): unknown {
+  return error instanceof ConsiliumError ? new ConsiliumError(error.code, { ...error.toJSON(), subject }) : error;
+}
+
 /** Fails for a state that no input can produce; reaching it is a defect of the product, not of the user's data. */
 export function invariant(condition: unknown, what: string): asserts condition {
   if (condition) return;

@@ -1,6 +1,6 @@
 export { canonicalJson, type Json } from "./canonical-json.ts";
 export { type Clock, systemClock, systemTimers, type Timers } from "./clock.ts";
-export { ConsiliumError, type ErrorFields, invariant } from "./error.ts";
+export { ConsiliumError, type ErrorFields, invariant, renamed } from "./error.ts";
 export { ERROR_CODES, type ErrorCode, exitCodeOf } from "./error-codes.ts";
 export { escapeHtml } from "./escape-html.ts";
 export { groupedBy } from "./grouped-by.ts";

@@ -3,7 +3,7 @@
  * are made on copies (coarser, without the coil's brightness); what is handed on is the scans as they were, through one
  * interpolation each, zero outside the brain.
  */
-import { ConsiliumError } from "../base/index.ts";
+import { renamed } from "../base/index.ts";
 import {
   type Affine,
   blockAverage,
@@ -67,8 +67,7 @@ function named<T>(subject: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof ConsiliumError)) throw error;
-    throw new ConsiliumError(error.code, { ...error.toJSON(), subject, cause: error });
+    throw renamed(error, subject);
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ConsiliumError } from "../base/index.ts";
 import { multiplyAffines, reorient, rigidMatrix, type Triple, type Volume, writeNifti } from "../imaging/index.ts";
 import { UNMOVED } from "./align-case.ts";
 import { alignLabels, checkStudiesKnown, digestOfLabels, placeLabels, readLabelTable } from "./given-labels.ts";
@@ -65,6 +66,14 @@ describe("a label map's values", () => {
     });
   });
 
+  it("are refused in a file that is no NIfTI, without the file's name", async () => {
+    const path = join(root, "Mustermann.nii");
+    await writeFile(path, "no NIfTI at all");
+    const error = await placeLabels({ path, convention: "brats2021" }, GRIDS).catch((thrown: ConsiliumError) => thrown);
+    expect(error).toMatchObject({ subject: "label map" });
+    expect(JSON.stringify(error)).not.toContain("Mustermann");
+  });
+
   it("and their meaning decide what a case was made from", async () => {
     const digests = [
       await digestOfLabels({ path: after2023, convention: "brats2023" }),
@@ -74,7 +83,7 @@ describe("a label map's values", () => {
     expect(new Set(digests).size).toBe(3);
     await expect(digestOfLabels({ path: join(root, "none.nii"), convention: "brats2021" })).rejects.toMatchObject({
       code: "file-not-found",
-      subject: "none.nii",
+      subject: "label map",
     });
   });
 });

@@ -6,11 +6,12 @@
  * - What its values mean is declared, never inferred: a value that the convention does not have is refused.
  * - It lies on the very grid of one of the scans, or is refused: nothing is shifted to fit.
  * - What lies outside the brain is cut off and its share told; much of it is refused.
+ * - No message names the file: its name, or a folder's, may be a patient's.
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { basename, dirname, resolve } from "node:path";
-import { ConsiliumError } from "../base/index.ts";
+import { dirname, resolve } from "node:path";
+import { ConsiliumError, renamed } from "../base/index.ts";
 import {
   applyAffine,
   type Grid,
@@ -36,6 +37,7 @@ export interface GivenLabels {
 /** Part of a voxel by which grids may differ and still be one. */
 const GRID_TOLERANCE_VOXELS = 0.1;
 const MOST_OUTSIDE_BRAIN = 0.1;
+const SUBJECT = "label map";
 
 /**
  * A table with the columns `study` (Study Instance UID) and `file` (NIfTI, relative to the table).
@@ -73,13 +75,12 @@ export function checkStudiesKnown(table: ReadonlyMap<string, string>, studies: R
 
 /** What decides whether a case was made with these labels. */
 export async function digestOfLabels({ path, convention }: GivenLabels): Promise<string> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
+  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
     throw new ConsiliumError("file-not-found", {
-      subject: basename(path),
-      expected: "a label map that can be read, as the table of label maps says",
-      actual: "none",
-      hint: "Paths in the table are relative to the table.",
-      cause,
+      subject: SUBJECT,
+      expected: "a file that can be read, as the table of label maps says",
+      actual: cause.code ?? "none",
+      hint: "Look at this study's line of the table; its paths are relative to the table.",
     });
   });
   return createHash("sha256").update(convention).update(bytes).digest("hex");
@@ -98,12 +99,14 @@ export async function placeLabels(
   { path, convention }: GivenLabels,
   grids: NonNullable<CaseRecord["grids"]>,
 ): Promise<PlacedLabels> {
-  const { volume } = await readNifti(path);
-  const classes = labelsToClasses(volume, convention, "label map");
+  const { volume } = await readNifti(path).catch((error: unknown) => {
+    throw renamed(error, SUBJECT);
+  });
+  const classes = labelsToClasses(volume, convention, SUBJECT);
   const on = (["t1ce", ...MODALITIES] as const).find((modality) => isSameGrid(volume, grids[modality]));
   if (on === undefined) {
     throw new ConsiliumError("geometry-mismatch", {
-      subject: "label map",
+      subject: SUBJECT,
       expected: `the grid of one of the study's scans: ${MODALITIES.map((m) => `${m} ${grids[m].dims.join(" x ")}`).join(", ")}`,
       actual: `${volume.dims.join(" x ")} voxels ${spacingMmOf(volume.affineVoxelToRas)
         .map((side) => Number(side.toFixed(3)))
@@ -162,7 +165,7 @@ export function alignLabels(
   const outsideBrain = outside / Math.max(1, tumour);
   if (outsideBrain > MOST_OUTSIDE_BRAIN) {
     throw new ConsiliumError("geometry-mismatch", {
-      subject: "label map",
+      subject: SUBJECT,
       expected: `a tumour of which at most ${100 * MOST_OUTSIDE_BRAIN} % lies outside the brain that was found`,
       actual: `${(100 * outsideBrain).toFixed(0)} %`,
       hint: "Look at the pictures: was the brain found whole, and was the map drawn on this study?",

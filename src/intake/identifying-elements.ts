@@ -3,6 +3,7 @@
  * Profile (PS3.15, table E.1-1): the part of it that occurs in scans. Intake writes none of them; the report says which
  * of them the source files had.
  */
+import { renamed } from "../base/index.ts";
 import { readDicomHeader } from "../imaging/index.ts";
 
 const ELEMENTS: Readonly<Record<string, string>> = {
@@ -70,7 +71,9 @@ const ELEMENTS: Readonly<Record<string, string>> = {
 export async function identifyingElements(paths: readonly string[]): Promise<string[]> {
   const found = new Set<string>();
   for (const path of paths) {
-    const header = await readDicomHeader(path);
+    const header = await readDicomHeader(path).catch((error: unknown) => {
+      throw renamed(error, "DICOM file");
+    });
     if (typeof header === "string") continue;
     for (const tag of Object.keys(header.dataSet.elements)) {
       const name = ELEMENTS[tag];

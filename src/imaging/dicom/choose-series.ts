@@ -7,7 +7,7 @@
  * Invariant: a study with a series that was meant and cannot be read fails with that series' error, rather than going
  * on with a worse one or as if it were absent.
  */
-import { ConsiliumError } from "../../base/index.ts";
+import { ConsiliumError, renamed } from "../../base/index.ts";
 import { MODALITIES, type Modality } from "../../study/index.ts";
 import { readTable } from "../csv.ts";
 import { compare } from "../dataset.ts";
@@ -114,9 +114,10 @@ function bestOf(verdicts: readonly Omit<SeriesVerdict, "used">[]): Candidate | u
   const candidates: (Candidate & { confidence: number; coarsestMm: number; recognised: number })[] = [];
   let first: ConsiliumError | undefined;
   for (const { series, confidence, modality } of verdicts) {
+    const name = `${modality} series ${series.tags.seriesNumber ?? ""}`.trim();
     try {
-      if (series.problem !== undefined) throw series.problem;
-      const stack = stackFrames(series.frames, `${modality} series ${series.tags.seriesNumber ?? ""}`.trim());
+      if (series.problem !== undefined) throw renamed(series.problem, name);
+      const stack = stackFrames(series.frames, name);
       const coarsestMm = Math.max(...spacingMmOf(stack.affineVoxelToRas));
       candidates.push({ series, stack, confidence, coarsestMm, recognised: recognisedAs(series, modality) });
     } catch (error) {

@@ -1,12 +1,13 @@
 /** A stack of slices as a volume: stored values rescaled frame by frame (PS3.3, C.11.1), on the stack's own grid. */
-import { ConsiliumError } from "../../base/index.ts";
+import { ConsiliumError, renamed } from "../../base/index.ts";
 import { type Volume, voxelCount } from "../volume.ts";
 import type { DicomImage } from "./dicom-image.ts";
 import { readFrames, type StoredValues } from "./read-frames.ts";
 import type { FrameStack } from "./stack-frames.ts";
 
 /**
- * Values in the units of the scanner.
+ * Values in the units of the scanner. No error names a file.
+ * @param subject the series in words that name no patient.
  * @throws ConsiliumError as `readFrames` does; `dicom-unsupported` for a scale that is none.
  */
 export async function readStack(
@@ -20,8 +21,7 @@ export async function readStack(
     slicesOf.set(image, [...(slicesOf.get(image) ?? []), { frame: frame.index, slice }]);
   });
   for (const [image, slices] of slicesOf) {
-    if (image.problem !== undefined) throw image.problem;
-    const values = await readFrames(image);
+    const values = await valuesOf(image, `${subject}, slice ${slices[0].slice + 1}`);
     for (const { frame, slice } of slices) {
       const { slope, intercept } = image.frames[frame];
       if (slope === 0) {
@@ -36,6 +36,15 @@ export async function readStack(
     }
   }
   return { dims, data, affineVoxelToRas };
+}
+
+async function valuesOf(image: DicomImage, subject: string): Promise<StoredValues[]> {
+  try {
+    if (image.problem !== undefined) throw image.problem;
+    return await readFrames(image);
+  } catch (error) {
+    throw renamed(error, subject);
+  }
 }
 
 function rescale(values: StoredValues, slope: number, intercept: number, out: Float32Array): void {
