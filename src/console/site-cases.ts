@@ -5,17 +5,19 @@
  * - A file is read only as a part of a case that is registered; no path comes from outside.
  * - Label maps are given as classes (0 background, 1 necrotic core, 2 oedema, 3 enhancing tumour) on their own grid,
  *   whatever convention their files follow.
- * - Maps that the model draws lie in the home, under the model's digest. One is drawn at a time, in a thread of its own.
+ * - Maps that the model draws lie in the home, under digests of the model and of what they were drawn from. One is drawn
+ *   at a time, in a thread of its own; none begins once this is closed.
  */
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
-import { ConsiliumError, LIMITS, type Sha256, sha256, startWorkerThread } from "../base/index.ts";
+import { ConsiliumError, LIMITS, type Sha256, startWorkerThread } from "../base/index.ts";
 import { type CaseFiles, encodeNifti, labelsToClasses, MODALITIES, readNifti } from "../imaging/index.ts";
 import { type RegisteredData, readRegisteredData, readSite, siteStatus } from "../site/index.ts";
 import type { PredictOrder, PredictReply } from "./predict.worker.ts";
+import { dropStalePredictions, predictionPath } from "./predictions.ts";
 
 export interface SiteCasesOptions {
   readonly home: string;
@@ -57,10 +59,11 @@ export function siteCases({ home, exportModel, threads = 2 }: SiteCasesOptions):
   let failed: ListedCases["failed"] = null;
   let running: Promise<void> = Promise.resolve();
   let worker: Worker | undefined;
+  let closed = false;
 
   const registered = async (): Promise<RegisteredData | undefined> => readRegisteredData((await readSite(home)).store);
-  const predictionPath = (model: Sha256, caseId: string): string =>
-    join(home, "predictions", model.slice(0, 16), `${sha256(caseId).slice(0, 32)}.nii.gz`);
+  const isPredicted = async (model: Sha256, files: CaseFiles, { convention }: RegisteredData): Promise<boolean> =>
+    existsSync(await predictionPath(home, model, files, convention));
   const find = async (caseId: string): Promise<{ data: RegisteredData; files: CaseFiles }> => {
     const data = await registered();
     const files = data?.cases.find(({ id }) => id === caseId);
@@ -69,30 +72,34 @@ export function siteCases({ home, exportModel, threads = 2 }: SiteCasesOptions):
   };
   const list = async (): Promise<ListedCases> => {
     const [data, model] = [await registered(), await modelOf(home)];
-    const cases = (data?.cases ?? []).map(
-      ({ id, subject, images, labelMap }): ListedCase => ({
+    if (data === undefined) return { cases: [], model, work, failed };
+    const listed = data.cases.map(async (files): Promise<ListedCase> => {
+      const { id, subject, images, labelMap } = files;
+      return {
         id,
-        side: data?.split[subject] ?? "training",
+        side: data.split[subject] ?? "training",
         scans: MODALITIES.filter((modality) => images[modality] !== undefined),
         labels: labelMap !== undefined,
-        predicted: model !== null && existsSync(predictionPath(model.sha256, id)),
-      }),
-    );
-    return { cases, model, work, failed };
+        predicted: model !== null && (await isPredicted(model.sha256, files, data)),
+      };
+    });
+    return { cases: await Promise.all(listed), model, work, failed };
   };
 
   const outline = async (model: Sha256, files: CaseFiles, data: RegisteredData): Promise<void> => {
     const folder = await mkdtemp(join(tmpdir(), "consilium-model-"));
     try {
       const modelDir = join(folder, "model");
+      await dropStalePredictions(home, model, data);
       await exportModel(modelDir);
       const order: PredictOrder = {
         modelDir,
         files,
         convention: data.convention,
-        out: predictionPath(model, files.id),
+        out: await predictionPath(home, model, files, data.convention),
         threads,
       };
+      if (closed) return;
       worker = startWorkerThread(import.meta.url, "console", "predict.worker", { workerData: order });
       await repliesOf(worker, (done, total) => {
         work = { caseId: files.id, done, total };
@@ -119,7 +126,7 @@ export function siteCases({ home, exportModel, threads = 2 }: SiteCasesOptions):
           : part === "labels"
             ? files.labelMap
             : model !== null
-              ? predictionPath(model.sha256, caseId)
+              ? await predictionPath(home, model.sha256, files, data.convention)
               : undefined;
       if (path === undefined || !existsSync(path)) throw noSuchPart(part.slice(0, 20), caseId);
       if (image !== undefined) return readBounded(path, caseId);
@@ -130,6 +137,7 @@ export function siteCases({ home, exportModel, threads = 2 }: SiteCasesOptions):
       const { data, files } = await find(caseId);
       const model = await modelOf(home);
       if (model === null) throw noModel();
+      if (closed) throw ended();
       if (work !== null) throw busy(work.caseId);
       work = { caseId, done: 0, total: 1 };
       failed = null;
@@ -137,6 +145,7 @@ export function siteCases({ home, exportModel, threads = 2 }: SiteCasesOptions):
       return list();
     },
     async close() {
+      closed = true;
       await worker?.terminate();
       await running;
     },
@@ -197,6 +206,15 @@ function busy(caseId: string): ConsiliumError {
     expected: "one case at a time",
     actual: `${caseId} is being outlined`,
     hint: "Wait until it is done.",
+  });
+}
+
+function ended(): ConsiliumError {
+  return new ConsiliumError("interrupted", {
+    subject: "outlining",
+    expected: "a console that runs",
+    actual: "one that is being closed",
+    hint: "Start it again with `consilium site console`.",
   });
 }
 

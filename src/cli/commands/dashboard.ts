@@ -68,9 +68,9 @@ export const siteConsole = defineCommand({
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
       throw signal.reason;
     } finally {
-      await cases.close();
       await links.close();
       await server.close();
+      await cases.close();
     }
   },
 });
