@@ -1,9 +1,10 @@
 /** What the viewer lays over scans, and which file it takes for what. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { checkNifti, checkSameGrid, classesOf, type MapGrid } from "../dashboard/src/viewer/check-maps.ts";
 import { figuresOf, paintDifference, paintRegions, REGIONS, type RegionName } from "../dashboard/src/viewer/maps.ts";
 import { partOfName } from "../dashboard/src/viewer/part-names.ts";
-import { parseCaseFileName } from "../src/imaging/index.ts";
+import { encodeNifti, parseCaseFileName } from "../src/imaging/index.ts";
 import { measureLabelMaps } from "../src/segmentation/index.ts";
 
 const ALL = new Set<RegionName>(["WT", "TC", "ET"]);
@@ -64,3 +65,61 @@ test.each([
   // Where the product's datasets know the name, the viewer takes it for the same.
   if (known !== undefined) expect(part).toBe(known === "labelMap" ? "labels" : known);
 });
+
+test("what is no NIfTI file is refused", () => {
+  const volume = {
+    dims: [2, 2, 2],
+    data: new Uint8Array(8),
+    affineVoxelToRas: [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1],
+  } as const;
+  const bytes = Uint8Array.from(encodeNifti(volume));
+  const beginning = (magic: string): ArrayBuffer => Uint8Array.from(Buffer.from(`\x1c\x02\0\0${magic}`)).buffer;
+  expect(refusalOf(() => checkNifti(bytes.buffer, "t1"))).toBeUndefined();
+  expect(refusalOf(() => checkNifti(beginning("n+2\0"), "t1"))).toBeUndefined();
+  // A header of two files, whose voxels are in the other.
+  for (const other of [new ArrayBuffer(0), bytes.fill(0, 345, 346).buffer, beginning("ni2\0")]) {
+    expect(refusalOf(() => checkNifti(other, "t1"))).toMatchObject({ code: "nifti-corrupt", subject: "t1" });
+  }
+});
+
+test("a value that was not declared is refused, never background", () => {
+  expect([...classesOf([0, 1, 2, 4], 4, "labels")]).toEqual([0, 1, 2, 3]);
+  expect([...classesOf([0, 1, 2, 3], 3, "labels")]).toEqual([0, 1, 2, 3]);
+  for (const [values, enhancing] of [
+    [[0, 1, 4], 3],
+    [[0, 3, 2], 4],
+    [[0, 5], 3],
+    [[0.5], 3],
+    [[-1], 4],
+    [[Number.NaN], 3],
+  ] as const) {
+    expect(refusalOf(() => classesOf(values, enhancing, "labels"))).toMatchObject({ code: "label-unknown" });
+  }
+});
+
+test("maps of different grids are not compared", () => {
+  const affine = [
+    [-1, 0, 0, 90],
+    [0, -1, 0, 126],
+    [0, 0, 2, -72],
+  ];
+  const grid: MapGrid = { dims: [240, 240, 155], affine };
+  const moved = (row: number, column: number, by: number): MapGrid => ({
+    ...grid,
+    affine: affine.map((cells, r) => cells.map((cell, c) => (r === row && c === column ? cell + by : cell))),
+  });
+  expect(() => checkSameGrid(grid, grid, "prediction")).not.toThrow();
+  expect(() => checkSameGrid(grid, moved(0, 3, 0.05), "prediction")).not.toThrow();
+  for (const other of [{ ...grid, dims: [240, 155, 240] }, moved(0, 3, 0.5), moved(2, 2, 0.01), moved(1, 0, 0.01)]) {
+    expect(refusalOf(() => checkSameGrid(grid, other, "prediction"))).toMatchObject({ code: "geometry-mismatch" });
+  }
+});
+
+function refusalOf(work: () => unknown): unknown {
+  try {
+    work();
+  } catch (refusal) {
+    return refusal;
+  }
+  return undefined;
+}

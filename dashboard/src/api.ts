@@ -6,6 +6,7 @@ import { type Client, ConnectError, createClient, type Interceptor } from "@conn
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { CoordinatorConsole, SiteConsole } from "../../src/protocol/gen/consilium/v1/console_pb.ts";
 import { RefusalSchema } from "../../src/protocol/gen/consilium/v1/federation_pb.ts";
+import type { Trouble } from "./trouble.ts";
 
 export type Role = "lead" | "reviewer" | "operator" | "auditor" | "read-only";
 
@@ -21,14 +22,6 @@ export interface Facts {
     readonly csrf: string;
     readonly expiresMs: number;
   } | null;
-}
-
-export interface Trouble {
-  readonly code: string;
-  readonly subject: string;
-  readonly expected: string;
-  readonly actual: string;
-  readonly hint: string;
 }
 
 let csrf = "";

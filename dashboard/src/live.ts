@@ -3,7 +3,8 @@
  * what is shown is older than it should be.
  */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type Trouble, troubleOf } from "./api.ts";
+import { troubleOf } from "./api.ts";
+import type { Trouble } from "./trouble.ts";
 
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 10_000;

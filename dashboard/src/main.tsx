@@ -2,11 +2,12 @@
 import "./style.css";
 import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { type Facts, openSession, refusedSignIn, type Trouble, troubleOf } from "./api.ts";
+import { type Facts, openSession, refusedSignIn, troubleOf } from "./api.ts";
 import { CoordinatorApp } from "./coordinator-app.tsx";
 import { Loading, TroubleNote } from "./parts/parts.tsx";
 import { ThemeButton } from "./parts/theme.tsx";
 import { SiteApp } from "./site-app.tsx";
+import type { Trouble } from "./trouble.ts";
 
 type Opened = Facts & { readonly session: NonNullable<Facts["session"]> };
 

@@ -1,8 +1,9 @@
 /** The small parts that every screen is made of. */
 import type { ComponentChildren } from "preact";
 import { useId, useRef, useState } from "preact/hooks";
-import { type Trouble, troubleOf } from "../api.ts";
+import { troubleOf } from "../api.ts";
 import { formatTime } from "../format.ts";
+import type { Trouble } from "../trouble.ts";
 
 type Tone = "good" | "busy" | "bad" | "calm";
 

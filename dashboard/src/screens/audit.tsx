@@ -1,8 +1,9 @@
 /** The journal as a timeline, and its chain, signatures and countersigned heads verified here, in the browser. */
 import { useEffect, useState } from "preact/hooks";
-import { coordinator, type Trouble, troubleOf } from "../api.ts";
+import { coordinator, troubleOf } from "../api.ts";
 import { countOf, formatCount, formatTime } from "../format.ts";
 import { Action, Badge, Digest, Empty, Section, Table, Tiles, TroubleNote } from "../parts/parts.tsx";
+import type { Trouble } from "../trouble.ts";
 import { type ChainedRecord, createJournalCheck } from "../verify-journal.ts";
 
 const SHOWN = 100;

@@ -1,7 +1,8 @@
 /** A study file is pasted, shown in words, and submitted: the same text that `consilium study submit` takes. */
 import { useId, useState } from "preact/hooks";
-import { coordinator, type Trouble, troubleOf } from "../api.ts";
+import { coordinator, troubleOf } from "../api.ts";
 import { TroubleNote } from "../parts/parts.tsx";
+import type { Trouble } from "../trouble.ts";
 import { type Plan, PlanText } from "./study.tsx";
 
 const EXAMPLE = `schema: consilium.study/1

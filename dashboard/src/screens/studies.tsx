@@ -1,11 +1,12 @@
 /** Studies that were offered to this site: what would run here, what would leave, who takes part; and the decision. */
 import { useState } from "preact/hooks";
 import type { StudyChange } from "../../../src/study/index.ts";
-import { type Role, site, type Trouble } from "../api.ts";
+import { type Role, site } from "../api.ts";
 import { formatBytes, formatTime } from "../format.ts";
 import { useLoaded } from "../live.ts";
 import { Action, Badge, Digest, Empty, Loading, Section, Table, TroubleNote } from "../parts/parts.tsx";
 import type { LiveSite } from "../site-app.tsx";
+import type { Trouble } from "../trouble.ts";
 import { Changes, PlanWords } from "./study.tsx";
 
 interface Review {

@@ -2,9 +2,10 @@
 import { lazy, Suspense } from "preact/compat";
 import { useEffect, useMemo, useState } from "preact/hooks";
 import type { ListedCase, ListedCases } from "../../../src/console/index.ts";
-import { site, type Trouble, troubleOf } from "../api.ts";
+import { site, troubleOf } from "../api.ts";
 import { useLoaded } from "../live.ts";
 import { Empty, Loading, ProgressBar, Section, TroubleNote } from "../parts/parts.tsx";
+import type { Trouble } from "../trouble.ts";
 import { type Part, partOfName } from "../viewer/part-names.ts";
 import { type CaseSource, caseOfFiles, caseOfSite } from "../viewer/source.ts";
 

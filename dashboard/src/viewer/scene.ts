@@ -1,8 +1,11 @@
 /**
  * What the panes show of one case: scans and maps as they come in, laid out as the reader asks.
  *
- * Invariant: a file is read once; what is painted over the scans follows from its classes and the settings alone.
+ * Invariants
+ * - A file is read once; what is painted over the scans follows from its classes and the settings alone.
+ * - Two maps are compared only where voxels of both are the same places; the second is refused otherwise.
  */
+import { checkNifti, checkSameGrid, classesOf, type MapGrid } from "./check-maps.ts";
 import {
   DIFFERENCES,
   figuresOf,
@@ -51,10 +54,12 @@ export function overlaysOf(parts: ReadonlySet<Part>): readonly Exclude<Overlay, 
 }
 
 export interface Scene {
-  /** Reads a part of the case. @throws a Trouble, or Error for a file that is no NIfTI */
+  /** Reads a part of the case. @throws a Trouble, also for what is no NIfTI and for a map that cannot be compared */
   add(part: Part): Promise<void>;
   show(settings: Settings): void;
   figures(): readonly RegionFigures[];
+  /** Of the maps that were read. */
+  overlays(): readonly Overlay[];
   /** Millimetres (right, front, up) of the middle of what the maps outline; undefined where they outline nothing. */
   middleMm(): readonly number[] | undefined;
   /** What lies under the panes' common place. */
@@ -69,14 +74,19 @@ export function createScene(source: CaseSource, panes: Panes): Scene {
   let [painted, viewed] = ["", ""];
   let voxelMl = 0;
 
-  async function addMap(part: MapPart): Promise<void> {
+  async function read(part: Part): Promise<Image> {
     const bytes = await source.load(part);
-    const image = await imageOf(bytes, part);
+    checkNifti(bytes, part);
+    return imageOf(bytes, part);
+  }
+  async function addMap(part: MapPart): Promise<void> {
+    const image = await read(part);
+    const values = classesOf(image.img ?? [], source.enhancing, part);
+    const [other] = classes.keys();
+    const compared = other && maps.get(other);
+    if (compared !== undefined) checkSameGrid(gridOf(compared), gridOf(image), part);
     voxelMl = (image.hdr?.pixDims ?? []).slice(1, 4).reduce((a, b) => a * Math.abs(b), 1) / 1000;
-    classes.set(
-      part,
-      Uint8Array.from(image.img ?? [], (value) => source.classOf(value)),
-    );
+    classes.set(part, values);
     maps.set(part, await mapImage(image, part, REGIONS));
     if (classes.size === 2) maps.set("difference", await mapImage(image, "difference", DIFFERENCES));
     painted = "";
@@ -100,7 +110,7 @@ export function createScene(source: CaseSource, panes: Panes): Scene {
   return {
     async add(part) {
       if (part === "labels" || part === "prediction") await addMap(part);
-      else scans.set(part, await imageOf(await source.load(part), part));
+      else scans.set(part, await read(part));
     },
     show(settings) {
       const repainted = paint(settings);
@@ -117,6 +127,7 @@ export function createScene(source: CaseSource, panes: Panes): Scene {
       viewed = settings.view;
     },
     figures: () => figuresOf(classes.get("labels"), classes.get("prediction"), voxelMl),
+    overlays: () => overlaysOf(new Set<Part>(classes.keys())),
     middleMm() {
       const [kind] = classes.keys();
       const image = kind && maps.get(kind);
@@ -130,6 +141,11 @@ export function createScene(source: CaseSource, panes: Panes): Scene {
       return [`voxel ${x}, ${y}, ${z}`, ...values];
     },
   };
+}
+
+function gridOf({ hdr }: Image): MapGrid {
+  if (hdr === null) throw new Error("a NIfTI header is missing");
+  return { dims: hdr.dims.slice(1, 4), affine: hdr.affine.slice(0, 3) };
 }
 
 /** The centre of all voxels that are no background, through the rows of the affine. */

@@ -1,14 +1,16 @@
 /** Where a case's volumes come from: the site's own console, or files that the reader opens; nothing is sent anywhere. */
-import { csrfToken, type Trouble } from "../api.ts";
+import { csrfToken } from "../api.ts";
+import type { Trouble } from "../trouble.ts";
+import type { Enhancing } from "./check-maps.ts";
 import { type Part, partOfName } from "./part-names.ts";
 
 export interface CaseSource {
   readonly id: string;
   readonly parts: readonly Part[];
-  /** The bytes of an unpacked NIfTI file; of maps, classes are what `classOf` makes of their values. */
+  /** The bytes of an unpacked NIfTI file. */
   load(part: Part): Promise<ArrayBuffer>;
-  /** Value in a file to class. */
-  readonly classOf: (value: number) => number;
+  /** How its maps write enhancing tumour; a console gives classes, in which it is 3. */
+  readonly enhancing: Enhancing;
 }
 
 /** A case that is registered at this site. */
@@ -16,7 +18,7 @@ export function caseOfSite(id: string, parts: readonly Part[]): CaseSource {
   return {
     id,
     parts,
-    classOf: (value) => value,
+    enhancing: 3,
     async load(part) {
       const asked = new URLSearchParams({ case: id, part });
       const answer = await fetch(`/volume?${asked}`, { headers: { "x-consilium-csrf": csrfToken() } });
@@ -27,12 +29,12 @@ export function caseOfSite(id: string, parts: readonly Part[]): CaseSource {
 }
 
 /** Files of the reader's own machine. @param enhancing how they write enhancing tumour: 4 to 2021, 3 from 2023 on */
-export function caseOfFiles(files: readonly File[], enhancing: 3 | 4): CaseSource {
+export function caseOfFiles(files: readonly File[], enhancing: Enhancing): CaseSource {
   const named = new Map(files.flatMap((file) => pairOf(partOfName(file.name), file)));
   return {
     id: files[0]?.name.replace(/[-_.].*$/, "") ?? "",
     parts: [...named.keys()],
-    classOf: (value) => (value === enhancing ? 3 : value === 1 || value === 2 ? value : 0),
+    enhancing,
     async load(part) {
       const file = named.get(part);
       if (file === undefined) throw new RangeError(`no file holds ${part}`);

@@ -1,8 +1,9 @@
 /** The viewer of one case: panes, what is laid over them, figures, keys. Loaded on demand, with NiiVue beside it. */
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Trouble, troubleOf } from "../api.ts";
+import { troubleOf } from "../api.ts";
 import { formatFigure } from "../format.ts";
 import { Section, Table, TroubleNote } from "../parts/parts.tsx";
+import type { Trouble } from "../trouble.ts";
 import { DIFFERENCES, REGIONS, type RegionFigures, type RegionName } from "./maps.ts";
 import { createPanes, type Panes, VIEWS } from "./panes.ts";
 import { type Part, SCANS } from "./part-names.ts";
@@ -40,6 +41,7 @@ export default function Viewer({ source }: { readonly source: CaseSource }) {
   const scene = useRef<Scene>();
   const [settings, setSettings] = useState<Settings>(FIRST);
   const [loaded, setLoaded] = useState<ReadonlySet<Part>>(new Set());
+  const [unreadable, setUnreadable] = useState<ReadonlySet<Part>>(new Set());
   const [figures, setFigures] = useState<readonly RegionFigures[]>([]);
   const [place, setPlace] = useState<readonly number[]>([0.5, 0.5, 0.5]);
   const [trouble, setTrouble] = useState<Trouble>();
@@ -48,7 +50,9 @@ export default function Viewer({ source }: { readonly source: CaseSource }) {
   useEffect(() => {
     let current = true;
     setLoaded(new Set());
+    setUnreadable(new Set());
     setFigures([]);
+    setTrouble(undefined);
     const tell = (error: unknown): void => {
       if (current) setTrouble(asTrouble(error));
     };
@@ -57,20 +61,24 @@ export default function Viewer({ source }: { readonly source: CaseSource }) {
       const opened = createPanes(setPlace);
       const drawn = createScene(source, opened);
       [panes.current, scene.current] = [opened, drawn];
-      const take = (part: Part): Promise<void> =>
-        // One part that cannot be read leaves the others to be seen.
-        drawn.add(part).then(() => {
-          if (!current) return;
-          setLoaded((before) => new Set([...before, part]));
-          setFigures(drawn.figures());
-        }, tell);
+      // One part that cannot be read leaves the others to be seen.
+      const take = async (part: Part, pane?: Promise<void>): Promise<void> => {
+        try {
+          await drawn.add(part);
+        } catch (error) {
+          if (current) setUnreadable((before) => new Set([...before, part]));
+          return tell(error);
+        }
+        await pane;
+        if (!current) return;
+        setLoaded((before) => new Set([...before, part]));
+        setFigures(drawn.figures());
+      };
       const [firstPart, ...parts] = inOrder(source.parts);
       // The first scan is read while its pane opens; the other panes wait until it is seen.
-      const reading = drawn.add(firstPart);
-      await opened.open(first);
-      await reading;
+      const opening = opened.open(first);
+      await Promise.all([opening, take(firstPart, opening)]);
       if (!current) return opened.close();
-      setLoaded(new Set([firstPart]));
       await seen();
       for (const canvas of others) {
         if (!current) return opened.close();
@@ -81,7 +89,7 @@ export default function Viewer({ source }: { readonly source: CaseSource }) {
         await take(part);
       }
       if (!current) return;
-      const [map] = overlaysOf(new Set(source.parts));
+      const [map] = drawn.overlays();
       if (map !== undefined) change({ overlay: map });
       const middle = drawn.middleMm();
       if (middle !== undefined) opened.goToMm(middle);
@@ -94,15 +102,16 @@ export default function Viewer({ source }: { readonly source: CaseSource }) {
     };
   }, [source]);
 
+  const readable = new Set(source.parts.filter((part) => !unreadable.has(part)));
   useEffect(() => {
     if (loaded.size === 0) return;
     scene.current?.show(settings);
-    const scans = SCANS.filter(({ part }) => source.parts.includes(part));
+    const scans = SCANS.filter(({ part }) => readable.has(part));
     if (scans.some(({ part }) => loaded.has(part))) mark("viewer-first-slice");
     if (scans.every(({ part }) => loaded.has(part))) mark("viewer-all-scans");
-  }, [settings, loaded]);
+  }, [settings, loaded, unreadable]);
 
-  const content = contentOf(settings, new Set(source.parts));
+  const content = contentOf(settings, readable);
   const at = useMemo(() => scene.current?.at() ?? [], [place, loaded]);
   const { axis } = VIEWS.find(({ view }) => view === settings.view) ?? VIEWS[0];
   const slices = panes.current?.all[0]?.extent()?.[axis] ?? 1;
@@ -123,7 +132,7 @@ export default function Viewer({ source }: { readonly source: CaseSource }) {
   return (
     <Section title={source.id} note="Shown in this browser alone. For research; not for diagnosis.">
       {trouble && <TroubleNote trouble={trouble} />}
-      <Controls settings={settings} change={change} parts={new Set(source.parts)} />
+      <Controls settings={settings} change={change} parts={readable} />
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: the keys of the viewer need a place that has the focus */}
       <section class="viewer" tabIndex={0} aria-label="Panes; keys are listed below" onKeyDownCapture={onKey}>
         <div class={`panes ${content.length === 1 ? "alone" : ""}`}>
@@ -161,7 +170,7 @@ export default function Viewer({ source }: { readonly source: CaseSource }) {
         />
       </p>
       <p class="soft" role="status">
-        {loaded.size < source.parts.length ? `Reading ${loaded.size + 1} of ${source.parts.length} …` : at.join(" · ")}
+        {loaded.size < readable.size ? `Reading ${loaded.size + 1} of ${readable.size} …` : at.join(" · ")}
       </p>
       <Figures figures={figures} />
       <details>
