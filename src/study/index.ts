@@ -22,7 +22,7 @@ export {
   studySchema,
 } from "./schema.ts";
 export { itemsPerStep, leastSteps, stepsOfRound } from "./steps-of-round.ts";
-export { checkPatchFits, checkStudyConsistency, type NetworkFacts } from "./study-consistency.ts";
+export { checkPatchFits, checkStudyConsistency, leastNeighbourShares, type NetworkFacts } from "./study-consistency.ts";
 export { type StudyChange, studyDifference } from "./study-difference.ts";
 export type {
   AugmentationSpec,

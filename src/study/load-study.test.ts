@@ -205,7 +205,7 @@ describe("a study file", () => {
       "shares that colluders have among themselves",
       among("aboveSites: 40, count: 8, threshold: 3, colluders: 3"),
       "NEIGHBOURS.threshold",
-      "more than the 3 colluders, and at most 9",
+      "from 7 to 9 with 8 neighbours and 3 colluders",
       "3",
     ],
     [

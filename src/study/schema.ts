@@ -183,7 +183,7 @@ export const studySchema = z.strictObject({
               aboveSites: count.max(LIMITS.sitesPerFederation),
               /** Neighbours of each site: an even number. */
               count: z.number().int().min(2).max(254),
-              /** Shares that open a secret, of those that a site and its neighbours hold: more than half unless given. */
+              /** Shares that open a secret: more than half of a site, its neighbours and the colluders; just so many unless given. */
               threshold: z.number().int().min(2).max(255).optional(),
               /** Sites that may help a dishonest coordinator, wherever they stand. */
               colluders: z.number().int().min(0).default(0),

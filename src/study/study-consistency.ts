@@ -315,6 +315,14 @@ function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {
   return problems;
 }
 
+/**
+ * The fewest shares that may open a secret among neighbours, and so many where a study names none: two sets of so many,
+ * of a site and its neighbours, have more in common than `colluders` sites.
+ */
+export function leastNeighbourShares(declared: { readonly count: number; readonly colluders: number }): number {
+  return Math.floor((declared.count + 1 + declared.colluders) / 2) + 1;
+}
+
 /** Neighbours that mask with each other; what depends on who joined is refused where their number is known. */
 function neighbourProblems({ privacy: { secureAggregation, siteLevel } }: Study, facts: NetworkFacts): StudyProblem[] {
   const { threshold, neighbours } = secureAggregation ?? {};
@@ -329,10 +337,11 @@ function neighbourProblems({ privacy: { secureAggregation, siteLevel } }: Study,
   if (aboveSites < count + 1) {
     unlike("aboveSites", `at least ${count + 1}`, aboveSites, "With fewer sites each has all others as neighbours.");
   }
-  const shares = neighbours.threshold ?? Math.floor((count + 1) / 2) + 1;
-  if (shares > count + 1 || shares <= colluders) {
-    const expected = `more than the ${colluders} colluders, and at most ${count + 1}`;
-    unlike("threshold", expected, shares, "Colluders could open a secret by themselves, or nobody could.");
+  const least = leastNeighbourShares(neighbours);
+  const shares = neighbours.threshold;
+  if (shares !== undefined && colluders < count && (shares > count + 1 || shares < least)) {
+    const expected = `from ${least} to ${count + 1} with ${count} neighbours and ${colluders} colluders`;
+    unlike("threshold", expected, shares, "With fewer a site could be kept among colluders; more do not hold a share.");
   }
   const most = Math.min(count - 1, facts.sites === undefined ? count - 1 : 2 * threshold - facts.sites - 1);
   if (colluders > most) {

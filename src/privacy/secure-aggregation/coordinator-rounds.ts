@@ -90,10 +90,12 @@ export function acceptAdvertisement(state: CollectingKeys, one: Advertisement, {
   throw invalid("advertisement of keys", `one of site ${one.siteId}`, "a second, different one");
 }
 
-/** @throws ConsiliumError `masking-below-threshold` */
+/** @throws ConsiliumError `masking-below-threshold`, with a graph also where a site lacks neighbours to share with */
 export function closeAdvertising(state: CollectingKeys, ports: VerifyPort): CollectingShares {
   const { context, advertisements } = state;
   checkAdvertisements(context, advertisements, ports);
+  const advertisers = advertisements.map(({ siteId }) => siteId);
+  checkHolders(context, { of: advertisers, among: advertisers }, "advertisements of keys around site");
   return { kind: "shares", context, advertisements, sealed: [] };
 }
 
@@ -118,15 +120,14 @@ export function acceptSealedShares(
   return { ...state, sealed: [...state.sealed, ...sealed] };
 }
 
-/** @throws ConsiliumError `masking-below-threshold` */
+/** @throws ConsiliumError `masking-below-threshold`, with a graph also where a site lacks neighbours to mask with */
 export function closeSharing({ context, advertisements, sealed }: CollectingShares): CollectingInputs {
-  const sharers = advertisements.filter(({ siteId }) => sealed.some(({ from }) => from === siteId));
-  checkSites(
-    context,
-    sharers.map(({ siteId }) => siteId),
-    "sites that shared their secrets",
-  );
-  const among = new Set(sharers.map(({ siteId }) => siteId));
+  const senders = new Set(sealed.map(({ from }) => from));
+  const sharers = advertisements.filter(({ siteId }) => senders.has(siteId));
+  const ids = sharers.map(({ siteId }) => siteId);
+  checkSites(context, ids, "sites that shared their secrets");
+  checkHolders(context, { of: ids, among: ids }, "sites that shared their secrets around site");
+  const among = new Set(ids);
   const kept = sealed.filter(({ from, to }) => among.has(from) && among.has(to));
   return { kind: "inputs", context, advertisements: sharers, sealed: kept, arrived: [] };
 }
@@ -146,9 +147,10 @@ export function acceptMaskedInput(state: CollectingInputs, siteId: string): Coll
 export function closeInputs({ context, advertisements, arrived }: CollectingInputs): CollectingSignatures {
   if (arrived.length < context.threshold) throw belowThreshold("masked inputs", context.threshold, arrived.length);
   const dropped = advertisements.map(({ siteId }) => siteId).filter((siteId) => !arrived.includes(siteId));
-  if (!staysTogether(context, arrived)) throw fallsApart(arrived.length);
-  checkHolders({ context, list: { survivors: arrived, dropped } }, arrived, "survivors that hold shares");
-  return { kind: "signatures", context, advertisements, list: { survivors: arrived, dropped }, signatures: [] };
+  if (!staysTogether(context, arrived)) throw fallsApart("survivors", arrived.length);
+  const list: SurvivorList = { survivors: arrived, dropped };
+  checkHolders(context, { of: secretsOnSum(context, list), among: arrived }, "survivors that hold shares of site");
+  return { kind: "signatures", context, advertisements, list, signatures: [] };
 }
 
 /** Round 3. @throws ConsiliumError `signature-invalid`, `masking-message-invalid` */
@@ -165,14 +167,12 @@ export function acceptSignature(
   return known ? state : { ...state, signatures: inOrder([...state.signatures, one]) };
 }
 
-/** @throws ConsiliumError `masking-below-threshold` */
+/** @throws ConsiliumError `masking-below-threshold`, with a graph also where those who signed would fall apart */
 export function closeSigning(state: CollectingSignatures): CollectingReveals {
   const { context, advertisements, list, signatures } = state;
-  checkSites(
-    context,
-    signatures.map(({ siteId }) => siteId),
-    "signatures under the list of survivors",
-  );
+  const signers = signatures.map(({ siteId }) => siteId);
+  checkSites(context, signers, "signatures under the list of survivors");
+  if (!staysTogether(context, signers)) throw fallsApart("survivors that signed", signers.length);
   return { kind: "reveals", context, advertisements, list, signatures, revealed: [] };
 }
 
@@ -197,19 +197,24 @@ export function acceptReveal(state: CollectingReveals, one: RevealedShares): Col
 }
 
 /**
- * Whether the shares that these sites hold open every secret that stands on the sum.
+ * Whether the shares that some sites hold of others are enough to open the others' secrets.
  * @throws ConsiliumError `masking-below-threshold`
  */
 function checkHolders(
-  { context, list }: Pick<CollectingReveals, "context" | "list">,
-  among: readonly string[],
+  context: RoundContext,
+  { of, among }: { readonly of: readonly string[]; readonly among: readonly string[] },
   what: string,
 ): void {
   const threshold = shareThreshold(context);
-  for (const siteId of [...list.survivors, ...droppedWithMasks(context, list)]) {
+  for (const siteId of of) {
     const holders = holdersOf(context, siteId, among);
-    if (holders.length < threshold) throw belowThreshold(`${what} of site ${siteId}`, threshold, holders.length);
+    if (holders.length < threshold) throw belowThreshold(`${what} ${siteId}`, threshold, holders.length);
   }
+}
+
+/** Sites whose secrets must be opened for the sum. */
+function secretsOnSum(context: RoundContext, list: SurvivorList): readonly string[] {
+  return [...list.survivors, ...droppedWithMasks(context, list)];
 }
 
 /** Dropped sites that masked with a survivor: of the others nothing stands on the sum. */
@@ -219,13 +224,10 @@ function droppedWithMasks(context: RoundContext, { survivors, dropped }: Survivo
 
 /** Ends round 4 with those who revealed. @throws ConsiliumError `masking-below-threshold` */
 export function closeReveals(state: CollectingReveals): void {
-  const { context, revealed } = state;
+  const { context, list, revealed } = state;
   if (revealed.length < context.threshold) throw belowThreshold("revealed shares", context.threshold, revealed.length);
-  checkHolders(
-    state,
-    revealed.map(({ siteId }) => siteId),
-    "revealed shares",
-  );
+  const among = revealed.map(({ siteId }) => siteId);
+  checkHolders(context, { of: secretsOnSum(context, list), among }, "revealed shares of site");
 }
 
 /** Which seeds an attempt opened, and the masks to apply to the sum so that none are left on it. */

@@ -72,9 +72,13 @@ export function sealedBytes(context: RoundContext, { from, to }: Omit<SealedShar
   return boundBytes(context, "sealed shares", { from, to });
 }
 
-/** Divergence: the list that is signed names the dropped sites too, whose mask keys will be opened. */
+/**
+ * Divergence: the list that is signed names the dropped sites too, whose mask keys will be opened. Among neighbours it is
+ * bound to the roster, by which those who sign reckon one ring.
+ */
 export function listBytes(context: RoundContext, { survivors, dropped }: SurvivorList): Uint8Array {
-  return boundBytes(context, "survivors", { survivors, dropped });
+  const { graph, sites } = context;
+  return boundBytes(context, "survivors", { survivors, dropped, ...(graph && { roster: sites }) });
 }
 
 /**
@@ -115,12 +119,12 @@ export function belowThreshold(subject: string, threshold: number, actual: numbe
   });
 }
 
-/** A list of survivors by which the sum of a part of them could be seen. */
-export function fallsApart(survivors: number): ConsiliumError {
+/** Survivors, or those of them that signed, by whom the sum of a part of the sites could be seen. */
+export function fallsApart(who: "survivors" | "survivors that signed", count: number): ConsiliumError {
   return new ConsiliumError("masking-below-threshold", {
-    subject: "neighbours among the survivors",
-    expected: "survivors who hang together by their masks, without any of the declared colluders",
-    actual: `${survivors} survivors who fall apart`,
+    subject: `neighbours among the ${who}`,
+    expected: `${who} who hang together by their masks, without any of the declared colluders`,
+    actual: `${count} ${who} who fall apart`,
     hint: "The round fails and nothing of its updates can be opened: more neighbours bear more dropouts.",
   });
 }

@@ -1,8 +1,8 @@
 /** Neighbours beside brute force: who they are, what holds them together, and every seed that a round opens. */
 import { describe, expect, it } from "vitest";
 import { createRandom } from "../../base/index.ts";
-import { checkAmongNeighbours, fewestCut, POINTS } from "../testing/dropouts.ts";
-import { contextOf, type DropPoint, portsOf } from "../testing/masked-federation.ts";
+import { checkAmongNeighbours, fewestCut, inputsOf, POINTS } from "../testing/dropouts.ts";
+import { contextOf, type DropPoint, portsOf, runMaskedRound } from "../testing/masked-federation.ts";
 import type { SealedShares, SurvivorList } from "./masking-messages.ts";
 import { areNeighbours, holdersOf, separators } from "./neighbour-graph.ts";
 import { checkContext, contextOfRound, type MaskingGraph, type RoundContext } from "./round-context.ts";
@@ -46,15 +46,15 @@ describe("neighbours", () => {
   });
 
   it("are refused where they cannot hold, and go beyond the 255 sites that share with all", () => {
-    const good = { neighbours: 6, threshold: 4, colluders: 1 };
+    const good = { neighbours: 6, threshold: 5, colluders: 1 };
     checkContext(withNeighbours(20, good, 12));
     checkContext(withNeighbours(1000, good, 600));
     const bad: readonly (readonly [MaskingGraph, RegExp])[] = [
       [{ ...good, neighbours: 5 }, /even number of neighbours/],
       [{ ...good, neighbours: 20 }, /from 2 to 18/],
-      [{ ...good, threshold: 1 }, /from 2 to 7 shares/],
-      [{ ...good, threshold: 8 }, /from 2 to 7 shares/],
-      [{ neighbours: 6, threshold: 3, colluders: 3 }, /from 4 to 7 shares/],
+      [{ ...good, threshold: 4 }, /from 5 to 7 shares/],
+      [{ ...good, threshold: 8 }, /from 5 to 7 shares/],
+      [{ neighbours: 6, threshold: 5, colluders: 3 }, /from 6 to 7 shares/],
       [{ ...good, colluders: 6 }, /from 0 to 3 colluders/],
     ];
     for (const [graph, reason] of bad) expect(() => checkContext(withNeighbours(20, graph, 12))).toThrow(reason);
@@ -71,7 +71,7 @@ describe("neighbours", () => {
 });
 
 describe("a masked round among neighbours", () => {
-  const context = withNeighbours(9, { neighbours: 4, threshold: 3, colluders: 1 }, 6);
+  const context = withNeighbours(9, { neighbours: 4, threshold: 4, colluders: 1 }, 6);
 
   it("ends in the exact sum, hidden, or in nothing, wherever sites drop (more in the slow test)", async () => {
     const random = createRandom("neighbours drop");
@@ -111,6 +111,40 @@ describe("a masked round among neighbours", () => {
     // The control: with one of them dropped it signs.
     const [gone] = apart ?? [];
     expect(site.signSurvivors(masked, list([gone]), portsOf("s000")).state.kind).toBe("signed");
+  });
+
+  it("is signed for where the survivors have a cut of one only if no site is reckoned to collude", async () => {
+    const cutByOne = async (colluders: number) => {
+      const graph = { neighbours: 4, threshold: 4, colluders };
+      const ring = withNeighbours(9, graph, 6);
+      const lists = ring.sites.flatMap((a, i) =>
+        ring.sites.slice(i + 1).flatMap((b, j) => ring.sites.slice(i + j + 2).map((c) => [a, b, c])),
+      );
+      const dropped = lists.find(
+        (gone) =>
+          fewestCut(
+            ring,
+            ring.sites.filter((each) => !gone.includes(each)),
+          ) === 1 && !gone.includes("s000"),
+      );
+      if (dropped === undefined) throw new Error("three whose absence leaves a cut of one");
+      const list = { survivors: ring.sites.filter((each) => !dropped.includes(each)), dropped };
+      return { masked: await maskedAmong(ring, "s000"), list };
+    };
+    const [none, one] = [await cutByOne(0), await cutByOne(1)];
+    expect(() => site.signSurvivors(one.masked, one.list, portsOf("s000"))).toThrow(/fall apart/);
+    expect(site.signSurvivors(none.masked, none.list, portsOf("s000")).state.kind).toBe("signed");
+  });
+
+  it("fails in words where a site lacks neighbours that advertised, or that shared", async () => {
+    const { sites } = context;
+    const near = holdersOf(context, "s000", sites).filter((each) => each !== "s000");
+    for (const step of ["keys", "shares"] as const) {
+      const pattern = new Map<string, DropPoint>(near.slice(0, 2).map((each) => [each, step]));
+      await expect(runMaskedRound(context, inputsOf(1, sites), (each) => pattern.get(each) ?? "never")).rejects.toThrow(
+        step === "keys" ? /advertisements of keys around site s00/ : /shared their secrets around site s00/,
+      );
+    }
   });
 
   async function maskedAmong(of: RoundContext, siteId: string): Promise<site.SiteMasked> {

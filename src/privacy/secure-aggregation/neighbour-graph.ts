@@ -5,15 +5,26 @@
  *
  * The order follows from study, round and attempt, so that every site derives the same, and another each round.
  *
- * What must hold, and is checked by every site before it signs a list:
- * - Without any `colluders` of the survivors, the others still hang together by masks between neighbours. Then only the
- *   sum of all of them is seen, never that of a part.
- * - A secret opens with more shares than `colluders` have, so that they cannot open the other share of a site.
+ * Promised, against a coordinator that shows what it likes to whom it likes, with at most c = `colluders` of the n sites
+ * on its side: of one round it reads at most one sum, and at least t - c honest sites are in it. Assumed: keys of the
+ * roster are the sites' own, and a site takes part in a round in one attempt (src/site/masked-update.ts). With k
+ * neighbours each, s shares that open a secret and t signatures under a list, the argument is:
+ * 1. 2 t > n + c, so that honest sites reveal under one list alone. With s > c, no mask key of a survivor opens, and no
+ *    self seed of another site, whose upload therefore tells nothing.
+ * 2. A site reveals only if it is itself among those whose signatures it is shown, and if these, without any c of them,
+ *    hang together by neighbours, on the ring of the roster that they signed. Any two such sets have an honest site in
+ *    common, by 1. So all honest sites in them, R, hang together; they are at least t - c, and all honest ones that reveal.
+ * 3. Who signs holds the shares of all its neighbours in the list, and masks with them: masks between neighbours in R
+ *    are on both, and closed. All of R are in a sum that is read, or none.
+ * 4. Let v be another honest survivor in a sum that is read. Of the k + 1 sites around it, it masks with so many that
+ *    with itself they are s at least; and s at least, of R or colluding, gave the shares of its self seed. As
+ *    2 s > k + 1 + c, one of R is among both: it masks with v, v with it, and the mask is closed. So R is in v's sum.
+ * Where all mask with all, n stands for k + 1 and t for s, and 2. needs nothing to hang together.
  *
- * Divergence: the paper draws a graph in which this holds but for a small chance. Here it is computed for each list, and a
- * list for which it does not hold is not signed.
+ * Divergence: the paper draws a graph in which sites hang together but for a small chance. Here it is computed for each
+ * list and each set of signatures, and where it does not hold nothing is signed or revealed.
  */
-import { sha256 } from "../../base/index.ts";
+import { invariant, sha256 } from "../../base/index.ts";
 import { boundBytes, type MaskingGraph, type RoundContext } from "./round-context.ts";
 
 /** The roster in the order of the round's ring. */
@@ -23,14 +34,15 @@ function ringOf(context: RoundContext): readonly string[] {
   return [...context.sites].sort((a, b) => (at(a) < at(b) ? -1 : 1));
 }
 
-/** The ring that was asked for last: every message of a round asks for the same. */
-let lastRing: { readonly context: RoundContext; readonly places: ReadonlyMap<string, number> } | undefined;
+/** Every message of a round asks for the same ring. */
+const RINGS = new WeakMap<RoundContext, ReadonlyMap<string, number>>();
 
 function placesOf(context: RoundContext): ReadonlyMap<string, number> {
-  if (lastRing?.context !== context) {
-    lastRing = { context, places: new Map(ringOf(context).map((site, i) => [site, i])) };
-  }
-  return lastRing.places;
+  const known = RINGS.get(context);
+  if (known !== undefined) return known;
+  const places = new Map(ringOf(context).map((site, i) => [site, i]));
+  RINGS.set(context, places);
+  return places;
 }
 
 /** Whether two sites of the roster mask with each other; without a graph all do. */
@@ -64,7 +76,11 @@ export function separators(context: RoundContext, { neighbours }: MaskingGraph, 
   const length = context.sites.length;
   const reach = neighbours / 2;
   const alive = new Uint8Array(length);
-  for (const site of survivors) alive[places.get(site) ?? 0] = 1;
+  for (const site of survivors) {
+    const place = places.get(site);
+    invariant(place !== undefined, "survivors of the roster");
+    alive[place] = 1;
+  }
   // Sums over the ring, twice around.
   const before = new Uint32Array(2 * length + 1);
   for (let i = 0; i < 2 * length; i++) before[i + 1] = before[i] + alive[i % length];
@@ -79,8 +95,8 @@ export function separators(context: RoundContext, { neighbours }: MaskingGraph, 
   return fewest;
 }
 
-/** Whether only the sum over all survivors can be seen, whoever of them the declared colluders are. */
-export function staysTogether(context: RoundContext, survivors: readonly string[]): boolean {
+/** Whether these sites hang together, whoever of them the declared colluders are; without a graph all do. */
+export function staysTogether(context: RoundContext, sites: readonly string[]): boolean {
   const { graph } = context;
-  return graph === undefined || separators(context, graph, survivors) > graph.colluders;
+  return graph === undefined || separators(context, graph, sites) > graph.colluders;
 }

@@ -10,6 +10,7 @@
  * list, and fewer shares open a secret: neighbour-graph.ts.
  */
 import { ConsiliumError, canonicalJson, isSha256, type Json, LIMITS, type Sha256 } from "../../base/index.ts";
+import { leastNeighbourShares } from "../../study/index.ts";
 
 /** shamir-secret-sharing works in GF(2^8), whose shares lie at the 255 points that are not zero. */
 const MAX_HOLDERS = 255;
@@ -18,7 +19,7 @@ const MAX_HOLDERS = 255;
 export interface MaskingGraph {
   /** Neighbours of each site: even, and fewer than all others. */
   readonly neighbours: number;
-  /** Shares that open a secret, of those that a site and its neighbours hold. */
+  /** Shares that open a secret, of those that a site and its neighbours hold; the fewest that a site masks among. */
   readonly threshold: number;
   /** Sites that may help a dishonest coordinator. */
   readonly colluders: number;
@@ -58,8 +59,8 @@ export function contextOfRound(
   const context: RoundContext = { studyHash, round: number, attempt: 0, threshold, sites };
   if (neighbours === undefined || sites.length <= neighbours.aboveSites) return context;
   const { count, colluders } = neighbours;
-  const graph = { neighbours: count, colluders, threshold: neighbours.threshold ?? Math.floor((count + 1) / 2) + 1 };
-  return { ...context, graph };
+  const least = leastNeighbourShares({ count, colluders });
+  return { ...context, graph: { neighbours: count, colluders, threshold: neighbours.threshold ?? least } };
 }
 
 /** @throws ConsiliumError `masking-parameters` */
@@ -93,8 +94,8 @@ function checkGraph(context: RoundContext, { neighbours, threshold, colluders }:
   if (!Number.isSafeInteger(colluders) || colluders < 0 || colluders > most) {
     throw invalidGraph(`from 0 to ${most} colluders, at this threshold and number of neighbours`, colluders);
   }
-  if (!Number.isSafeInteger(threshold) || threshold <= Math.max(1, colluders) || threshold > neighbours + 1) {
-    const least = Math.max(1, colluders) + 1;
+  const least = leastNeighbourShares({ count: neighbours, colluders });
+  if (!Number.isSafeInteger(threshold) || threshold < least || threshold > neighbours + 1) {
     throw invalidGraph(`from ${least} to ${neighbours + 1} shares that open a secret`, threshold);
   }
 }

@@ -11,7 +11,8 @@
  * - It reveals nothing before `threshold` sites signed the very list that it signed.
  * - Of one site it reveals a share of the mask key or of the self seed, never both.
  * - It takes part only with sites of the roster, under keys that these sites signed, and masks with its neighbours.
- * - It signs no list whose survivors fall apart, so that the sum of a part of them could be seen.
+ * - It signs no list whose survivors fall apart, and reveals nothing unless those who signed hold together, itself
+ *   among them: the sum of a part of the sites could be seen otherwise (neighbour-graph.ts).
  * - Once it signed a list it has no more use for its own secrets, and its state no longer holds them.
  */
 import { ConsiliumError } from "../../base/index.ts";
@@ -250,7 +251,8 @@ export function signSurvivors(
 
 /**
  * Round 4: shares of survivors' self seeds and of dropped sites' mask keys, once enough sites signed this list.
- * @throws ConsiliumError `masking-both-shares`, `masking-second-list`, `masking-below-threshold`, `signature-invalid`
+ * @throws ConsiliumError `masking-both-shares`, `masking-second-list`, `masking-below-threshold`,
+ *   `masking-message-invalid` where its own signature is missing, `signature-invalid`
  */
 export function revealShares(
   state: SiteSigned | SiteRevealed,
@@ -263,6 +265,10 @@ export function revealShares(
   checkSameList(state, list);
   const signers = signatures.map((each) => each.siteId);
   checkSites({ ...context, sites: list.survivors }, signers, "signatures under the list of survivors");
+  if (!signers.includes(siteId)) {
+    throw invalid("signatures under the list of survivors", "this site's own among them", "those of others only");
+  }
+  if (!staysTogether(context, signers)) throw fallsApart("survivors that signed", signers.length);
   for (const each of signatures) {
     if (!verify(each.siteId, listBytes(context, list), each.signature)) {
       throw new ConsiliumError("signature-invalid", {
@@ -304,7 +310,7 @@ function checkList(context: RoundContext, siteId: string, sharers: readonly stri
   if (![survivors, dropped].every((sites) => sites.every((site, i) => i === 0 || sites[i - 1] < site))) {
     throw invalid("list of survivors", "sites in ascending order", "another order");
   }
-  if (!staysTogether(context, survivors)) throw fallsApart(survivors.length);
+  if (!staysTogether(context, survivors)) throw fallsApart("survivors", survivors.length);
 }
 
 function checkSameList(state: SiteSigned | SiteRevealed, list: SurvivorList): void {

@@ -100,19 +100,19 @@ export async function checkAmongNeighbours(
   return "summed";
 }
 
-/** The conditions, each by looking at every site: enough at each step, enough holders of each secret, one part. */
+/** The conditions, each by looking at every site: enough at each step, enough holders of each secret, one part of survivors and of signers. */
 function mayEnd(context: RoundContext, reached: (step: (typeof STEPS)[number]) => string[]): boolean {
   const { graph, threshold } = context;
   if (graph === undefined) throw new Error("a context with neighbours");
   const near = (site: string, among: readonly string[]): string[] =>
     among.filter((other) => other === site || areNeighbours(context, site, other));
-  const [advertised, shared, survivors, , revealed] = STEPS.map((step) => reached(step));
+  const [advertised, shared, survivors, signed, revealed] = STEPS.map((step) => reached(step));
   if (STEPS.some((step) => reached(step).length < threshold)) return false;
   const enough = (sites: readonly string[], among: readonly string[]): boolean =>
     sites.every((site) => near(site, among).length >= graph.threshold);
   const standing = shared.filter((site) => survivors.includes(site) || near(site, survivors).length > 0);
-  if (!enough(shared, advertised) || !enough(survivors, shared)) return false;
-  return enough(standing, revealed) && fewestCut(context, survivors) > graph.colluders;
+  if (!enough(advertised, advertised) || !enough(shared, shared) || !enough(standing, revealed)) return false;
+  return [survivors, signed].every((sites) => fewestCut(context, sites) > graph.colluders);
 }
 
 /** The fewest sites without whom the others are no longer joined, by trying all sets. */
