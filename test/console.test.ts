@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { LIMITS } from "../src/base/index.ts";
+import type { ConsoleOptions } from "../src/console/console-server.ts";
 import {
   AUTHORISATION,
   type ConsoleServer,
@@ -43,7 +44,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function start(): Promise<ConsoleServer> {
+function start(other: Partial<ConsoleOptions> = {}): Promise<ConsoleServer> {
   const coordinatorRoutes = coordinatorConsole({
     home: join(folder, "home"),
     coordinator,
@@ -71,6 +72,7 @@ function start(): Promise<ConsoleServer> {
     },
     volume: cases.volume,
     download: (name) => (name === "report.html" ? studyReport(coordinator) : Promise.resolve("content")),
+    ...other,
   });
 }
 
@@ -272,6 +274,75 @@ describe("pages from elsewhere", () => {
     }
   });
 });
+
+describe("signing in by a provider", () => {
+  test("pictures of other pages spend nothing, and neither do strangers' answers", async () => {
+    const refusals: unknown[] = [];
+    await server.close();
+    server = await start({
+      identity: {
+        name: "provider.example",
+        begin: () => Promise.resolve({ url: "https://provider.example/", state: "kept" }),
+        finish: () => Promise.reject(new Error("no such code", { cause: new Error("invalid_grant") })),
+      },
+      onRefused: (error) => refusals.push(error),
+    });
+    const person = { "sec-fetch-dest": "document", "sec-fetch-site": "same-origin" };
+    const times = LIMITS.consoleSignInsBurst + 1;
+    const asked = async (path: string, headers: Record<string, string>) => {
+      const answers = await Promise.all(Array.from({ length: times }, () => answerTo(path, headers)));
+      return [...new Set(answers)].sort();
+    };
+    expect(await asked("/oidc/begin", { "sec-fetch-dest": "image", "sec-fetch-site": "cross-site" })).toEqual(["403"]);
+    expect(await asked("/oidc/begin", { ...person, "sec-fetch-site": "cross-site" })).toEqual(["403"]);
+    expect(await asked("/oidc/callback?code=a", { "sec-fetch-dest": "iframe" })).toEqual(["403"]);
+    expect(refusals).toEqual([]);
+    const [internal, exceeded] = ["302 /#refused=internal", "302 /#refused=limit-exceeded"];
+    expect(await asked("/oidc/callback?code=a", {})).toEqual([internal, exceeded]);
+    expect(refusals).toHaveLength(LIMITS.consoleSignInsBurst);
+    expect(refusals[0]).toMatchObject({ message: "no such code", cause: { message: "invalid_grant" } });
+    // Each of these has its own measure; somebody who begins now is let through, and so is a link.
+    expect(await asked("/oidc/begin", person)).toEqual([exceeded, "302 https://provider.example/"]);
+    const begun = { ...person, "sec-fetch-site": "cross-site", cookie: `${await stateCookie()}=kept` };
+    expect(await asked("/oidc/callback?code=a", begun)).toEqual([internal, exceeded]);
+    await signIn("lead");
+  });
+});
+
+test("so many scans are read at a time, and those that were sent make room", async () => {
+  let [release, reading] = [(): void => undefined, 0];
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await server.close();
+  server = await start({
+    async volume() {
+      reading++;
+      await held;
+      return new Uint8Array(8);
+    },
+  });
+  const { cookie, csrf } = await signIn("reviewer");
+  const ask = () => fetch(`${server.url}/volume?case=a&part=t1`, { headers: { cookie, "x-consilium-csrf": csrf } });
+  const first = Array.from({ length: LIMITS.consoleVolumes }, ask);
+  await expect.poll(() => reading).toBe(LIMITS.consoleVolumes);
+  expect((await ask()).status).toBe(429);
+  release();
+  for (const answer of await Promise.all(first)) expect((await answer.arrayBuffer()).byteLength).toBe(8);
+  await expect.poll(async () => (await ask()).status).toBe(200);
+});
+
+/** The status, and where a browser is sent. */
+async function answerTo(path: string, headers: Record<string, string>): Promise<string> {
+  const { status, headers: answered } = await fetch(server.url + path, { redirect: "manual", headers });
+  return [status, answered.get("location")].filter((each) => each !== null).join(" ");
+}
+
+async function stateCookie(): Promise<string> {
+  nowMs += 60_000;
+  const begun = await fetch(`${server.url}/oidc/begin`, { redirect: "manual" });
+  return cookieOf(begun).split("=")[0];
+}
 
 test("the stream tells the status, then what changes, and leaves out rounds that are known", async () => {
   const { cookie, csrf } = await signIn("read-only");

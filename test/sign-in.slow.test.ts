@@ -2,7 +2,7 @@
  * Signing in to a coordinator's dashboard by OpenID Connect, in a real Chromium, against a real provider
  * (`oidc-provider`) that runs in this test: roles by claims, and what is refused.
  */
-
+import type { ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, createServer as createSocketServer } from "node:net";
@@ -27,6 +27,7 @@ const MOST_TRIES = 60;
 let processes: Processes;
 let browser: Browser;
 let provider: Server;
+let coordinator: ChildProcess;
 let dashboard = "";
 
 beforeAll(async () => {
@@ -51,7 +52,8 @@ roles:
   const init = ["--name", "Glioma federation", "--listen", "127.0.0.1:0", "--unencrypted"];
   await processes.run("coordinator", "init", "--home", "coordinator", ...init);
   const served = ["--dashboard-port", String(port), "--sign-in", "sign-in.yaml"];
-  await says(processes.start("coordinator", "start", "--home", "coordinator", ...served), /Dashboard at/);
+  coordinator = processes.start("coordinator", "start", "--home", "coordinator", ...served);
+  await says(coordinator, /Dashboard at/);
   browser = await openBrowser();
 }, 600_000);
 
@@ -162,10 +164,17 @@ test("an answer that this browser did not ask for opens nothing", async () => {
     expect(answer.headers.get("location"), path).toBe("/#refused=sign-in-required");
     expect(answer.headers.get("set-cookie"), path).toBeNull();
   };
-  // Somebody else's answer, without the state that this browser keeps; another state; a code that is none.
+  // Somebody else's answer, without the state that this browser keeps; another state.
   await refused(`/oidc/callback?code=a&state=${state}&iss=${issuer}`);
   await refused(`/oidc/callback?code=a&state=${state}&iss=${issuer}`, `${cookie}x`);
   await refused(`/oidc/callback?code=a&state=other&iss=${issuer}`, cookie);
   // The state was spent by the try before.
   await refused(`/oidc/callback?code=a&state=${state}&iss=${issuer}`, cookie);
+  // All that this browser keeps, and a code that the provider never gave.
+  const again = await ask("/oidc/begin");
+  const fresh = new URL(again.headers.get("location") ?? "").searchParams.get("state");
+  const kept = (again.headers.get("set-cookie") ?? "").split(";")[0];
+  const told = says(coordinator, /Sign-in refused: \[sign-in-required\].*\(.+\)/);
+  await refused(`/oidc/callback?code=a&state=${fresh}&iss=${issuer}`, kept);
+  console.error(await told);
 });

@@ -115,6 +115,8 @@ export const LIMITS = {
   consoleSessions: 100,
   /** Streams that one console keeps open at a time. */
   consoleStreams: 64,
+  /** Scans, whole in memory, that one console reads and sends at a time; a viewer asks for one after the other. */
+  consoleVolumes: 4,
   /** Calls of one session at once, and a second; tries to sign in likewise. */
   consoleCallsBurst: 200,
   consoleCallsPerSecond: 50,

@@ -15,6 +15,8 @@ export interface DashboardOptions {
   readonly port: number;
   /** Path of a sign-in file, for an identity provider beside one-time links. */
   readonly signIn?: string | undefined;
+  /** Told what the operator should know. */
+  readonly note: (text: string) => void;
 }
 
 export interface Dashboard {
@@ -29,6 +31,7 @@ export async function serveDashboard({
   version,
   port,
   signIn,
+  note,
 }: DashboardOptions): Promise<Dashboard> {
   const {
     builtDashboard,
@@ -59,6 +62,7 @@ export async function serveDashboard({
     files: builtDashboard(import.meta.url),
     routes,
     identity,
+    onRefused: (error) => note(refusalOf(error)),
     download: (file) => (file === "report.html" ? studyReport(coordinator) : modelFile(home, file, version)),
   });
   const links = await offerLinks(home, server);
@@ -69,6 +73,13 @@ export async function serveDashboard({
       await server.close();
     },
   };
+}
+
+/** What was refused, and what the provider said to it; no token is in either. */
+function refusalOf(error: unknown): string {
+  const { message, cause } = error instanceof Error ? error : new Error("unknown");
+  const why = cause instanceof Error ? ` (${cause.message})` : "";
+  return `Sign-in refused: ${message}${why}`;
 }
 
 /** A file of the best model's folder, as `model export` writes it. */

@@ -58,6 +58,8 @@ export interface ConsoleOptions {
   readonly volume?: ((caseId: string, part: string) => Promise<Uint8Array>) | undefined;
   /** By whom people may sign in beside one-time links. */
   readonly identity?: IdentityProvider | undefined;
+  /** Told why a signing in by the provider was refused: the browser sees a code alone. */
+  readonly onRefused?: ((error: unknown) => void) | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -76,6 +78,8 @@ interface Context extends ConsoleOptions {
   readonly hosts: () => readonly string[];
   readonly signIns: { take(caller: string): void };
   readonly calls: { take(caller: string): void };
+  /** Scans that are being read or sent. */
+  readonly volumes: Set<ServerResponse>;
 }
 
 interface Headed {
@@ -96,6 +100,7 @@ export async function startConsoleServer(options: ConsoleOptions): Promise<Conso
     hosts: () => [`127.0.0.1:${port}`, `localhost:${port}`],
     signIns: createRateLimit("signing in", LIMITS.consoleSignInsBurst, LIMITS.consoleSignInsPerSecond, clock),
     calls: createRateLimit("calls of a session", LIMITS.consoleCallsBurst, LIMITS.consoleCallsPerSecond, clock),
+    volumes: new Set(),
   };
   const api = connectNodeAdapter({
     routes: options.routes,
@@ -226,7 +231,7 @@ async function answerSession(context: Context, request: IncomingMessage, respons
       return json(response, 200, facts(context, session));
     }
     case "POST": {
-      context.signIns.take("everybody");
+      context.signIns.take("links");
       const { cookie, session } = sessions.redeem(await readToken(request));
       response.setHeader("set-cookie", `${cookieName}=${cookie}; Path=/; HttpOnly; SameSite=Strict`);
       return json(response, 200, facts(context, session));
@@ -247,11 +252,24 @@ function stateCookie({ cookieName }: Context): string {
   return `${cookieName}-begun`;
 }
 
+/** A picture or frame of another site's page must not spend what people sign in by; browsers without the headers may. */
+function checkAskedByPerson({ headers }: IncomingMessage, from: readonly string[]): void {
+  const { "sec-fetch-dest": as = "document", "sec-fetch-site": site = "none" } = headers;
+  if (as === "document" && from.includes(String(site))) return;
+  throw new ConsiliumError("role-refused", {
+    subject: "signing in by an identity provider",
+    expected: "a person who follows the link of the dashboard's first page",
+    actual: `${String(as).slice(0, 20)}, asked for by ${String(site).slice(0, 20)}`,
+    hint: "Open the address that the command line shows.",
+  });
+}
+
 async function answerBegin(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { identity, signIns } = context;
   if (identity === undefined || request.method !== "GET") throw notOffered("signing in by an identity provider");
-  await orBackToSignIn(response, async () => {
-    signIns.take("everybody");
+  checkAskedByPerson(request, ["same-origin", "none"]);
+  await orBackToSignIn(context, response, async () => {
+    signIns.take("begun");
     const { url, state } = await identity.begin(`http://${request.headers.host}/oidc/callback`);
     response.setHeader("set-cookie", `${stateCookie(context)}=${state}; Path=/oidc; HttpOnly; SameSite=Lax`);
     redirect(response, url);
@@ -261,10 +279,12 @@ async function answerBegin(context: Context, request: IncomingMessage, response:
 async function answerCallback(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const { identity, sessions, cookieName, signIns } = context;
   if (identity === undefined || request.method !== "GET") throw notOffered("signing in by an identity provider");
-  await orBackToSignIn(response, async () => {
-    signIns.take("everybody");
+  checkAskedByPerson(request, ["cross-site", "same-site", "same-origin", "none"]);
+  await orBackToSignIn(context, response, async () => {
+    const kept = readCookie(request, stateCookie(context));
+    signIns.take(kept === undefined ? "strangers" : "answers");
     const answer = new URL(request.url ?? "/", "http://console");
-    const { role, who } = await identity.finish(answer, readCookie(request, stateCookie(context)));
+    const { role, who } = await identity.finish(answer, kept);
     const { cookie } = sessions.open(role, who);
     response.setHeader("set-cookie", [
       `${cookieName}=${cookie}; Path=/; HttpOnly; SameSite=Strict`,
@@ -275,11 +295,17 @@ async function answerCallback(context: Context, request: IncomingMessage, respon
 }
 
 /** People who sign in see the page, and the code of what was refused; its words are the page's own. */
-async function orBackToSignIn(response: ServerResponse, work: () => Promise<void>): Promise<void> {
+async function orBackToSignIn(
+  { onRefused }: Context,
+  response: ServerResponse,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
     await work();
   } catch (error) {
-    redirect(response, `/#refused=${errorRecord(error).code}`);
+    const { code } = errorRecord(error);
+    if (code !== "limit-exceeded") onRefused?.(error);
+    redirect(response, `/#refused=${code}`);
   }
 }
 
@@ -357,15 +383,32 @@ async function answerVolume(
   checkRole(session.role, request.method === "GET" ? PATIENTS : undefined, "a case's scans");
   const [caseId, part] = [asked.get("case"), asked.get("part")];
   if (context.volume === undefined || caseId === null || part === null) throw notOffered("a case's scan");
-  const bytes = await context.volume(caseId, part);
-  const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
-  response.writeHead(200, {
-    "content-type": "application/octet-stream",
-    "content-length": bytes.length,
-    "cache-control": "no-store",
-    ...(gzipped && { "content-encoding": "gzip" }),
+  const { volumes } = context;
+  if (volumes.size >= LIMITS.consoleVolumes) throw tooManyVolumes();
+  volumes.add(response);
+  try {
+    const bytes = await context.volume(caseId, part);
+    const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
+    response.writeHead(200, {
+      "content-type": "application/octet-stream",
+      "content-length": bytes.length,
+      "cache-control": "no-store",
+      ...(gzipped && { "content-encoding": "gzip" }),
+    });
+    await sent(response, bytes);
+  } finally {
+    volumes.delete(response);
+  }
+}
+
+/** Until it is with the browser, or the browser gone; one that takes nothing for a while is left. */
+function sent(response: ServerResponse, bytes: Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    if (response.destroyed) return resolve();
+    response.once("close", resolve);
+    response.setTimeout(LIMITS.requestTimeoutMs, () => response.destroy());
+    response.end(bytes);
   });
-  response.end(bytes);
 }
 
 function answerStatic({ statics }: Context, request: IncomingMessage, response: ServerResponse, path: string): void {
@@ -411,6 +454,15 @@ function signInRequired(): ConsiliumError {
     expected: "somebody who is signed in",
     actual: "nobody, or a session that ended",
     hint: "Ask the command line for a link: `consilium coordinator dashboard`, or `consilium site console`.",
+  });
+}
+
+function tooManyVolumes(): ConsiliumError {
+  return new ConsiliumError("limit-exceeded", {
+    subject: "scans for the viewer",
+    expected: `at most ${LIMITS.consoleVolumes} at a time`,
+    actual: "more",
+    hint: "Close viewers that are not looked at, and open the case again.",
   });
 }
 

@@ -77,7 +77,8 @@ export function openIdProvider(rules: SignInRules, clock: Clock): IdentityProvid
 function discovered({ issuer, clientId, clientSecret }: SignInRules): Promise<oidc.Configuration> {
   return oidc.discovery(issuer, clientId, clientSecret, undefined, {
     timeout: LIMITS.consoleProviderMs / 1000,
-    ...(isThisMachine(issuer) && { execute: [oidc.allowInsecureRequests] }),
+    // Tokens' signatures are checked even where TLS vouches for who sent them.
+    execute: [oidc.enableNonRepudiationChecks, ...(isThisMachine(issuer) ? [oidc.allowInsecureRequests] : [])],
   });
 }
 

@@ -34,7 +34,7 @@ export const coordinatorStart = defineCommand({
         if (!options.withoutDashboard) {
           const { serveDashboard } = await import("../serve-dashboard.ts");
           const { home, dashboardPort: port = 0, signIn } = options;
-          dashboard = await serveDashboard({ coordinator, home, version, port, signIn });
+          dashboard = await serveDashboard({ coordinator, home, version, port, signIn, note: progress.note });
           progress.note(`Dashboard at ${dashboard.url}; sign in: consilium coordinator dashboard --home ${home}`);
         }
         const end = options.once ? (await coordinator.waitForStudyEnd(signal)).end : await untilAborted(signal);
