@@ -38,6 +38,11 @@ export function formatFigure(value: number | null | undefined, digits = 3): stri
   return value === null || value === undefined ? "–" : value.toFixed(digits);
 }
 
+/** Behind a figure's name; nothing where no interval is known. */
+export function formatInterval(interval: readonly [number, number] | null | undefined): string {
+  return interval ? `, 95 % ${formatFigure(interval[0])} to ${formatFigure(interval[1])}` : "";
+}
+
 /** A difference with its sign. */
 export function formatChange(before: number | null | undefined, after: number | null | undefined): string {
   if (typeof before !== "number" || typeof after !== "number") return "–";

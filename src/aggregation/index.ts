@@ -7,6 +7,7 @@ export {
   largestTotalWeight,
   type SumApplication,
 } from "./exact-sum.ts";
+export { addMoments, intervalOfMoments, momentsOf, NO_PATIENTS, type PatientMoments } from "./patient-moments.ts";
 export {
   BYTES_PER_COORDINATE,
   type EncodedUpdate,

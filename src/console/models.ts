@@ -76,9 +76,11 @@ function entry(record: Record, end: End, latest: boolean): ModelEntry {
 }
 
 function privacyOf({ privacy }: Study): string {
-  const noise =
-    privacy.patientLevel === undefined
-      ? "no noise: nothing bounds what it says of a patient"
-      : "noise for each patient";
-  return `${privacy.secureAggregation === undefined ? "updates seen one by one" : "updates masked"}; ${noise}`;
+  const { patientLevel, siteLevel, secureAggregation } = privacy;
+  const noise = [
+    ...(patientLevel === undefined ? [] : ["noise for each patient"]),
+    ...(siteLevel === undefined ? [] : ["noise for each site"]),
+  ];
+  const bound = noise.length === 0 ? "no noise: nothing bounds what it says of a patient" : noise.join(" and ");
+  return `${secureAggregation === undefined ? "updates seen one by one" : "updates masked"}; ${bound}`;
 }

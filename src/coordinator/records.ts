@@ -1,4 +1,5 @@
 /** What the coordinator knows, as plain readonly records: the state is JSON, and equal states have equal JSON. */
+import type { PatientMoments } from "../aggregation/index.ts";
 import type { Sha256 } from "../base/index.ts";
 import type { SummedFigures } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
@@ -130,6 +131,9 @@ export interface RegionSums {
   readonly diceCases: number;
   readonly hd95Sum: number;
   readonly hd95Cases: number;
+  /** Where every site that has the figure tells them: the mean's interval follows. */
+  readonly diceMoments?: PatientMoments;
+  readonly hd95Moments?: PatientMoments;
 }
 
 export interface EvaluationRecord {

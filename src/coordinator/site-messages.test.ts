@@ -33,6 +33,7 @@ const update = {
   runRecord: new TextEncoder().encode('{"threads":1}'),
 };
 const region = { region: "WT", diceSum: 1.5, diceCases: 2, hd95Sum: 7, hd95Cases: 2 };
+const moments = { patients: 2, squares: 1.25, timesCases: 1.5, casesSquared: 2 };
 const evaluation = { round: 1, attempt: 1, modelSha256: "d".repeat(64), cases: 2, regions: [region] };
 
 describe("a message of a site", () => {
@@ -42,6 +43,10 @@ describe("a message of a site", () => {
     expect(canonicalJson((read as unknown as { event: Json }).event)).toContain('"runRecord":"{\\"threads\\":1}"');
     const figures = readKind({ case: "evaluation", value: evaluation });
     expect(figures).toMatchObject({ event: { regions: { WT: { diceSum: 1.5, hd95Cases: 2 } } } });
+    const withMoments = { ...evaluation, regions: [{ ...region, diceMoments: moments }] };
+    expect(readKind({ case: "evaluation", value: withMoments })).toMatchObject({
+      event: { regions: { WT: { diceMoments: { patients: 2, squares: 1.25, timesCases: 1.5, casesSquared: 2 } } } },
+    });
   });
 
   test.each([
@@ -67,6 +72,10 @@ describe("a message of a site", () => {
     ["more cases than were evaluated", { diceCases: 3 }],
     ["a distance that is no number", { hd95Sum: Number.NaN }],
     ["an infinite distance", { hd95Sum: Number.POSITIVE_INFINITY }],
+    ["moments of more patients than cases", { diceMoments: { ...moments, patients: 3 } }],
+    ["moments below zero", { diceMoments: { ...moments, squares: -1 } }],
+    ["moments that are no number", { hd95Moments: { ...moments, timesCases: Number.NaN } }],
+    ["moments of more cases than there are", { diceMoments: { ...moments, casesSquared: 5 } }],
   ])("with %s is refused", (_what, change) => {
     const regions = [{ ...region, ...change }];
     expect(readKind({ case: "evaluation", value: { ...evaluation, regions } })).toBe("message-invalid");

@@ -2,6 +2,7 @@
  * A site's signed message as an event: every number in its range, every text within its limit, or refused.
  * What passes here is plain JSON, so the journal can hold it and the state machine needs no second look.
  */
+import type { PatientMoments } from "../aggregation/index.ts";
 import { ConsiliumError, canonicalJson, isSha256, type Json, LIMITS, sha256 } from "../base/index.ts";
 import { isMaskingStep } from "../privacy/index.ts";
 import type {
@@ -188,11 +189,28 @@ function sumsOf(figures: RegionFigures, cases: number, origin: Origin): RegionSu
   const { region, diceSum, diceCases, hd95Sum, hd95Cases } = figures;
   const fits =
     diceCases <= cases && hd95Cases <= cases && diceSum >= 0 && diceSum <= diceCases * (1 + 1e-9) && hd95Sum >= 0;
-  if (fits && Number.isFinite(hd95Sum)) return { diceSum, diceCases, hd95Sum, hd95Cases };
+  if (fits && Number.isFinite(hd95Sum)) {
+    const diceMoments = momentsOf(figures.diceMoments, diceCases, origin);
+    const hd95Moments = momentsOf(figures.hd95Moments, hd95Cases, origin);
+    const moments = { ...(diceMoments && { diceMoments }), ...(hd95Moments && { hd95Moments }) };
+    return { diceSum, diceCases, hd95Sum, hd95Cases, ...moments };
+  }
   throw invalid(
     origin,
     `sums of region ${region} over at most ${cases} cases, Dice within 0 and 1`,
     `Dice ${diceSum} over ${diceCases}, HD95 ${hd95Sum} over ${hd95Cases}`,
+  );
+}
+
+function momentsOf(told: RegionFigures["diceMoments"], cases: number, origin: Origin): PatientMoments | undefined {
+  if (told === undefined) return undefined;
+  const { patients, squares, timesCases, casesSquared } = told;
+  const fits = patients <= cases && [squares, timesCases, casesSquared].every((x) => Number.isFinite(x) && x >= 0);
+  if (fits && casesSquared <= cases * cases) return { patients, squares, timesCases, casesSquared };
+  throw invalid(
+    origin,
+    `moments of at most ${cases} patients, no sum below 0`,
+    `${patients} patients, ${squares}, ${timesCases}, ${casesSquared}`,
   );
 }
 

@@ -1,4 +1,5 @@
 /** Where the federation is, for people and programs: one JSON document out of the state and the last signs of life. */
+import { intervalOfMoments, NO_PATIENTS } from "../aggregation/index.ts";
 import type { Sha256 } from "../base/index.ts";
 import { certificateFingerprint, isIssued, readCertificate } from "../protocol/index.ts";
 import type { Authorities } from "./authority.ts";
@@ -167,7 +168,16 @@ export interface FigureStatus {
   /** Mean of the regions; null where none is defined. */
   readonly mean: number | null;
   readonly cases: number;
-  readonly regions: Readonly<Record<string, { readonly dice: number | null; readonly hd95: number | null }>>;
+  readonly regions: Readonly<Record<string, RegionFigure>>;
+}
+
+export interface RegionFigure {
+  /** Means over cases; HD95 in mm. */
+  readonly dice: number | null;
+  readonly hd95: number | null;
+  /** 95 % by Student's t over patients; null where sites do not tell what it follows from. */
+  readonly diceInterval: readonly [number, number] | null;
+  readonly hd95Interval: readonly [number, number] | null;
 }
 
 export interface PastStatus {
@@ -376,12 +386,16 @@ function allFigures({ meanDice, regions, sites, summedCases, outOfSample }: Roun
 }
 
 function meansOf(regions: Readonly<Record<string, RegionSums>>): FigureStatus["regions"] {
-  return Object.fromEntries(
-    Object.entries(regions).map(([region, { diceSum, diceCases, hd95Sum, hd95Cases }]) => [
-      region,
-      { dice: diceCases > 0 ? diceSum / diceCases : null, hd95: hd95Cases > 0 ? hd95Sum / hd95Cases : null },
-    ]),
-  );
+  return Object.fromEntries(Object.entries(regions).map(([region, sums]) => [region, figureOf(sums)]));
+}
+
+function figureOf({ diceSum, diceCases, hd95Sum, hd95Cases, diceMoments, hd95Moments }: RegionSums): RegionFigure {
+  return {
+    dice: diceCases > 0 ? diceSum / diceCases : null,
+    hd95: hd95Cases > 0 ? hd95Sum / hd95Cases : null,
+    diceInterval: intervalOfMoments(diceSum, diceCases, diceMoments ?? NO_PATIENTS, [0, 1]),
+    hd95Interval: intervalOfMoments(hd95Sum, hd95Cases, hd95Moments ?? NO_PATIENTS, [0, Number.POSITIVE_INFINITY]),
+  };
 }
 
 function pastStatus({ record, end }: PastStudy): PastStatus {

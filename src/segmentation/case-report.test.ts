@@ -18,7 +18,7 @@ const lineage = { kind: "one institution", studyHash: null, which: "model", pare
 const evaluation = { on: "nothing", figures: null } as const;
 const model = {
   description: {
-    schema: "consilium.model/2",
+    schema: "consilium.model/3",
     modelSha256: "ab".repeat(32),
     name: study.name,
     study,

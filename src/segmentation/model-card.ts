@@ -3,9 +3,11 @@
  * `card.md` (after Mitchell et al. 2019, "Model Cards for Model Reporting"). Of patients it holds counts alone.
  *
  * Invariant: nothing is claimed that was not measured or declared. Figures are null where nothing was measured, an
- * interval is null where single cases are not known or come of fewer than two patients, and both are said in words.
+ * interval is null where cases come of fewer than two patients or a site tells nothing that it follows from, and both
+ * are said in words.
  */
 import { z } from "zod";
+import { type PrivacySpent, plannedPrivacy, plannedSitePrivacy } from "../privacy/index.ts";
 import { describePostProcessing, type Study } from "../study/index.ts";
 import { bootstrapInterval, type Sample } from "./bootstrap.ts";
 import type { CaseRegionScores } from "./metrics-summary.ts";
@@ -13,14 +15,20 @@ import type { CaseRegionScores } from "./metrics-summary.ts";
 const figureSchema = z.strictObject({
   /** Over the cases that define it; null without any. */
   mean: z.number().nullable(),
-  /** 95 % by resampling patients. */
+  /** 95 %, by `intervalsBy`. */
   interval: z.tuple([z.number(), z.number()]).nullable(),
   /** Cases that define it. */
   cases: z.number().int(),
 });
 
+const RESAMPLING = "resampling patients";
+const STUDENT = "Student's t over patients";
+
+const spentSchema = z.strictObject({ epsilon: z.number(), delta: z.number() });
+
 const figuresSchema = z.strictObject({
   cases: z.number().int(),
+  intervalsBy: z.enum([RESAMPLING, STUDENT]),
   /** By region. */
   dice: z.record(z.string(), figureSchema),
   /** By region, in mm. */
@@ -51,8 +59,8 @@ export const cardSchema = z.strictObject({
   algorithm: z.string(),
   privacy: z.strictObject({
     secureAggregation: z.boolean(),
-    /** Epsilon and delta spent on each patient; null where no noise was added, and nothing is bounded. */
-    differentialPrivacy: z.strictObject({ epsilon: z.number(), delta: z.number() }).nullable(),
+    /** What all planned rounds spend on each patient and on each site; null where no such noise was added. */
+    differentialPrivacy: z.strictObject({ patientLevel: spentSchema.nullable(), siteLevel: spentSchema.nullable() }),
     statement: z.string(),
   }),
   evaluation: z.strictObject({ on: z.enum(["heldOut", "validation", "nothing"]), figures: figuresSchema.nullable() }),
@@ -98,6 +106,7 @@ export function cardFigures(cases: readonly ScoredCase[], regions: readonly stri
   const dice = summary("dice");
   return {
     cases: cases.length,
+    intervalsBy: RESAMPLING,
     dice,
     hd95: summary("hd95"),
     meanDice: meanOfMeans(dice),
@@ -114,23 +123,36 @@ function summarised(samples: readonly Sample[]): CardFigures["dice"][string] {
   return { mean, interval: interval === undefined ? null : [interval[0], interval[1]], cases: samples.length };
 }
 
-/** Means without single cases, as sites send them. */
+type Interval = readonly [number, number] | null;
+
+/** Means without single cases, as sites send them, with the intervals that follow from what else they send. */
 export interface MeanFigures {
   readonly cases: number;
-  readonly regions: Readonly<Record<string, { readonly dice: number | null; readonly hd95: number | null }>>;
+  readonly regions: Readonly<
+    Record<
+      string,
+      {
+        readonly dice: number | null;
+        readonly hd95: number | null;
+        readonly diceInterval: Interval;
+        readonly hd95Interval: Interval;
+      }
+    >
+  >;
 }
 
-/** Figures without intervals, from means alone; how many cases define each is not told, so all are counted. */
+/** Figures from means alone; how many cases define each is not told, so all are counted. */
 export function cardFiguresOfMeans({ cases, regions }: MeanFigures): CardFigures {
   const of = (figure: "dice" | "hd95"): CardFigures["dice"] =>
     Object.fromEntries(
-      Object.entries(regions).map(([region, means]) => [
-        region,
-        { mean: means[figure], interval: null, cases: means[figure] === null ? 0 : cases },
-      ]),
+      Object.entries(regions).map(([region, means]) => {
+        const interval = means[`${figure}Interval`];
+        const own = interval === null ? null : ([...interval] as [number, number]);
+        return [region, { mean: means[figure], interval: own, cases: means[figure] === null ? 0 : cases }];
+      }),
     );
   const dice = of("dice");
-  return { cases, dice, hd95: of("hd95"), meanDice: meanOfMeans(dice), missed: null };
+  return { cases, intervalsBy: STUDENT, dice, hd95: of("hd95"), meanDice: meanOfMeans(dice), missed: null };
 }
 
 function meanOfMeans(figures: CardFigures["dice"]): number | null {
@@ -148,7 +170,7 @@ export function makeCard(study: Study, facts: CardFacts): ModelCard {
     sites,
     training: { rounds: study.rounds.count, round, gradientSteps },
     algorithm: algorithmOf(study, lineage.kind),
-    privacy: privacyOf(study, lineage.kind),
+    privacy: privacyOf(study, lineage),
     evaluation,
     worstSite: worstOf(sites),
     failureModes: failureModesOf(study, facts),
@@ -165,16 +187,39 @@ function algorithmOf({ aggregation, training }: Study, kind: ModelCard["lineage"
   return `${local}; ${aggregation.algorithm} ${weights}, updates as integers of ${aggregation.precisionBits} bits`;
 }
 
-function privacyOf({ privacy }: Study, kind: ModelCard["lineage"]["kind"]): ModelCard["privacy"] {
-  const secureAggregation = kind === "federation" && privacy.secureAggregation !== undefined;
+function privacyOf(study: Study, { kind, parent }: ModelCard["lineage"]): ModelCard["privacy"] {
+  const secureAggregation = kind === "federation" && study.privacy.secureAggregation !== undefined;
   const travelled =
     kind === "one institution"
       ? "Trained where the scans are; nothing travelled."
       : secureAggregation
         ? "Scans stayed at their sites; updates travelled masked, and the coordinator saw their sum alone."
         : "Scans stayed at their sites; the coordinator saw each site's update.";
-  const statement = `${travelled} No noise was added: traces of single patients are not bounded.`;
-  return { secureAggregation, differentialPrivacy: null, statement };
+  const patientLevel = spentOf(plannedPrivacy(study));
+  const siteLevel = kind === "federation" ? spentOf(plannedSitePrivacy(study)) : null;
+  const bounds = [
+    ...(patientLevel === null ? [] : [`${inWords(patientLevel)} for each patient, adding or removing one`]),
+    ...(siteLevel === null ? [] : [`${inWords(siteLevel)} for each site, its updates present or zero`]),
+  ];
+  const noise =
+    bounds.length === 0
+      ? "No noise was added: traces of single patients are not bounded."
+      : `Noise was added: over all ${study.rounds.count} rounds that were planned, ${bounds.join("; ")}. Figures and counts are outside of it.`;
+  const before = parent === null ? "" : " What the model it started from says of patients is not counted.";
+  return {
+    secureAggregation,
+    differentialPrivacy: { patientLevel, siteLevel },
+    statement: `${travelled} ${noise}${before}`,
+  };
+}
+
+function spentOf(spent: PrivacySpent | undefined): { epsilon: number; delta: number } | null {
+  return spent === undefined ? null : { epsilon: spent.epsilon, delta: spent.delta };
+}
+
+/** Epsilon rounded up. */
+function inWords({ epsilon, delta }: { epsilon: number; delta: number }): string {
+  return `epsilon at most ${(Math.ceil(epsilon * 100) / 100).toFixed(2)} at delta ${delta}`;
 }
 
 function worstOf(sites: ModelCard["sites"]): ModelCard["worstSite"] {
@@ -264,7 +309,7 @@ ${siteFigures(regions, sites)}
 
 ${worstSite === null ? "Fewer than two sites have figures of their own, so none is called the worst." : `Worst site: ${worstSite.id}, mean Dice ${worstSite.meanDice.toFixed(3)}.`}
 
-Figures are means; in brackets the 95 % interval by resampling patients, where single cases are known.
+${intervalsInWords([evaluation.figures, ...sites.map(({ figures }) => figures)])}
 
 ## Known failure modes
 
@@ -283,6 +328,12 @@ function rulesOf(task: Study["task"]): string {
 
 function measuredOn({ on, figures }: ModelCard["evaluation"]): string {
   return `${figures?.cases ?? 0} ${on === "heldOut" ? "held-out" : "validation"} case(s)`;
+}
+
+function intervalsInWords(figures: readonly (CardFigures | null)[]): string {
+  const ways = new Set(figures.flatMap((each) => (each === null ? [] : [each.intervalsBy])));
+  const how = ways.size === 0 ? "" : ` by ${[...ways].join(" or ")}`;
+  return `Figures are means; in brackets the 95 % interval${how}, where two patients or more define the figure.`;
 }
 
 function siteFigures(regions: readonly string[], sites: ModelCard["sites"]): string {

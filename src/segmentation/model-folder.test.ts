@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { networkOfStudy } from "../networks/index.ts";
+import { privacySpent } from "../privacy/index.ts";
 import { studySchema } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
 import { type CardFacts, cardFigures, cardFiguresOfMeans, makeCard } from "./model-card.ts";
@@ -31,7 +32,8 @@ const cases = [0.5, 0.7, 0.9, 0].map((dice, i) => ({
   subject: `s${i}`,
   regions: { WT: scores(dice), TC: scores(null), ET: scores(dice / 2) },
 }));
-const south = { WT: { dice: 0.2, hd95: 4 }, TC: { dice: null, hd95: null }, ET: { dice: null, hd95: null } };
+const none = { dice: null, hd95: null, diceInterval: null, hd95Interval: null };
+const south = { WT: { ...none, dice: 0.2, hd95: 4, diceInterval: [0.1, 0.3] as const }, TC: none, ET: none };
 const facts: CardFacts = {
   sites: [
     { id: "north", training: 12, validation: 4, figures: cardFigures(cases, ["WT", "TC", "ET"]) },
@@ -89,7 +91,7 @@ test.each([
   ["model.onnx", "consilium.task", "consilium.tasc"],
   ["weights.safetensors", "F32", "F33"],
   ["card.md", "For research", "For everything"],
-  ["model.json", '"consilium.model/2"', '"consilium.model/9"'],
+  ["model.json", '"consilium.model/3"', '"consilium.model/9"'],
 ])("%s altered is refused, signed or not", async (name, from, to) => {
   for (const kind of ["signed", "plain"] as const) {
     const dir = await copyOf(kind);
@@ -139,7 +141,50 @@ test("the card tells counts, figures with intervals, the worst site, what fails,
     "CC-BY-4.0",
     "ab".repeat(32),
     "30 gradient steps",
+    "| south | 0.200 (0.100 to 0.300) |",
+    "by resampling patients or Student's t over patients",
+    "No noise was added",
   ]) {
     expect(text).toContain(part);
   }
+});
+
+test("the card of a study with noise tells what it spends on each patient and on each site", () => {
+  const privacy = {
+    patientLevel: { noiseMultiplier: 1.1, samplingRate: 0.01, clipNorm: 1, delta: 1e-5 },
+    siteLevel: { noiseMultiplier: 8, clipNorm: 0.1, delta: 1e-3 },
+    secureAggregation: { threshold: 3 },
+  };
+  const cardWith = (given: Partial<typeof privacy>, kind: "federation" | "one institution" = "federation") =>
+    makeCard(
+      { ...study, ...studySchema.parse({ ...study, privacy: given }) },
+      { ...facts, lineage: { ...facts.lineage, kind } },
+    ).privacy;
+
+  const ofPatients = cardWith({ patientLevel: privacy.patientLevel });
+  const spent = privacySpent(
+    {
+      kind: "selfComposed",
+      count: 3 * Number(study.training.stepsPerRound),
+      event: { kind: "poissonSampled", samplingRate: 0.01, event: { kind: "gaussian", noiseMultiplier: 1.1 } },
+    },
+    1e-5,
+    "rdp",
+  );
+  expect(ofPatients.differentialPrivacy.patientLevel?.epsilon).toBeCloseTo(spent.epsilon, 9);
+  expect(ofPatients.differentialPrivacy.siteLevel).toBeNull();
+  expect(ofPatients.statement).toMatch(/over all 3 rounds .* epsilon at most [\d.]+ at delta 0.00001 for each patient/);
+  expect(ofPatients.statement).not.toContain("No noise");
+
+  const ofSites = cardWith({ siteLevel: privacy.siteLevel, secureAggregation: privacy.secureAggregation });
+  expect(ofSites.differentialPrivacy.siteLevel?.epsilon).toBeGreaterThan(0);
+  expect(ofSites.statement).toMatch(/for each site/);
+
+  // One institution by itself sums nothing over sites: their noise was not added.
+  const alone = cardWith(
+    { siteLevel: privacy.siteLevel, secureAggregation: privacy.secureAggregation },
+    "one institution",
+  );
+  expect(alone.differentialPrivacy).toEqual({ patientLevel: null, siteLevel: null });
+  expect(alone.statement).toContain("No noise was added");
 });

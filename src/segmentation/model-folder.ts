@@ -34,7 +34,7 @@ import {
 const CONTENTS = ["model.onnx", "weights.safetensors", "card.md"] as const;
 
 const descriptionSchema = z.strictObject({
-  schema: z.literal("consilium.model/2"),
+  schema: z.literal("consilium.model/3"),
   modelSha256: z.string(),
   name: z.string(),
   /** The whole study that it was trained by. */
@@ -74,7 +74,7 @@ export async function writeModelFolder(dir: string, model: NewModel): Promise<Mo
   const card = makeCard(study, facts);
   const cardText = renderCard(study.name, modelSha256, study, parameters.layout.length, card);
   const description: ModelDescription = {
-    schema: "consilium.model/2",
+    schema: "consilium.model/3",
     modelSha256,
     name: study.name,
     study,
@@ -168,7 +168,7 @@ function parseDescription(bytes: Buffer, dir: string): ModelDescription {
   const [issue] = parsed.error.issues;
   throw corrupt(
     join(dir, "model.json"),
-    "a description with schema consilium.model/2",
+    "a description with schema consilium.model/3",
     `${issue.path.join(".") || "the document"}: ${issue.message}`,
   );
 }

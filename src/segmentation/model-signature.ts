@@ -71,5 +71,5 @@ export function verifyModelSignature(modelJson: Uint8Array, signatureJson: strin
 
 /** Under a heading of its own, so that no other signature of the same key means a model. */
 function signed(modelJson: Uint8Array): Uint8Array {
-  return Buffer.concat([Buffer.from("consilium.model/2\0"), modelJson]);
+  return Buffer.concat([Buffer.from("consilium.model/3\0"), modelJson]);
 }

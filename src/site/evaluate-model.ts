@@ -42,7 +42,8 @@ export async function evaluationOf(
   const scored = await scoresOf(shift, directive, order, prepared);
   if (scored.kind === "withdrawn") return scored;
   const scores = scored.value;
-  const made = { round, modelSha256, cases: scores.length, regions: toldFigures(prepared.study, scores) };
+  const regions = toldFigures(prepared.study, scores, prepared.data.validationCases);
+  const made = { round, modelSha256, cases: scores.length, regions };
   await commitEvaluation(store, studyHash, made);
   return { kind: "finished", value: made };
 }

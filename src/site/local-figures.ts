@@ -37,7 +37,7 @@ export async function withLocalFigures(
   const scored = await scoresOfModel(shift, directive, { studyHash, round }, prepared, own.data);
   if (scored.kind === "withdrawn") return scored;
   const { cases, regions } = before.value;
-  const local = { cases, before: regions, after: toldFigures(study, scored.value) };
+  const local = { cases, before: regions, after: toldFigures(study, scored.value, data.validationCases) };
   const update = { ...made, local };
   await commitUpdate(shift.site.store, studyHash, begun, update);
   await shift.emit({ kind: "evaluated-own", studyHash, round, ...local });

@@ -490,7 +490,13 @@ describe("what leaves a site", () => {
       await Promise.all(runAll(made));
       const [first] = told(made.coordinator, "evaluation") as {
         cases: number;
-        regions: { region: string; hd95Cases: number; diceCases: number; diceByCase: number[] }[];
+        regions: {
+          region: string;
+          hd95Cases: number;
+          diceCases: number;
+          diceByCase: number[];
+          diceMoments?: unknown;
+        }[];
       }[];
       expect(first.cases).toBe(expected.cases);
       if (expected.regions !== 3) expect(first.regions).toEqual(expected.regions);
@@ -499,6 +505,8 @@ describe("what leaves a site", () => {
         expect(first.regions.map(({ hd95Cases }) => hd95Cases)).toEqual([0, 2, 2]);
         expect(first.regions.map(({ diceCases }) => diceCases)).toEqual([2, 2, 2]);
         expect(first.regions.flatMap(({ diceByCase }) => diceByCase)).toEqual([]);
+        // Beside the sum of two they would give each one's score away.
+        expect(first.regions.map(({ diceMoments }) => diceMoments)).toEqual([undefined, undefined, undefined]);
       }
     }
   });

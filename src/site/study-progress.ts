@@ -27,12 +27,21 @@ const moments = z.strictObject({
   stepsTaken: whole,
 });
 
+const momentsSchema = z.strictObject({
+  patients: whole,
+  squares: z.number(),
+  timesCases: z.number(),
+  casesSquared: z.number(),
+});
+
 const regionSchema = z.strictObject({
   region: z.string(),
   diceSum: z.number(),
   diceCases: whole,
   hd95Sum: z.number(),
   hd95Cases: whole,
+  diceMoments: momentsSchema.optional(),
+  hd95Moments: momentsSchema.optional(),
 });
 
 const updateSchema = z.strictObject({

@@ -11,7 +11,17 @@ export function longHistory(sites: number, rounds: number, nowMs: number): Coord
   const begunMs = nowMs - rounds * 10 * MINUTE_MS;
   const figures = (round: number, site: number) => {
     const dice = 0.9 * (1 - Math.exp(-round / 60)) + 0.02 * Math.sin(round * 0.7 + site);
-    const regions = Object.fromEntries(REGIONS.map((name, i) => [name, { dice: dice - 0.05 * i, hd95: 8 + i }]));
+    const regions = Object.fromEntries(
+      REGIONS.map((name, i) => [
+        name,
+        {
+          dice: dice - 0.05 * i,
+          hd95: 8 + i,
+          diceInterval: [dice - 0.05 * i - 0.04, dice - 0.05 * i + 0.04] as const,
+          hd95Interval: null,
+        },
+      ]),
+    );
     return { mean: dice - 0.05, cases: 12, regions };
   };
   return {

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import type { ModelEntry } from "../../../src/console/index.ts";
 import type { CoordinatorStatus } from "../../../src/coordinator/index.ts";
 import { coordinator, type Role } from "../api.ts";
-import { countOf, formatBytes, formatChange, formatCount, formatFigure } from "../format.ts";
+import { countOf, formatBytes, formatChange, formatCount, formatFigure, formatInterval } from "../format.ts";
 import { useLoaded } from "../live.ts";
 import { meanInterval } from "../mean-interval.ts";
 import { Badge, Digest, Empty, Loading, Section, Table, Tiles, Time, TroubleNote } from "../parts/parts.tsx";
@@ -51,7 +51,10 @@ function ModelCard({ model, role }: { readonly model: ModelEntry; readonly role:
       <Tiles
         tiles={[
           [formatFigure(figures?.mean), `mean Dice, ${countOf(figures?.cases ?? 0, "validation case")}`],
-          ...regions.map(([region, { dice }]) => [formatFigure(dice), `Dice ${region}`] as const),
+          ...regions.map(
+            ([region, { dice, diceInterval }]) =>
+              [formatFigure(dice), `Dice ${region}${formatInterval(diceInterval)}`] as const,
+          ),
           [formatCount(parameterCount), `parameters, ${network}`],
         ]}
       />

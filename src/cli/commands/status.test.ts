@@ -3,6 +3,7 @@ import type { CoordinatorStatus } from "../../coordinator/index.ts";
 import { describeStatus } from "./status.ts";
 
 const NOW = Date.UTC(2026, 0, 1, 12);
+const noInterval = { diceInterval: null, hd95Interval: null };
 const sha = (digit: string): string => digit.repeat(64);
 
 const STATUS: CoordinatorStatus = {
@@ -110,7 +111,11 @@ const STATUS: CoordinatorStatus = {
           sites: { rio: { mean: 0.4, cases: 3, regions: {} } },
           dice: { mean: 0.4, cases: 3, regions: {} },
         },
-        dice: { mean: 0.5, cases: 10, regions: { WT: { dice: 0.75, hd95: 4 }, ET: { dice: null, hd95: null } } },
+        dice: {
+          mean: 0.5,
+          cases: 10,
+          regions: { WT: { ...noInterval, dice: 0.75, hd95: 4 }, ET: { ...noInterval, dice: null, hd95: null } },
+        },
       },
     ],
     best: { round: 1, meanDice: 0.5, sha256: sha("c") },

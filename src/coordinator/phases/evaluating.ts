@@ -5,6 +5,7 @@
  * give the same bits; a site that does not answer in time is named, and never ends the study; sites that only evaluate
  * are summed apart, since a figure by which models are chosen is no figure of theirs any more.
  */
+import { addMoments, NO_PATIENTS, type PatientMoments } from "../../aggregation/index.ts";
 import { invariant } from "../../base/index.ts";
 import type { EvaluationReceived, FailureReceived } from "../events.ts";
 import type {
@@ -159,7 +160,7 @@ export function siteMeanDice(record: EvaluationRecord): number | null {
 }
 
 function addUp(parts: readonly RegionSums[]): RegionSums {
-  return parts.reduce(
+  const sums = parts.reduce(
     (sum, part) => ({
       diceSum: sum.diceSum + part.diceSum,
       diceCases: sum.diceCases + part.diceCases,
@@ -168,6 +169,16 @@ function addUp(parts: readonly RegionSums[]): RegionSums {
     }),
     { diceSum: 0, diceCases: 0, hd95Sum: 0, hd95Cases: 0 },
   );
+  const diceMoments = addUpMoments(parts, "dice");
+  const hd95Moments = addUpMoments(parts, "hd95");
+  return { ...sums, ...(diceMoments && { diceMoments }), ...(hd95Moments && { hd95Moments }) };
+}
+
+/** None where a site has the figure and tells no moments: it has one patient only, or runs an older version. */
+function addUpMoments(parts: readonly RegionSums[], figure: "dice" | "hd95"): PatientMoments | undefined {
+  const told = parts.filter((part) => part[`${figure}Cases`] > 0).map((part) => part[`${figure}Moments`]);
+  if (told.length === 0 || told.includes(undefined)) return undefined;
+  return told.reduce<PatientMoments>((sum, each) => addMoments(sum, each ?? NO_PATIENTS), NO_PATIENTS);
 }
 
 function unanswered(study: StudyRecord, phase: Evaluating): LeftOut[] {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSLhAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMEjUKCnN1Y2Nlc3Npb24YCiABKAsyIS5jb25zaWxpdW0udjEuQXV0aG9yaXR5U3VjY2Vzc2lvbiJpCgdWZXJkaWN0Eg8KB291dGNvbWUYASABKAkSDAoEY29kZRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJIlgKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJIpkBCgRQb2xsEhcKD3Byb2R1Y3RfdmVyc2lvbhgBIAEoCRIUCgxzaXRlX3RpbWVfbXMYAiABKAMSEAoIYWN0aXZpdHkYAyABKAkSEgoKc3RlcHNfZG9uZRgEIAEoDRITCgtzdGVwc190b3RhbBgFIAEoDRInCgRkYXRhGAYgASgLMhkuY29uc2lsaXVtLnYxLkRhdGFTdW1tYXJ5ImsKC0RhdGFTdW1tYXJ5EhYKDnRyYWluaW5nX2Nhc2VzGAEgASgNEhgKEHZhbGlkYXRpb25fY2FzZXMYAiABKA0SEAoIY2hhbm5lbHMYAyADKAkSGAoQbGFiZWxfY29udmVudGlvbhgEIAEoCSJrCghBcHByb3ZhbBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGFwcHJvdmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIpCgZyb3N0ZXIYBCADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkiMgoLUm9zdGVyRW50cnkSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJIowCCgtVcGRhdGVSZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhUKDXVwZGF0ZV9zaGEyNTYYAyABKAkSFAoMdXBkYXRlX2J5dGVzGAQgASgEEhYKDnRyYWluaW5nX2Nhc2VzGAUgASgNEhYKDmdyYWRpZW50X3N0ZXBzGAYgASgNEhsKE2NsaXBwZWRfY29vcmRpbmF0ZXMYByABKAQSFgoJbWVhbl9sb3NzGAggASgBSACIAQESEgoKcnVuX3JlY29yZBgJIAEoDBIpCgVsb2NhbBgKIAEoCzIaLmNvbnNpbGl1bS52MS5Mb2NhbEZpZ3VyZXNCDAoKX21lYW5fbG9zcyJ2CgxMb2NhbEZpZ3VyZXMSDQoFY2FzZXMYASABKA0SKwoGYmVmb3JlGAIgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMSKgoFYWZ0ZXIYAyADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKEAQoPRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFAoMbW9kZWxfc2hhMjU2GAMgASgJEg0KBWNhc2VzGAQgASgNEiwKB3JlZ2lvbnMYBSADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKBAQoNUmVnaW9uRmlndXJlcxIOCgZyZWdpb24YASABKAkSEAoIZGljZV9zdW0YAiABKAESEgoKZGljZV9jYXNlcxgDIAEoDRIQCghoZDk1X3N1bRgEIAEoARISCgpoZDk1X2Nhc2VzGAUgASgNEhQKDGRpY2VfYnlfY2FzZRgGIAMoASI8CgxNYXNraW5nUmVwbHkSDQoFcm91bmQYASABKA0SDAoEc3RlcBgCIAEoCRIPCgdwYXlsb2FkGAMgASgMIhQKEkNlcnRpZmljYXRlUmVuZXdhbCJ8CgtTaXRlRmFpbHVyZRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEgwKBGNvZGUYAyABKAkSEAoIZXhwZWN0ZWQYBCABKAkSDgoGYWN0dWFsGAUgASgJEgwKBGhpbnQYBiABKAkSDwoHc3ViamVjdBgHIAEoCSLsAgoJRGlyZWN0aXZlEiIKBHdhaXQYASABKAsyEi5jb25zaWxpdW0udjEuV2FpdEgAEisKBnJldmlldxgCIAEoCzIZLmNvbnNpbGl1bS52MS5SZXZpZXdTdHVkeUgAEikKBXRyYWluGAMgASgLMhguY29uc2lsaXVtLnYxLlRyYWluUm91bmRIABIvCghldmFsdWF0ZRgEIAEoCzIbLmNvbnNpbGl1bS52MS5FdmFsdWF0ZU1vZGVsSAASJwoEZG9uZRgFIAEoCzIXLmNvbnNpbGl1bS52MS5TdHVkeURvbmVIABIrCgZmYWlsZWQYBiABKAsyGS5jb25zaWxpdW0udjEuU3R1ZHlGYWlsZWRIABItCgdtYXNraW5nGAcgASgLMhouY29uc2lsaXVtLnYxLk1hc2tpbmdPcmRlckgAEiUKBG5ld3MYCCABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlOZXdzQgYKBGtpbmQiWgoJU3R1ZHlOZXdzEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcGF1c2VkGAIgASgIEikKB2NoYW5nZXMYAyADKAsyGC5jb25zaWxpdW0udjEuTGl2ZUNoYW5nZSKxAQoKTGl2ZUNoYW5nZRIOCgZudW1iZXIYASABKA0SDAoEa2luZBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDQoFYXRfbXMYBCABKAMSFwoKZGVhZGxpbmVfcxgFIAEoAUgAiAEBEhMKBnF1b3J1bRgGIAEoCUgBiAEBEhMKBnJvdW5kcxgHIAEoDUgCiAEBQg0KC19kZWFkbGluZV9zQgkKB19xdW9ydW1CCQoHX3JvdW5kcyIuCgRXYWl0EhYKDnJldHJ5X2FmdGVyX21zGAEgASgNEg4KBnJlYXNvbhgCIAEoCSKEAQoLUmV2aWV3U3R1ZHkSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVzdHVkeRgCIAEoDBIpCgZyb3N0ZXIYAyADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkSFQoNbmV0d29ya19ieXRlcxgEIAEoBBIQCghkZWNpc2lvbhgFIAEoCSLKAQoKVHJhaW5Sb3VuZBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFQoNZ2xvYmFsX3NoYTI1NhgEIAEoCRIUCgxnbG9iYWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMSDwoHbWFza2luZxgHIAEoDBIPCgdmaWd1cmVzGA8gASgMEhEKCWV2YWx1YXRlcxgQIAEoCBIRCgljbGlwX25vcm0YESABKAEiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMi2wEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0SDwoHZmlndXJlcxgPIAEoDBIsCglieV9yZWdpb24YECADKAsyGS5jb25zaWxpdW0udjEuUmVnaW9uTW9kZWwiSwoLUmVnaW9uTW9kZWwSDgoGcmVnaW9uGAEgASgJEg0KBXJvdW5kGAIgASgNEg4KBnNoYTI1NhgDIAEoCRINCgVieXRlcxgEIAEoBCIxCgtTdHVkeUZhaWxlZBISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnJlYXNvbhgCIAEoCTKTAQoKRmVkZXJhdGlvbhI9CgVFbnJvbBIaLmNvbnNpbGl1bS52MS5FbnJvbFJlcXVlc3QaGC5jb25zaWxpdW0udjEuRW5yb2xSZXBseRJGCghFeGNoYW5nZRIcLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZRocLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZWIGcHJvdG8z");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSLhAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMEjUKCnN1Y2Nlc3Npb24YCiABKAsyIS5jb25zaWxpdW0udjEuQXV0aG9yaXR5U3VjY2Vzc2lvbiJpCgdWZXJkaWN0Eg8KB291dGNvbWUYASABKAkSDAoEY29kZRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJIlgKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJIpkBCgRQb2xsEhcKD3Byb2R1Y3RfdmVyc2lvbhgBIAEoCRIUCgxzaXRlX3RpbWVfbXMYAiABKAMSEAoIYWN0aXZpdHkYAyABKAkSEgoKc3RlcHNfZG9uZRgEIAEoDRITCgtzdGVwc190b3RhbBgFIAEoDRInCgRkYXRhGAYgASgLMhkuY29uc2lsaXVtLnYxLkRhdGFTdW1tYXJ5ImsKC0RhdGFTdW1tYXJ5EhYKDnRyYWluaW5nX2Nhc2VzGAEgASgNEhgKEHZhbGlkYXRpb25fY2FzZXMYAiABKA0SEAoIY2hhbm5lbHMYAyADKAkSGAoQbGFiZWxfY29udmVudGlvbhgEIAEoCSJrCghBcHByb3ZhbBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGFwcHJvdmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIpCgZyb3N0ZXIYBCADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkiMgoLUm9zdGVyRW50cnkSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJIowCCgtVcGRhdGVSZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhUKDXVwZGF0ZV9zaGEyNTYYAyABKAkSFAoMdXBkYXRlX2J5dGVzGAQgASgEEhYKDnRyYWluaW5nX2Nhc2VzGAUgASgNEhYKDmdyYWRpZW50X3N0ZXBzGAYgASgNEhsKE2NsaXBwZWRfY29vcmRpbmF0ZXMYByABKAQSFgoJbWVhbl9sb3NzGAggASgBSACIAQESEgoKcnVuX3JlY29yZBgJIAEoDBIpCgVsb2NhbBgKIAEoCzIaLmNvbnNpbGl1bS52MS5Mb2NhbEZpZ3VyZXNCDAoKX21lYW5fbG9zcyJ2CgxMb2NhbEZpZ3VyZXMSDQoFY2FzZXMYASABKA0SKwoGYmVmb3JlGAIgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMSKgoFYWZ0ZXIYAyADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKEAQoPRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFAoMbW9kZWxfc2hhMjU2GAMgASgJEg0KBWNhc2VzGAQgASgNEiwKB3JlZ2lvbnMYBSADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyLpAQoNUmVnaW9uRmlndXJlcxIOCgZyZWdpb24YASABKAkSEAoIZGljZV9zdW0YAiABKAESEgoKZGljZV9jYXNlcxgDIAEoDRIQCghoZDk1X3N1bRgEIAEoARISCgpoZDk1X2Nhc2VzGAUgASgNEhQKDGRpY2VfYnlfY2FzZRgGIAMoARIyCgxkaWNlX21vbWVudHMYByABKAsyHC5jb25zaWxpdW0udjEuUGF0aWVudE1vbWVudHMSMgoMaGQ5NV9tb21lbnRzGAggASgLMhwuY29uc2lsaXVtLnYxLlBhdGllbnRNb21lbnRzIl8KDlBhdGllbnRNb21lbnRzEhAKCHBhdGllbnRzGAEgASgNEg8KB3NxdWFyZXMYAiABKAESEwoLdGltZXNfY2FzZXMYAyABKAESFQoNY2FzZXNfc3F1YXJlZBgEIAEoASI8CgxNYXNraW5nUmVwbHkSDQoFcm91bmQYASABKA0SDAoEc3RlcBgCIAEoCRIPCgdwYXlsb2FkGAMgASgMIhQKEkNlcnRpZmljYXRlUmVuZXdhbCJ8CgtTaXRlRmFpbHVyZRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEgwKBGNvZGUYAyABKAkSEAoIZXhwZWN0ZWQYBCABKAkSDgoGYWN0dWFsGAUgASgJEgwKBGhpbnQYBiABKAkSDwoHc3ViamVjdBgHIAEoCSLsAgoJRGlyZWN0aXZlEiIKBHdhaXQYASABKAsyEi5jb25zaWxpdW0udjEuV2FpdEgAEisKBnJldmlldxgCIAEoCzIZLmNvbnNpbGl1bS52MS5SZXZpZXdTdHVkeUgAEikKBXRyYWluGAMgASgLMhguY29uc2lsaXVtLnYxLlRyYWluUm91bmRIABIvCghldmFsdWF0ZRgEIAEoCzIbLmNvbnNpbGl1bS52MS5FdmFsdWF0ZU1vZGVsSAASJwoEZG9uZRgFIAEoCzIXLmNvbnNpbGl1bS52MS5TdHVkeURvbmVIABIrCgZmYWlsZWQYBiABKAsyGS5jb25zaWxpdW0udjEuU3R1ZHlGYWlsZWRIABItCgdtYXNraW5nGAcgASgLMhouY29uc2lsaXVtLnYxLk1hc2tpbmdPcmRlckgAEiUKBG5ld3MYCCABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlOZXdzQgYKBGtpbmQiWgoJU3R1ZHlOZXdzEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcGF1c2VkGAIgASgIEikKB2NoYW5nZXMYAyADKAsyGC5jb25zaWxpdW0udjEuTGl2ZUNoYW5nZSKxAQoKTGl2ZUNoYW5nZRIOCgZudW1iZXIYASABKA0SDAoEa2luZBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDQoFYXRfbXMYBCABKAMSFwoKZGVhZGxpbmVfcxgFIAEoAUgAiAEBEhMKBnF1b3J1bRgGIAEoCUgBiAEBEhMKBnJvdW5kcxgHIAEoDUgCiAEBQg0KC19kZWFkbGluZV9zQgkKB19xdW9ydW1CCQoHX3JvdW5kcyIuCgRXYWl0EhYKDnJldHJ5X2FmdGVyX21zGAEgASgNEg4KBnJlYXNvbhgCIAEoCSKEAQoLUmV2aWV3U3R1ZHkSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVzdHVkeRgCIAEoDBIpCgZyb3N0ZXIYAyADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkSFQoNbmV0d29ya19ieXRlcxgEIAEoBBIQCghkZWNpc2lvbhgFIAEoCSLKAQoKVHJhaW5Sb3VuZBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFQoNZ2xvYmFsX3NoYTI1NhgEIAEoCRIUCgxnbG9iYWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMSDwoHbWFza2luZxgHIAEoDBIPCgdmaWd1cmVzGA8gASgMEhEKCWV2YWx1YXRlcxgQIAEoCBIRCgljbGlwX25vcm0YESABKAEiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMi2wEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0SDwoHZmlndXJlcxgPIAEoDBIsCglieV9yZWdpb24YECADKAsyGS5jb25zaWxpdW0udjEuUmVnaW9uTW9kZWwiSwoLUmVnaW9uTW9kZWwSDgoGcmVnaW9uGAEgASgJEg0KBXJvdW5kGAIgASgNEg4KBnNoYTI1NhgDIAEoCRINCgVieXRlcxgEIAEoBCIxCgtTdHVkeUZhaWxlZBISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnJlYXNvbhgCIAEoCTKTAQoKRmVkZXJhdGlvbhI9CgVFbnJvbBIaLmNvbnNpbGl1bS52MS5FbnJvbFJlcXVlc3QaGC5jb25zaWxpdW0udjEuRW5yb2xSZXBseRJGCghFeGNoYW5nZRIcLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZRocLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZWIGcHJvdG8z");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -715,6 +715,18 @@ export type RegionFigures = Message<"consilium.v1.RegionFigures"> & {
    * @generated from field: repeated double dice_by_case = 6;
    */
   diceByCase: number[];
+
+  /**
+   * Absent where the figure is, and with `metrics: summed`.
+   *
+   * @generated from field: consilium.v1.PatientMoments dice_moments = 7;
+   */
+  diceMoments?: PatientMoments | undefined;
+
+  /**
+   * @generated from field: consilium.v1.PatientMoments hd95_moments = 8;
+   */
+  hd95Moments?: PatientMoments | undefined;
 };
 
 /**
@@ -723,6 +735,46 @@ export type RegionFigures = Message<"consilium.v1.RegionFigures"> & {
  */
 export const RegionFiguresSchema: GenMessage<RegionFigures> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 16);
+
+/**
+ * Over the patients that define a figure, T being a patient's sum over its C cases: the variance of means follows.
+ *
+ * @generated from message consilium.v1.PatientMoments
+ */
+export type PatientMoments = Message<"consilium.v1.PatientMoments"> & {
+  /**
+   * @generated from field: uint32 patients = 1;
+   */
+  patients: number;
+
+  /**
+   * Sum of T^2.
+   *
+   * @generated from field: double squares = 2;
+   */
+  squares: number;
+
+  /**
+   * Sum of T C.
+   *
+   * @generated from field: double times_cases = 3;
+   */
+  timesCases: number;
+
+  /**
+   * Sum of C^2.
+   *
+   * @generated from field: double cases_squared = 4;
+   */
+  casesSquared: number;
+};
+
+/**
+ * Describes the message consilium.v1.PatientMoments.
+ * Use `create(PatientMomentsSchema)` to create a new message.
+ */
+export const PatientMomentsSchema: GenMessage<PatientMoments> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 17);
 
 /**
  * What a site answers to a MaskingOrder.
@@ -753,7 +805,7 @@ export type MaskingReply = Message<"consilium.v1.MaskingReply"> & {
  * Use `create(MaskingReplySchema)` to create a new message.
  */
 export const MaskingReplySchema: GenMessage<MaskingReply> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 17);
+  messageDesc(file_consilium_v1_federation, 18);
 
 /**
  * Asks for a new certificate for the key that signs this message. Also from a site whose certificate ran out.
@@ -768,7 +820,7 @@ export type CertificateRenewal = Message<"consilium.v1.CertificateRenewal"> & {
  * Use `create(CertificateRenewalSchema)` to create a new message.
  */
 export const CertificateRenewalSchema: GenMessage<CertificateRenewal> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 18);
+  messageDesc(file_consilium_v1_federation, 19);
 
 /**
  * @generated from message consilium.v1.SiteFailure
@@ -815,7 +867,7 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
  * Use `create(SiteFailureSchema)` to create a new message.
  */
 export const SiteFailureSchema: GenMessage<SiteFailure> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * @generated from message consilium.v1.Directive
@@ -881,7 +933,7 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  * Use `create(DirectiveSchema)` to create a new message.
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * @generated from message consilium.v1.StudyNews
@@ -912,7 +964,7 @@ export type StudyNews = Message<"consilium.v1.StudyNews"> & {
  * Use `create(StudyNewsSchema)` to create a new message.
  */
 export const StudyNewsSchema: GenMessage<StudyNews> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * What the study lead changed while the study runs. Members that did not change are absent.
@@ -965,7 +1017,7 @@ export type LiveChange = Message<"consilium.v1.LiveChange"> & {
  * Use `create(LiveChangeSchema)` to create a new message.
  */
 export const LiveChangeSchema: GenMessage<LiveChange> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 22);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -987,7 +1039,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 23);
+  messageDesc(file_consilium_v1_federation, 24);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -1030,7 +1082,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 24);
+  messageDesc(file_consilium_v1_federation, 25);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -1102,7 +1154,7 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 25);
+  messageDesc(file_consilium_v1_federation, 26);
 
 /**
  * A step of a masked round besides its input: keys, shares, signature or reveal.
@@ -1143,7 +1195,7 @@ export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
  * Use `create(MaskingOrderSchema)` to create a new message.
  */
 export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 26);
+  messageDesc(file_consilium_v1_federation, 27);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -1185,7 +1237,7 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 27);
+  messageDesc(file_consilium_v1_federation, 28);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -1246,7 +1298,7 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 28);
+  messageDesc(file_consilium_v1_federation, 29);
 
 /**
  * @generated from message consilium.v1.RegionModel
@@ -1278,7 +1330,7 @@ export type RegionModel = Message<"consilium.v1.RegionModel"> & {
  * Use `create(RegionModelSchema)` to create a new message.
  */
 export const RegionModelSchema: GenMessage<RegionModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 29);
+  messageDesc(file_consilium_v1_federation, 30);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -1300,7 +1352,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 30);
+  messageDesc(file_consilium_v1_federation, 31);
 
 /**
  * @generated from service consilium.v1.Federation
