@@ -292,6 +292,13 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     hint: "A sum over few sites tells much of each: let every site train in a masked round.",
   },
   {
+    between: ["masking", "evaluateLocal"],
+    path: "rounds.evaluateLocal",
+    expected: "false with privacy.secureAggregation",
+    actual: () => "true",
+    hint: "Scores of a site's own model are reckoned from its update, and tell what masks and noise are there to hide.",
+  },
+  {
     between: ["controlVariate", "fewerBits"],
     path: "aggregation.precisionBits",
     expected: `${FULL_PRECISION_BITS} or more with training.controlVariate`,
@@ -357,32 +364,11 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     hint: "Moments are smaller than weights and would be rounded away.",
   },
   {
-    between: ["summedFigures", "evaluateLocal"],
-    path: "rounds.evaluateLocal",
-    expected: "false with metrics: summed",
-    actual: () => "true",
-    hint: "Scores of a site's own model are that site's figures, and no sum hides them.",
-  },
-  {
     between: ["summedFigures", "evaluateOnly"],
     path: "evaluateOnly",
     expected: "no site with metrics: summed",
     actual: ({ evaluateOnly = [] }) => evaluateOnly.join(", "),
     hint: "Figures travel inside the masked sum of updates, which a site that trains nothing has no part in.",
-  },
-  {
-    between: ["siteLevel", "evaluateLocal"],
-    path: "rounds.evaluateLocal",
-    expected: "false with privacy.siteLevel",
-    actual: () => "true",
-    hint: "Scores of a site's own model tell what its noise is there to hide.",
-  },
-  {
-    between: ["siteLevelCapped", "evaluateLocal"],
-    path: "rounds.evaluateLocal",
-    expected: "false with privacy.siteLevel",
-    actual: () => "true",
-    hint: "Scores of a site's own model tell what its noise is there to hide.",
   },
 ];
 

@@ -199,6 +199,13 @@ describe("a study file", () => {
       "frozen with privacy.patientLevel",
       "averaged",
     ],
+    [
+      "scores of a site's own model beside masks over its update",
+      `${GOOD.replace("count: 5", "count: 5, evaluateLocal: true")}privacy: {secureAggregation: {threshold: 3}}\n`,
+      "rounds.evaluateLocal",
+      "false with privacy.secureAggregation",
+      "true",
+    ],
     ["an odd number of neighbours", among("aboveSites: 40, count: 7"), "NEIGHBOURS.count", "an even number", "7"],
     ["neighbours that are everybody", among("aboveSites: 8, count: 8"), "NEIGHBOURS.aboveSites", "at least 9", "8"],
     [

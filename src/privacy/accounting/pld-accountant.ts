@@ -42,21 +42,26 @@ interface CountedMechanism {
 /**
  * @param delta from 1e-10 to 1.
  * @throws ConsiliumError `privacy-event-unknown` for mechanisms whose loss distribution is not known here,
- *   `privacy-delta-too-small` where the allowance for rounding would dominate.
+ *   `privacy-delta-too-small` where the allowance for rounding would dominate, also by what the slack leaves of delta.
  */
 export function pldEpsilon(event: DpEvent, delta: number): number {
-  if (delta < SMALLEST_DELTA) {
-    throw new ConsiliumError("privacy-delta-too-small", {
-      subject: "accountant pld",
-      expected: `a delta of at least ${SMALLEST_DELTA}`,
-      actual: String(delta),
-      hint: "Use the accountant rdp for smaller ones.",
-    });
-  }
+  checkDelta(delta, String(delta));
   const losses = lossDistributions(event);
   if (losses === "unbounded") return Number.POSITIVE_INFINITY;
   const slack = slackOf(event);
-  return Math.max(0, ...losses.map((loss) => epsilonOf(loss, delta * Math.exp(-slack)))) + 2 * slack;
+  const left = delta * Math.exp(-slack);
+  checkDelta(left, `${left} of ${delta}, after what sums of noise at single sites take from it`);
+  return Math.max(0, ...losses.map((loss) => epsilonOf(loss, left))) + 2 * slack;
+}
+
+function checkDelta(delta: number, actual: string): void {
+  if (delta >= SMALLEST_DELTA) return;
+  throw new ConsiliumError("privacy-delta-too-small", {
+    subject: "accountant pld",
+    expected: `a delta of at least ${SMALLEST_DELTA}`,
+    actual,
+    hint: "Use the accountant rdp for smaller ones.",
+  });
 }
 
 /** Of all sums of discrete Gaussians together. */

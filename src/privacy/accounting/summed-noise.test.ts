@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { DpEvent } from "./dp-event.ts";
 import { privacySpent } from "./epsilon.ts";
 import { pldEpsilon } from "./pld-accountant.ts";
-import { continuousBound, type SummedNoise } from "./summed-noise.ts";
+import { continuousBound, type SummedNoise, tauOf } from "./summed-noise.ts";
 
 function summed(changes: Partial<SummedNoise> = {}): SummedNoise {
   return {
@@ -107,5 +107,29 @@ describe("the account of summed noise by loss distributions", () => {
     // Sums of coarse noise are no discrete Gaussian: that is paid for, and grows with the coordinates.
     const many = summed({ sites: 40, stepsStandardDeviation: 0.6, dimension: 1000 });
     expect(continuousBound(many)?.slack).toBeGreaterThan(1);
+  });
+
+  it("has a slack of no less than what single outcomes differ by, which is at most tau / 2", () => {
+    for (const leaf of [2, 3, 5].flatMap((sites) => [0.5, 0.6, 0.8].map((deviation) => [sites, deviation]))) {
+      const [sites, stepsStandardDeviation] = leaf;
+      const many = summed({ sites, stepsStandardDeviation });
+      const sum = chancesOf(many);
+      const middle = (sum.length - 1) / 2;
+      const variance = sites * stepsStandardDeviation ** 2;
+      const single = Array.from(sum, (_, i) => Math.exp(-((i - middle) ** 2) / (2 * variance)));
+      const whole = single.reduce((total, chance) => total + chance, 0);
+      const ratios = [-5, -4, -3, -2, -1, 0].map((x) => Math.log((sum[middle + x] * whole) / single[middle + x]));
+      const worst = Math.max(...ratios.map(Math.abs));
+      expect(worst).toBeLessThan(tauOf(many) / 2);
+      // Not of another order: a factor that was forgotten shows.
+      if (sites === 2) expect(worst).toBeGreaterThan(tauOf(many) / 6);
+    }
+  });
+
+  it("is refused where the slack leaves a smaller delta than the account can bear", () => {
+    const many = summed({ sites: 40, stepsStandardDeviation: 0.6, dimension: 1000 });
+    expect(() => pldEpsilon(many, 1e-9)).toThrow(/privacy-delta-too-small/);
+    const fine = summed({ stepsStandardDeviation: 10, stepsSensitivity: 20 });
+    expect(pldEpsilon(fine, 1.01e-10)).toBeGreaterThan(0);
   });
 });

@@ -43,6 +43,7 @@ export function continuousBound(leaf: SummedNoise): ContinuousBound | undefined 
   const first = Math.exp(-2 * Math.PI ** 2 * ROUNDING_DEVIATION ** 2);
   // log((1 + e) / (1 - e)) is at most 3 e while e is below 1/2; terms from k = 2 on are below the first.
   const excess = Math.expm1(dimension * Math.log1p(4 * first));
+  // Twice the tau / 2 of theorem 1: on the safe side, and nothing where steps are fine.
   const slack = 3 * excess + tauOf(leaf) * dimension;
   return excess < 0.5 ? { noiseMultiplier: Math.sqrt(variance) / stepsSensitivity, slack } : undefined;
 }

@@ -29,9 +29,8 @@ import { boundBytes, type MaskingGraph, type RoundContext } from "./round-contex
 
 /** The roster in the order of the round's ring. */
 function ringOf(context: RoundContext): readonly string[] {
-  const place = new Map(context.sites.map((site) => [site, sha256(boundBytes(context, "neighbours", { site }))]));
-  const at = (site: string): string => place.get(site) ?? "";
-  return [...context.sites].sort((a, b) => (at(a) < at(b) ? -1 : 1));
+  const placed = context.sites.map((site) => ({ site, at: sha256(boundBytes(context, "neighbours", { site })) }));
+  return placed.sort((a, b) => (a.at < b.at ? -1 : 1)).map(({ site }) => site);
 }
 
 /** Every message of a round asks for the same ring. */
