@@ -3,7 +3,10 @@
  * the head was registered. With CONSILIUM_BRATS also how far cases that lie in SRI24's space already are turned against
  * the product's own atlas.
  *
- *   npx tsx bench/brain-and-atlas.ts DICOM-FOLDER [ATLAS.nii.gz ...]
+ *   npx tsx bench/brain-and-atlas.ts DICOM-FOLDER|HEAD.nii.gz [ATLAS.nii.gz ...]
+ *
+ * With CONSILIUM_TISSUE=GREY.nii.gz,WHITE.nii.gz, probabilities on the first named atlas's grid: how far the brain found
+ * and grey with white matter lie on one another.
  */
 import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -28,9 +31,32 @@ const forAll = <T>(value: T): Record<Modality, T> =>
   Object.fromEntries(MODALITIES.map((modality) => [modality, value])) as Record<Modality, T>;
 
 async function readHead(folder: string): Promise<Volume<Float32Array>> {
+  if (folder.endsWith(".nii.gz")) {
+    const { volume } = await readNifti(folder);
+    return { ...volume, data: Float32Array.from(volume.data) };
+  }
   const { studies } = await scanDicomFolder(folder);
   const series = studies.flatMap((study) => study.series).sort((a, b) => b.frames.length - a.frames.length)[0];
   return readStack(stackFrames(series.frames, "head"), "head");
+}
+
+/** Grey with white matter of half and more, 0 and 1 on their own grid. */
+async function readTissue(files: string): Promise<Volume<Float32Array>> {
+  const [grey, white] = await Promise.all(
+    files.split(",").map(async (file) => Float32Array.from((await readNifti(file)).volume.data)),
+  );
+  const { volume } = await readNifti(files.split(",")[0]);
+  const half = 0.5 * grey.reduce((most, value) => Math.max(most, value), 0);
+  return { ...volume, data: grey.map((value, i) => (value + white[i] > half ? 1 : 0)) };
+}
+
+function overlapOf(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  let [both, either] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] !== 0 && b[i] !== 0) both++;
+    either += (a[i] !== 0 ? 1 : 0) + (b[i] !== 0 ? 1 : 0);
+  }
+  return (2 * both) / either;
 }
 
 async function judgeHead(folder: string, atlases: readonly Atlas[]): Promise<void> {
@@ -45,6 +71,11 @@ async function judgeHead(folder: string, atlases: readonly Atlas[]): Promise<voi
     const placed = maskOnto({ ...brain, data: Float32Array.from(mask) }, atlas.grid, atlasToReference);
     const { atlasOverlap } = checkPlacement(placed, atlas, forAll(atlasToReference), forAll(head));
     say(`overlap (Dice) with ${atlas.name}: ${atlasOverlap.toFixed(3)}`);
+    if (process.env.CONSILIUM_TISSUE !== undefined && atlas === atlases[1]) {
+      const tissue = await readTissue(process.env.CONSILIUM_TISSUE);
+      const onTissue = maskOnto({ ...brain, data: Float32Array.from(mask) }, tissue, atlasToReference);
+      say(`overlap (Dice) with its grey and white matter: ${overlapOf(onTissue.data, tissue.data).toFixed(3)}`);
+    }
   }
 }
 
