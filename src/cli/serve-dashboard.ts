@@ -78,7 +78,8 @@ export async function serveDashboard({
 /** What was refused, and what the provider said to it; no token is in either. */
 function refusalOf(error: unknown): string {
   const { message, cause } = error instanceof Error ? error : new Error("unknown");
-  const why = cause instanceof Error ? ` (${cause.message})` : "";
+  const code = (cause as { readonly error?: unknown } | undefined)?.error;
+  const why = cause instanceof Error ? ` (${cause.message}${typeof code === "string" ? `: ${code}` : ""})` : "";
   return `Sign-in refused: ${message}${why}`;
 }
 

@@ -18,7 +18,7 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: "image/svg+xml",
 };
 
-/** The viewer writes styles and WebAssembly of its own; everything else is named narrowly. */
+/** Scripts and styles come from this server alone; pictures may be the page's own, as the viewer's are. */
 export const PAGE_POLICY = [
   "default-src 'none'",
   "script-src 'self'",

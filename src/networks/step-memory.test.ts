@@ -3,12 +3,11 @@
  * node first, holds hardly more at once than the order in which the graph was laid.
  */
 import { expect, it } from "vitest";
-import { createGraphBuilder, elementCount, type Graph, type GraphNode } from "../graph/index.ts";
+import { type Graph, type GraphNode, graphCost } from "../graph/index.ts";
 import { buildTrainingStep } from "../training/index.ts";
 import { segResNet3d } from "./segresnet3d.ts";
 import { unet3d } from "./unet3d.ts";
 
-const VIEWS = new Set(["Reshape", "Flatten", "Identity", "Squeeze", "Unsqueeze"]);
 const ENDS = { inputChannels: 4, classes: 4, baseFeatures: 32, seed: 1 };
 
 /** As ONNX Runtime's default order: Graph::ReverseDFSFrom with nodes compared by their index. */
@@ -30,39 +29,9 @@ function runtimeOrder({ nodes }: Graph): GraphNode[] {
   return order;
 }
 
-/** Bytes of float values that are held at once, where each is given back after its last use. */
+/** With nodes in this order. */
 function peakBytes(graph: Graph, order: readonly GraphNode[]): number {
-  const b = createGraphBuilder(graph.opset, "replayed.");
-  for (const { name, dtype, shape } of graph.inputs) b.input(name, dtype, shape as number[]);
-  for (const [name, tensor] of graph.initializers) b.constant(tensor, name);
-  for (const node of graph.nodes) b.append(node);
-  const source = new Map<string, string>();
-  const sourceOf = (name: string): string => source.get(name) ?? name;
-  for (const { opType, inputs, outputs } of graph.nodes) {
-    if (VIEWS.has(opType)) source.set(outputs[0], sourceOf(inputs[0]));
-  }
-  const last = new Map<string, number>();
-  order.forEach(({ inputs }, i) => {
-    for (const name of inputs) last.set(sourceOf(name), i);
-  });
-  for (const { name } of graph.outputs) last.set(sourceOf(name), Infinity);
-  const held = new Map<string, number>();
-  let [now, peak] = [0, 0];
-  order.forEach((node, i) => {
-    for (const name of node.outputs) {
-      if (source.has(name) || name === "") continue;
-      const bytes = 4 * elementCount(b.shape(name));
-      held.set(name, bytes);
-      now += bytes;
-    }
-    peak = Math.max(peak, now);
-    for (const name of [...node.inputs.map(sourceOf), ...node.outputs]) {
-      if (source.has(name) || (last.get(name) ?? i) > i) continue;
-      now -= held.get(name) ?? 0;
-      held.delete(name);
-    }
-  });
-  return peak;
+  return graphCost({ ...graph, nodes: order }).peakBytes;
 }
 
 const NETWORKS = {

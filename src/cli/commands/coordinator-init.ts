@@ -1,5 +1,6 @@
 /** `coordinator init`: founds a federation, with its certificate authority and its journal. */
 import { defineCommand } from "../command.ts";
+import { forgetPassphrase } from "../kept-passphrase.ts";
 import { option } from "../options.ts";
 import { foundingPassphrase, passphraseOptions } from "../passphrase.ts";
 
@@ -27,6 +28,8 @@ export const coordinatorInit = defineCommand({
     const { home, name, listen, address, passphraseFile, unencrypted } = options;
     const { passphrase, file: kept } = unencrypted ? {} : await foundingPassphrase(home, { file: passphraseFile });
     const federation = await initCoordinator({ home, name, listen, address, passphrase, nowMs: Date.now() });
+    // One that is kept for an earlier home in this place opens this one no more.
+    if (kept === undefined) await forgetPassphrase(home);
     return {
       json: {
         name: federation.name,

@@ -43,6 +43,11 @@ it("hands on an error under its own code, and calls anything else internal", asy
   await expect(mute).rejects.toMatchObject({ code: "internal", actual: "an end with exit code 3" });
 });
 
+it("tells an end that nobody asked for, as where the system runs out of memory", async () => {
+  const { work } = await started("killed", `setTimeout(() => process.kill(process.pid, "SIGKILL"), 50);`);
+  await expect(work).rejects.toMatchObject({ code: "internal", actual: "an end by SIGKILL, from outside" });
+});
+
 it("that is asked to stop ends before the job does", async () => {
   const stop = new AbortController();
   const { job, work } = await started("stopped", SLOW, stop);
@@ -51,6 +56,6 @@ it("that is asked to stop ends before the job does", async () => {
   const pid = Number(await readFile(join(job.work, "scan.nii"), "utf8"));
   expect(() => process.kill(pid, 0)).not.toThrow();
   stop.abort();
-  expect(await ended).toMatchObject({ code: "internal" });
+  expect(await ended).toMatchObject({ code: "internal", actual: "an end with exit code 130" });
   expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
 });

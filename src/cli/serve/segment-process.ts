@@ -30,13 +30,18 @@ export function segmentProcess({ launcher, args }: SegmentProcessOptions): Work 
     child.stdout.on("data", (text: string) => {
       if (output.length < MAX_OUTPUT_CHARS) output += text;
     });
-    const code = await endOf(child, signal);
-    return outcomeOf(output, code);
+    const end = await endOf(child, signal);
+    return outcomeOf(output, end, signal.aborted);
   };
 }
 
-/** @returns its exit code once it is gone; asked to stop it has a short time, since it may be deep in a calculation. */
-async function endOf(child: ChildProcess, signal: AbortSignal): Promise<number | null> {
+interface End {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** @returns how it went, once it is gone; asked to stop it has a short time, since it may be deep in a calculation. */
+async function endOf(child: ChildProcess, signal: AbortSignal): Promise<End> {
   let last: NodeJS.Timeout | undefined;
   const stop = (): void => {
     child.kill("SIGTERM");
@@ -45,10 +50,10 @@ async function endOf(child: ChildProcess, signal: AbortSignal): Promise<number |
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });
   try {
-    return await new Promise<number | null>((resolve) => {
-      child.on("close", (code) => resolve(code));
+    return await new Promise<End>((resolve) => {
+      child.on("close", (code, by) => resolve({ code, signal: by }));
       // Without a number it never began; what else is reported as an error ends with its close.
-      child.on("error", () => (child.pid === undefined ? resolve(null) : undefined));
+      child.on("error", () => (child.pid === undefined ? resolve({ code: null, signal: null }) : undefined));
     });
   } finally {
     clearTimeout(last);
@@ -77,14 +82,14 @@ async function argumentsOf({ kind, files, results }: Job): Promise<string[]> {
 }
 
 /** What the process said, without paths of this machine. */
-function outcomeOf(output: string, code: number | null): Json {
+function outcomeOf(output: string, end: End, asked: boolean): Json {
   let said: { readonly [key: string]: unknown };
   try {
     said = JSON.parse(output) as { [key: string]: unknown };
   } catch {
     said = {};
   }
-  if (code === 0) {
+  if (end.code === 0) {
     const { volumesMl, uncertaintyMl, opinions, missing, modelSha256 } = said as { readonly [key: string]: Json };
     return { volumesMl, uncertaintyMl, opinions, missing, modelSha256 };
   }
@@ -95,7 +100,13 @@ function outcomeOf(output: string, code: number | null): Json {
   throw new ConsiliumError("internal", {
     subject: "job",
     expected: "work to its end",
-    actual: code === null ? "a stop" : `an end with exit code ${code}`,
+    actual: inWords(end, asked),
     hint: "If memory ran out, give the service more; otherwise try the job with `consilium segment`.",
   });
+}
+
+function inWords({ code, signal }: End, asked: boolean): string {
+  if (code !== null) return `an end with exit code ${code}`;
+  if (asked) return "a stop";
+  return signal === null ? "a process that never began" : `an end by ${signal}, from outside`;
 }

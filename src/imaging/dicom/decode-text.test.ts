@@ -25,6 +25,9 @@ it("reads JIS X 0212, and Chinese with escape sequences", () => {
   // 丂 is 0x3021 of JIS X 0212; 王 is 0xcdf5 of GB 2312.
   expect(decodeText(Buffer.from("\x1b$(D\x30\x21\x1b(B^A", "latin1"), "\\ISO 2022 IR 159")).toBe("丂^A");
   expect(decodeText(Buffer.from("Wang^X=\x1b$)A\xcd\xf5^\xe9", "latin1"), "\\ISO 2022 IR 58")).toBe("Wang^X=王^é");
+  expect(decodeText(Buffer.from("Wang^X=\x1b$)A\xcd\xf5^\x1b$)A\xcd\xf5", "latin1"), "ISO 2022 IR 58")).toBe(
+    "Wang^X=王^王",
+  );
 });
 
 it("leaves an escape that it does not know, and a name cut within one, readable", () => {

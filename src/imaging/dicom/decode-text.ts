@@ -25,6 +25,11 @@ const SETS: Readonly<Record<string, string>> = {
   "ISO_IR 192": "utf-8",
   GB18030: "gb18030",
   GBK: "gbk",
+  // Sets of two bytes stand second; where one stands alone, what no escape sequence begins is its own.
+  "ISO 2022 IR 87": "latin1",
+  "ISO 2022 IR 159": "latin1",
+  "ISO 2022 IR 149": "euc-kr",
+  "ISO 2022 IR 58": "gb18030",
 };
 
 /** Of the set that an escape sequence begins; JIS sets of two bytes are read by EUC-JP, which holds them from 0x80 on. */
@@ -59,11 +64,10 @@ const THIRD_PLANE = 0x8f;
  */
 export function decodeText(bytes: Uint8Array, terms: string): string {
   const [first] = terms.split("\\").map((term) => term.trim());
-  const initial = { encoding: SETS[first.replace("ISO 2022 IR", "ISO_IR")] ?? "utf-8" };
+  const initial = { encoding: SETS[first] ?? SETS[first.replace("ISO 2022 IR", "ISO_IR")] ?? "utf-8" };
+  const knowsEscapes = first.startsWith("ISO 2022") || !/^(utf-8|gb18030|gbk)$/.test(initial.encoding);
   // UTF-8 and GB18030 know no escape sequences, and their characters may hold the bytes of delimiters.
-  const text = /^(utf-8|gb18030|gbk)$/.test(initial.encoding)
-    ? new TextDecoder(initial.encoding).decode(bytes)
-    : decodeEscaped(bytes, initial);
+  const text = !knowsEscapes ? new TextDecoder(initial.encoding).decode(bytes) : decodeEscaped(bytes, initial);
   return text.replace(/[\0 ]+$/, "").trim();
 }
 
