@@ -62,6 +62,7 @@ export const NOT_EXECUTED: readonly (readonly [...Place, why: string])[] = [
   ["docs/DASHBOARD.md", "what-it-takes", "a benchmark; what it builds is built by every test of the dashboard"],
   ["docs/EXTENDING.md", "an-operator-of-onnx", "the suites themselves; scripts/operators-page.test.ts makes the page"],
   ["docs/EXTENDING.md", "an-algorithm-of-aggregation", "would write pages; their tests make and compare them"],
+  ["docs/adr/0003-no-dicom-node.md", "3-serve-is-no-dicom-node-itself", "looks at a package that was refused"],
   ["docs/RESULTS.md", "phantoms", "needs real MRI beside, and hours"],
   ["docs/RESULTS.md", "twenty-nine-sites-of-unequal-sizes", "takes hours"],
 ];
