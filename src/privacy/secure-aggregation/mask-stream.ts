@@ -9,7 +9,8 @@
 import { type Cipher, createCipheriv } from "node:crypto";
 import { invariant } from "../../base/index.ts";
 import type { MaskSeed } from "./mask-keys.ts";
-import { addWords, subtractWords, type WordBits } from "./masked-words.ts";
+import type { WordBits } from "./masked-words.ts";
+import { BLOCK_BYTES, createWordKernel } from "./word-kernel.ts";
 
 export interface MaskTerm {
   readonly seed: MaskSeed;
@@ -19,27 +20,31 @@ export interface MaskTerm {
 export interface Masker {
   /** Applies every mask to the words that follow those of the last call. */
   apply(words: Uint8Array): void;
+  /** The sum of several inputs' words, with every mask applied to it, over the words of `into`. */
+  sum(inputs: readonly Uint8Array[], into: Uint8Array): void;
 }
 
-const BLOCK_BYTES = 1 << 17;
 const CIPHER_BLOCK_BYTES = 16;
 
 /** @param startByte where the first words lie in the vector: a multiple of 16. */
 export function createMasker(terms: readonly MaskTerm[], bits: WordBits, startByte = 0): Masker {
   const zeros = new Uint8Array(BLOCK_BYTES);
   const streams = terms.map(({ seed, sign }) => ({ cipher: keystream(seed, startByte), sign }));
-  return {
-    apply(words) {
-      for (let start = 0; start < words.length; start += BLOCK_BYTES) {
-        const block = words.subarray(start, start + BLOCK_BYTES);
-        for (const { cipher, sign } of streams) {
-          const mask = aligned(cipher.update(zeros.subarray(0, block.length)));
-          if (sign === 1) addWords(block, mask, bits);
-          else subtractWords(block, mask, bits);
-        }
+  const kernel = createWordKernel(bits);
+  const sum: Masker["sum"] = ([first, ...others], into) => {
+    for (let start = 0; start < into.length; start += BLOCK_BYTES) {
+      const end = Math.min(into.length, start + BLOCK_BYTES);
+      kernel.load(first.subarray(start, end));
+      for (const other of others) kernel.add(other.subarray(start, end));
+      for (const { cipher, sign } of streams) {
+        const mask = cipher.update(zeros.subarray(0, end - start));
+        if (sign === 1) kernel.add(mask);
+        else kernel.subtract(mask);
       }
-    },
+      kernel.store(into.subarray(start, end));
+    }
   };
+  return { apply: (words) => sum([words], words), sum };
 }
 
 function keystream({ bytes }: MaskSeed, startByte: number): Cipher {
@@ -47,9 +52,4 @@ function keystream({ bytes }: MaskSeed, startByte: number): Cipher {
   const counter = Buffer.alloc(CIPHER_BLOCK_BYTES);
   counter.writeBigUInt64BE(BigInt(startByte / CIPHER_BLOCK_BYTES), CIPHER_BLOCK_BYTES - 8);
   return createCipheriv("aes-256-ctr", bytes, counter);
-}
-
-/** Bytes where words of 64 bits may lie; small results of a cipher, and parts of files, may be at any address. */
-export function aligned(bytes: Uint8Array): Uint8Array {
-  return bytes.byteOffset % 8 === 0 ? bytes : Uint8Array.from(bytes);
 }

@@ -7,8 +7,8 @@
  * multiple of 16 bytes on, words of 64 bits may follow: figures that are to be seen as sums alone.
  */
 import { ConsiliumError, invariant } from "../../base/index.ts";
-import { aligned, createMasker, type MaskTerm } from "./mask-stream.ts";
-import { addWords, decodeWords, encodeWords, type WordBits } from "./masked-words.ts";
+import { createMasker, type MaskTerm } from "./mask-stream.ts";
+import { decodeWords, encodeWords, type WordBits } from "./masked-words.ts";
 
 /** Where figures begin must be a whole block of the cipher. */
 const BLOCK_BYTES = 16;
@@ -97,7 +97,7 @@ export function createMaskedInput(
 
 export interface MaskedSum {
   /** Sums of the next stretch, from the same stretch of every survivor's input: exact integers. */
-  stretch(inputs: Iterable<Uint8Array>, into: Float64Array): void;
+  stretch(inputs: readonly Uint8Array[], into: Float64Array): void;
 }
 
 /**
@@ -109,13 +109,11 @@ export function createMaskedSum(masks: readonly MaskTerm[], bits: WordBits, star
   return {
     stretch(inputs, into) {
       const words = new Uint8Array((into.length * bits) / 8);
-      let added = 0;
-      for (const input of inputs) {
-        addWords(words, aligned(input), bits);
-        added++;
-      }
-      invariant(added > 0, "an input to sum");
-      masker.apply(words);
+      invariant(
+        inputs.length > 0 && inputs.every(({ length }) => length === words.length),
+        "inputs of one length to sum",
+      );
+      masker.sum(inputs, words);
       decodeWords(words, bits, into);
     },
   };

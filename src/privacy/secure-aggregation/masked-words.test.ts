@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { coordinateLimit, createExactSum } from "../../aggregation/index.ts";
 import type { MaskTerm } from "./mask-stream.ts";
 import { createMaskedInput, createMaskedSum, maskedInputBytes } from "./masked-input.ts";
-import { addWords, decodeWords, encodeWords, subtractWords, wordBitsFor } from "./masked-words.ts";
+import { decodeWords, encodeWords, wordBitsFor } from "./masked-words.ts";
 
 const term = (sign: 1 | -1): MaskTerm => ({
   seed: { kind: "maskSeed", bytes: new Uint8Array(randomBytes(32)) },
@@ -93,28 +93,6 @@ describe("masked inputs", () => {
 });
 
 describe("words", () => {
-  it("wrap as integers modulo 2^32 and 2^64 do", () => {
-    const wide = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
-    fc.assert(
-      fc.property(wide, wide, (a, b) => {
-        for (const bits of [32, 64] as const) {
-          const modulus = 2n ** BigInt(bits);
-          const bytesOf = (value: bigint): Uint8Array => {
-            const words = BigUint64Array.of(value % modulus);
-            return new Uint8Array(words.buffer).slice(0, bits / 8);
-          };
-          const sum = bytesOf(a);
-          addWords(sum, bytesOf(b), bits);
-          expect(sum).toEqual(bytesOf(((a % modulus) + (b % modulus)) % modulus));
-          subtractWords(sum, bytesOf(b), bits);
-          expect(sum).toEqual(bytesOf(a));
-          subtractWords(sum, bytesOf(b), bits);
-          expect(sum).toEqual(bytesOf(((a % modulus) - (b % modulus) + modulus) % modulus));
-        }
-      }),
-    );
-  });
-
   it("hold every integer that float64 does, with its sign", () => {
     const values = [0, 1, -1, 2 ** 32, -(2 ** 32), 2 ** 53 - 1, -(2 ** 53 - 1), 4294967295, -4294967297];
     const words = new Uint8Array(8 * values.length);
