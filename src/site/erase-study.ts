@@ -1,13 +1,16 @@
 /**
  * What a study leaves at a site once it has ended: its models, the reviewer's decision and the records of what left.
- * Everything else of it goes: updates, moments, residuals, what was fetched in part, and the prepared cases of the cache.
+ * Everything else of it goes: updates, moments, residuals, what was fetched in part, secrets of masked rounds, and the
+ * prepared cases of the cache.
  *
  * Invariants: nothing is erased before the end is on disk; the site's log says what was erased, in the chain of what
  * left; a site that is killed in between erases when it starts again, and says so once.
  */
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { eraseMaskingSecrets } from "./masking-document.ts";
 import type { Shift } from "./shift.ts";
+import { isErasureNoted } from "./site-log.ts";
 import type { Erased } from "./site-store.ts";
 import { dropUnneededObjects, knownStudies, readEnd } from "./study-progress.ts";
 
@@ -38,13 +41,20 @@ export async function eraseEndedStudies(shift: Shift): Promise<void> {
   const { store } = shift.site;
   for (const studyHash of await knownStudies(store)) {
     const name = `study/${studyHash}/erased`;
-    if ((await readEnd(store, studyHash)) === undefined || (await store.read(name)) !== undefined) continue;
+    if ((await readEnd(store, studyHash)) === undefined) continue;
+    const secrets = await eraseMaskingSecrets(store, studyHash);
+    if (secrets.files === 0 && (await store.read(name)) !== undefined) continue;
     await shift.engine.drop();
     const objects = await dropUnneededObjects(store);
     const cases = await shift.eraseCaches();
-    const erased = { files: objects.files + cases.files, bytes: objects.bytes + cases.bytes };
-    await shift.out.noteErasure(studyHash, erased);
+    const parts = [secrets, objects, cases];
+    const erased = {
+      files: parts.reduce((sum, { files }) => sum + files, 0),
+      bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
+    const isNoted = await isErasureNoted(store, studyHash);
+    if (!isNoted) await shift.out.noteErasure(studyHash, erased);
     await store.write(name, { ...erased, atMs: shift.clock.nowMs() });
-    await shift.emit({ kind: "erased", studyHash, ...erased });
+    if (!isNoted) await shift.emit({ kind: "erased", studyHash, ...erased });
   }
 }

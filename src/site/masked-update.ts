@@ -3,7 +3,8 @@
  *
  * `study/<hash>/masking` holds the protocol's state of one round with every answer given in it. A step that is asked
  * again gets the same bytes; another list of survivors, or a round before the present one, is refused. The document
- * holds secrets of the round until the list of survivors is signed: it lies in the site's home, beside its key.
+ * holds secrets of the round until the list of survivors is signed, or the study has ended here: it lies in the site's
+ * home, beside its key.
  *
  * Invariants
  * - A round has one attempt at this site: there is no way to a second set of masks for it.

@@ -1,11 +1,14 @@
 /**
  * Where a site is in a masked round: `study/<hash>/masking`, one document for the round that it is in. It names the
  * masked update's object, which must be kept for as long as the coordinator may ask for it.
+ *
+ * Invariant: once the study has ended here, the document holds no secret and no answer, and no round of it is masked
+ * again, whatever a coordinator asks for.
  */
 import { z } from "zod";
-import type { Sha256 } from "../base/index.ts";
+import { ConsiliumError, type Sha256 } from "../base/index.ts";
 import { parseDocument } from "./home.ts";
-import type { SiteStore } from "./site-store.ts";
+import type { Erased, SiteStore } from "./site-store.ts";
 
 const documentSchema = z.strictObject({
   round: z.number().int().min(1),
@@ -18,13 +21,35 @@ const documentSchema = z.strictObject({
 });
 export type MaskingDocument = z.infer<typeof documentSchema>;
 
+/** What is left of it when the study has ended. */
+const erasedSchema = z.strictObject({ round: z.number().int().min(1), erased: z.literal(true) });
+
 export function maskingDocumentName(studyHash: Sha256): string {
   return `study/${studyHash}/masking`;
 }
 
+/** @throws ConsiliumError `masking-round-revealed` where the study has ended here, and its secrets are erased */
 export async function readMaskingDocument(store: SiteStore, studyHash: Sha256): Promise<MaskingDocument | undefined> {
-  const value = await store.read(maskingDocumentName(studyHash));
-  return value === undefined
-    ? undefined
-    : parseDocument(documentSchema, value, `${maskingDocumentName(studyHash)}.json`);
+  const name = maskingDocumentName(studyHash);
+  const value = await store.read(name);
+  if (value === undefined) return undefined;
+  if (erasedSchema.safeParse(value).success) {
+    throw new ConsiliumError("masking-round-revealed", {
+      subject: `study ${studyHash.slice(0, 12)}, masking`,
+      expected: "no more of it: the study has ended at this site, and its secrets are erased",
+      actual: "another step",
+      hint: "The coordinator went back: was it restored from an old copy? The study has to be started anew.",
+    });
+  }
+  return parseDocument(documentSchema, value, `${name}.json`);
+}
+
+/** Secrets and answers of the study's last masked round go, and the number of that round stays. */
+export async function eraseMaskingSecrets(store: SiteStore, studyHash: Sha256): Promise<Erased> {
+  const name = maskingDocumentName(studyHash);
+  const value = await store.read(name);
+  if (value === undefined || erasedSchema.safeParse(value).success) return { files: 0, bytes: 0 };
+  const { round } = parseDocument(documentSchema, value, `${name}.json`);
+  await store.write(name, { round, erased: true });
+  return { files: 1, bytes: Buffer.byteLength(JSON.stringify(value)) };
 }

@@ -149,6 +149,12 @@ export async function readSiteLogOf(store: SiteStore): Promise<SiteLogEntry[]> {
   });
 }
 
+/** Whether the log says that what a study left here was erased. */
+export async function isErasureNoted(store: SiteStore, studyHash: Sha256): Promise<boolean> {
+  const about = (await store.lines(SITE_LOG)).filter((line) => line.includes(studyHash));
+  return about.some((line) => parseLine(line, "a line about a study").what === "erasure");
+}
+
 function parseLine(line: string, where: string): SiteLogEntry {
   try {
     const value = JSON.parse(line) as SiteLogEntry & { readonly [key: string]: Json };
