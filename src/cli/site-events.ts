@@ -45,6 +45,8 @@ export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }
       return `Round ${event.round}: evaluated on ${event.cases} cases${dice(event.regions)}`;
     case "evaluated-own":
       return `Round ${event.round}: on ${event.cases} cases here, before training${dice(event.before)}; after it${dice(event.after)}`;
+    case "own-not-evaluated":
+      return `Round ${event.round}: this site's own model could not be scored, and its update goes without: ${event.error.message}`;
     case "erased":
       return `Study ${short(event.studyHash)}: erased here, ${event.files} file(s) of ${formatBytes(event.bytes)}; its models stay`;
     case "study-changed":

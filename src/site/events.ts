@@ -50,6 +50,13 @@ export type SiteEvent =
       readonly studyHash: Sha256;
       readonly round: number;
     } & NonNullable<MadeUpdate["local"]>)
+  /** The site's own model could not be scored: its update leaves without these scores. */
+  | {
+      readonly kind: "own-not-evaluated";
+      readonly studyHash: Sha256;
+      readonly round: number;
+      readonly error: ConsiliumError;
+    }
   /** The study lead changed the study while it runs: a pause, a resumption, other rules for its rounds. */
   | { readonly kind: "study-changed"; readonly studyHash: Sha256; readonly change: ToldChange }
   /** What the last masked sum says of this site beside all others together: for its own people. */

@@ -111,6 +111,40 @@ it("train nothing again where a site died between its training and its scores", 
   await coordinator.close();
 });
 
+it("cost no update where they cannot be made: it is trained once, leaves without them, and the operator is told", async () => {
+  const { coordinator, sites } = await federation("broken", tinyStudy({ rounds: { count: 1, evaluateLocal: true } }));
+  const told: SiteEvent[] = [];
+  let steps = 0;
+  await Promise.all(
+    sites.map((site) => {
+      let failed = site.siteId !== "a";
+      const openWork = tinyWork({
+        onStep: (where) => {
+          if (site.siteId === "a" && where === "train") steps++;
+          if (where !== "evaluate" || failed) return;
+          failed = true;
+          throw new Error("a case that cannot be read");
+        },
+      });
+      const onEvent = (event: SiteEvent): void => {
+        if (site.siteId === "a") told.push(event);
+      };
+      return runTestSite({ site, link: linkOf(site, coordinator.service), openWork, onEvent });
+    }),
+  );
+  expect(steps).toBe(3);
+  expect(told.filter(({ kind }) => kind === "failure")).toEqual([]);
+  expect(told.filter(({ kind }) => kind === "own-not-evaluated")).toMatchObject([
+    { round: 1, error: { actual: "a case that cannot be read" } },
+  ]);
+  const [round] = coordinator.status().study?.rounds ?? [];
+  expect(round.leftOut).toEqual([]);
+  const a = round.sites.find(({ id }) => id === "a");
+  expect(a?.local).toBeNull();
+  expect(a?.dice).not.toBeNull();
+  await coordinator.close();
+});
+
 it("one that only evaluates scores every case it has, and holds up nobody", async () => {
   const study = tinyStudy({ rounds: { count: 2 }, evaluateOnly: ["b"] });
   const { coordinator, sites } = await federation("out-of-sample", study);
