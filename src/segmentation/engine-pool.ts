@@ -9,7 +9,7 @@ import { encodeOnnx, type Graph } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
 import type { Study } from "../study/index.ts";
 import type { LoweringTable } from "../training/index.ts";
-import type { EngineJob, EngineReply, EngineSetup, EngineStop } from "./engine-protocol.ts";
+import type { EngineDeadline, EngineJob, EngineReply, EngineSetup, EngineStop } from "./engine-protocol.ts";
 import type { CaseScores, LocalWork, SiteData, TrainResult, WorkProgress } from "./local-work.ts";
 
 export interface EnginePool {
@@ -30,6 +30,8 @@ export interface EnginePoolOptions {
 
 interface Pending {
   readonly job: EngineJob;
+  /** By `performance.now`: when the steps of a training that has such a time are to end. */
+  finishAtMs: number | undefined;
   readonly onProgress: (progress: WorkProgress) => void;
   readonly resolve: (result: TrainResult | readonly CaseScores[]) => void;
   readonly reject: (error: unknown) => void;
@@ -72,7 +74,7 @@ export function openEnginePool({ study, network, workers, cacheDir, lowerings }:
         slots.push(slot);
       }
       slot.current = waiting.shift();
-      slot.worker.postMessage(slot.current?.job);
+      if (slot.current !== undefined) slot.worker.postMessage(timed(slot.current));
     }
   }
   function settle(slot: Slot, reply: EngineReply): void {
@@ -96,9 +98,20 @@ export function openEnginePool({ study, network, workers, cacheDir, lowerings }:
   }
   function submit(make: (id: number) => EngineJob, onProgress?: (progress: WorkProgress) => void): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      waiting.push({ job: make(nextId++), onProgress: onProgress ?? (() => undefined), resolve, reject });
+      const job = make(nextId++);
+      const finishAtMs = job.kind === "train" ? fromNow(job.request.finishWithinMs) : undefined;
+      waiting.push({ job, finishAtMs, onProgress: onProgress ?? (() => undefined), resolve, reject });
       dispatch();
     });
+  }
+  function finishWithin(site: SiteData, ms: number): void {
+    for (const pending of waiting) {
+      if (pending.job.site === site && pending.finishAtMs !== undefined) pending.finishAtMs = fromNow(ms);
+    }
+    for (const { current, worker } of slots) {
+      if (current?.job.site !== site || current.job.kind !== "train") continue;
+      worker.postMessage({ kind: "finish-within", id: current.job.id, ms } satisfies EngineDeadline);
+    }
   }
   return {
     forSite: (site: SiteData): LocalWork => ({
@@ -106,6 +119,7 @@ export function openEnginePool({ study, network, workers, cacheDir, lowerings }:
         submit((id) => ({ kind: "train", id, site, request }), onProgress) as Promise<TrainResult>,
       evaluate: (request, onProgress) =>
         submit((id) => ({ kind: "evaluate", id, site, request }), onProgress) as Promise<readonly CaseScores[]>,
+      finishWithin: (ms) => finishWithin(site, ms),
       close: () => Promise.resolve(),
     }),
     async close() {
@@ -114,6 +128,16 @@ export function openEnginePool({ study, network, workers, cacheDir, lowerings }:
       await Promise.all(slots.map(({ worker }) => stopped(worker)));
     },
   };
+}
+
+/** The job with what is left of its time: waiting for a worker is part of it. */
+function timed({ job, finishAtMs }: Pending): EngineJob {
+  if (job.kind !== "train" || finishAtMs === undefined) return job;
+  return { ...job, request: { ...job.request, finishWithinMs: finishAtMs - performance.now() } };
+}
+
+function fromNow(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : performance.now() + ms;
 }
 
 /** Lets the worker finish its step: ONNX Runtime ends the whole process where its thread goes away within one. */

@@ -16,6 +16,13 @@ export type EngineJob =
   | { readonly kind: "train"; readonly id: number; readonly site: SiteData; readonly request: TrainRequest }
   | { readonly kind: "evaluate"; readonly id: number; readonly site: SiteData; readonly request: EvaluateRequest };
 
+/** Another time for the steps of this training, in milliseconds from now. */
+export interface EngineDeadline {
+  readonly kind: "finish-within";
+  readonly id: number;
+  readonly ms: number;
+}
+
 /** Ends the thread after the step that runs: a thread that is torn down within one takes the process with it. */
 export interface EngineStop {
   readonly kind: "stop";

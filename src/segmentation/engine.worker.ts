@@ -2,7 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { ConsiliumError, invariant } from "../base/index.ts";
 import { decodeOnnx } from "../graph/index.ts";
-import type { EngineJob, EngineReply, EngineSetup, EngineStop } from "./engine-protocol.ts";
+import type { EngineDeadline, EngineJob, EngineReply, EngineSetup, EngineStop } from "./engine-protocol.ts";
 import { createSiteEngine } from "./site-engine.ts";
 
 const port = parentPort;
@@ -20,10 +20,13 @@ const engine = createSiteEngine({
 const reply = (message: EngineReply, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
 
 let queue = Promise.resolve();
-port.on("message", (message: EngineJob | EngineStop) => {
+let current: number | undefined;
+port.on("message", (message: EngineJob | EngineDeadline | EngineStop) => {
   if (message.kind === "stop") {
     stopping.abort(stopped());
     queue = queue.then(() => engine.close()).finally(() => process.exit());
+  } else if (message.kind === "finish-within") {
+    if (message.id === current) engine.finishWithin(message.ms);
   } else {
     queue = queue.then(() => answer(message));
   }
@@ -31,6 +34,7 @@ port.on("message", (message: EngineJob | EngineStop) => {
 
 async function answer(job: EngineJob): Promise<void> {
   const { id } = job;
+  current = id;
   const onProgress = (progress: { done: number; total: number; loss?: number }): void =>
     reply({ kind: "progress", id, progress });
   try {

@@ -17,7 +17,7 @@ export interface TrainRequest {
   readonly round: number;
   /** Gradient steps to take now. */
   readonly steps: number;
-  /** With `rounds.partialWork`: how long the steps may take before the rest of them are left. */
+  /** With `rounds.partialWork`: how long from now until the steps that are not taken are left. */
   readonly finishWithinMs?: number;
   /** Part of the seed of every patch, so that sites and runs draw their own. */
   readonly siteId: string;
@@ -69,6 +69,8 @@ export interface LocalWork {
    * it gives other bits each time.
    */
   train(request: TrainRequest, onProgress?: (progress: WorkProgress) => void): Promise<TrainResult>;
+  /** Another `finishWithinMs`, from now, for the steps underway; nothing where there are none, or they had none. */
+  finishWithin(ms: number): void;
   /** Scores of the validation cases, in their order. */
   evaluate(request: EvaluateRequest, onProgress?: (progress: WorkProgress) => void): Promise<readonly CaseScores[]>;
   close(): Promise<void>;

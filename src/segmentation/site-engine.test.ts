@@ -2,14 +2,14 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { decodeOnnx, type ParameterEntry, parameterView, pickParameters } from "../graph/index.ts";
 import { openForwardSession } from "../runtime/index.ts";
 import { parseStudy, type Study } from "../study/index.ts";
 import { networkParameters, withSharedVectors } from "../training/index.ts";
 import type { SiteData, TrainRequest, TrainResult } from "./local-work.ts";
 import { readModelFolder, writeModelFolder } from "./model-folder.ts";
-import { createSiteEngine } from "./site-engine.ts";
+import { createSiteEngine, type SiteEngine } from "./site-engine.ts";
 import { smallNetwork, writeSmallSite } from "./testing/small-site.ts";
 
 const SIDE = 8;
@@ -192,6 +192,44 @@ describe("what travels with the model", () => {
     for (const i of unbiased) {
       // y = x - rate (g + c - c_i)
       expect(corrected.parameters[i] - uncorrected.parameters[i]).toBeCloseTo(-0.1 * (own[i] / 2 - own[i]), 4);
+    }
+  });
+});
+
+describe("partial work", () => {
+  const steps = 20;
+  const study = studyWith({ stepsPerRound: steps }, { rounds: { count: 2, partialWork: { leastShare: 0.1 } } });
+  const stepsTaken = async (
+    finishWithinMs: number | undefined,
+    onStep: (done: number, engine: SiteEngine) => unknown,
+  ) => {
+    const engine = createSiteEngine({ study, network });
+    const request = { ...firstRound, steps, ...(finishWithinMs !== undefined && { finishWithinMs }) };
+    const result = await engine.train(site, request, ({ done }) => onStep(done, engine));
+    await engine.close();
+    return result.steps;
+  };
+
+  it("ends by the time that it was given last, be that earlier or later, and after the least share at the soonest", async () => {
+    expect(await stepsTaken(0, idle)).toBe(2);
+    expect(await stepsTaken(1e9, idle)).toBe(steps);
+    expect(await stepsTaken(1e9, (done, engine) => done === 5 && engine.finishWithin(0))).toBe(5);
+    expect(await stepsTaken(0, (done, engine) => done === 1 && engine.finishWithin(1e9))).toBe(steps);
+    // work that had no such time gets none
+    expect(await stepsTaken(undefined, (done, engine) => done === 5 && engine.finishWithin(0))).toBe(steps);
+  });
+
+  it("counts its time from the request, the opening of the network with it", async () => {
+    let nowMs = 0;
+    vi.spyOn(performance, "now").mockImplementation(() => nowMs);
+    const engine = createSiteEngine({ study, network });
+    try {
+      const training = engine.train(site, { ...firstRound, steps, finishWithinMs: 500 }, idle);
+      nowMs = 1000;
+      expect((await training).steps).toBe(2);
+    } finally {
+      vi.restoreAllMocks();
+      await engine.close();
     }
   });
 });

@@ -42,6 +42,8 @@ type OnProgress = (progress: WorkProgress) => void;
 
 export interface SiteEngine {
   train(site: SiteData, request: TrainRequest, onProgress: OnProgress): Promise<TrainResult>;
+  /** Another `finishWithinMs`, from now, for the training underway; nothing where there is none, or it had none. */
+  finishWithin(ms: number): void;
   evaluate(site: SiteData, request: EvaluateRequest, onProgress: OnProgress): Promise<readonly CaseScores[]>;
   close(): Promise<void>;
 }
@@ -59,6 +61,8 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
   let predictor: Promise<WindowPredictor> | undefined;
   let patches: PatchQueue | undefined;
   let store: CaseStore | undefined;
+  /** By `performance.now`: when the steps underway are to end, where they are to. */
+  let finishAtMs: number | undefined;
   const openTrainer = (): Promise<TrainingSession> => {
     trainer ??= openTrainingSession(network, {
       ...stepOptionsOfStudy(study, shape(training.batch)),
@@ -122,6 +126,8 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
   };
   return {
     async train(site, request, onProgress) {
+      const { finishWithinMs } = request;
+      finishAtMs = finishWithinMs === undefined ? undefined : performance.now() + finishWithinMs;
       if (study.privacy.patientLevel !== undefined) return trainWithNoise(site, request, onProgress);
       patches ??= openPatchQueue(study, cacheDir);
       const { round, steps, siteId } = request;
@@ -133,7 +139,7 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
       let lossSum = 0;
       let done = 0;
       while (done < request.steps) {
-        if (done >= least && isDue(performance.now() - startedMs, done, request.finishWithinMs)) break;
+        if (done >= least && finishAtMs !== undefined && nextStepEndsMs(startedMs, done) > finishAtMs) break;
         const batches = await patches.next();
         signal?.throwIfAborted();
         const { loss } = await session.step(batches, learningRateAt(study, request.round, done / request.steps));
@@ -143,6 +149,9 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
         onProgress({ done, total: request.steps, loss });
       }
       return resultOf(session, request, begun, { steps: done, meanLoss: lossSum / done });
+    },
+    finishWithin(ms) {
+      if (finishAtMs !== undefined) finishAtMs = performance.now() + ms;
     },
     async evaluate(site, { parameters, overlap }, onProgress) {
       const predictor = await openPredictor();
@@ -181,7 +190,8 @@ function refuseBuffers({ entries }: ParameterLayout): void {
   });
 }
 
-/** Whether another step, as long as those before it, would end after the time that there is. */
-function isDue(elapsedMs: number, done: number, finishWithinMs: number | undefined): boolean {
-  return finishWithinMs !== undefined && (elapsedMs * (done + 1)) / done > finishWithinMs;
+/** When another step would end, if it takes as long as those before it. */
+function nextStepEndsMs(startedMs: number, done: number): number {
+  const nowMs = performance.now();
+  return nowMs + (nowMs - startedMs) / done;
 }

@@ -47,6 +47,7 @@ export function createEngine(open: OpenWork): Engine {
 function guarded(work: LocalWork): LocalWork {
   return {
     train: (request, onProgress) => told(() => work.train(request, onProgress)),
+    finishWithin: (ms) => work.finishWithin(ms),
     evaluate: (request, onProgress) => told(() => work.evaluate(request, onProgress)),
     close: () => work.close(),
   };

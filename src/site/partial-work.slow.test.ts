@@ -55,3 +55,36 @@ it("counts by what it did, weighs by what it would have done, and is left out wh
   const without = await federation("whole");
   expect(without.rounds[0].leftOut.map(({ siteId }) => siteId)).toEqual(["c"]);
 });
+
+it.each([
+  // Sixty steps take c some six seconds.
+  ["shortens it: c returns what it has", { deadlineS: 100 }, { deadlineS: 3 }, (steps: number) => steps < 45],
+  ["prolongs it: c does all", { deadlineS: 4 }, { deadlineS: 100 }, (steps: number) => steps === 60],
+])("goes by the deadline as it is while it trains, where the lead %s", { timeout: 120_000 }, async (...given) => {
+  const [name, before, change, fits] = given;
+  const folder = join(root, name.split(" ")[0]);
+  await mkdir(folder);
+  const coordinator = await openCoordinator({ home: await newCoordinatorHome(folder) });
+  const sites = await joinSites(folder, coordinator, "memory");
+  const rounds = { count: 1, quorum: 2, partialWork: { leastShare: 0.05 }, ...before };
+  await submit(coordinator, tinyStudy({ training, rounds }));
+  let changed = false;
+  const slow = tinyWork({
+    onStep: async (where) => {
+      if (where !== "train") return;
+      if (!changed) await coordinator.changeStudy({ kind: "study-changed", ...change, reason: "why" });
+      changed = true;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    },
+  });
+  await Promise.all(
+    sites.map((site) => {
+      const more = site.siteId === "c" && { openWork: slow };
+      return runTestSite({ site, link: linkOf(site, coordinator.service), ...more, timing: { heartbeatMs: 200 } });
+    }),
+  );
+  const [round] = coordinator.status().study?.rounds ?? [];
+  expect(round.leftOut).toEqual([]);
+  expect(fits(round.sites.find(({ id }) => id === "c")?.gradientSteps ?? 0)).toBe(true);
+  await coordinator.close();
+});

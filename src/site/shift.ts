@@ -286,12 +286,15 @@ export function workKey({ kind }: Directive): string {
  * longer asks for this order, the work is stopped and its result never leaves.
  *
  * An unreachable coordinator does not stop the work; that is told when the work is done and is to be sent.
+ *
+ * @param onAnswer hears the order as each answer repeats it: its deadline may be another.
  */
 export async function withSignsOfLife<T>(
   shift: Shift,
   order: Directive,
   activity: Progress["activity"],
   work: (report: (done: number, total: number) => void, signal: AbortSignal) => Promise<T>,
+  onAnswer?: (order: Directive) => void,
 ): Promise<Worked<T>> {
   const stopWork = new AbortController();
   const signal = AbortSignal.any([shift.signal, stopWork.signal]);
@@ -309,6 +312,7 @@ export async function withSignsOfLife<T>(
       const directive = await currentDirective(shift, progress);
       if (directive !== undefined) await hearNews(shift, directive);
       if (directive !== undefined && orderKey(directive) !== orderKey(order)) return { kind: "withdrawn", directive };
+      if (directive !== undefined) onAnswer?.(directive);
     }
   } finally {
     stopWork.abort();

@@ -21,7 +21,7 @@ import {
   siteNoise,
 } from "../privacy/index.ts";
 import type { Directive, TrainRound } from "../protocol/index.ts";
-import type { TrainResult } from "../segmentation/index.ts";
+import type { LocalWork, TrainRequest, TrainResult } from "../segmentation/index.ts";
 import { type Study, stepsOfRound } from "../study/index.ts";
 import { evaluationOf } from "./evaluate-model.ts";
 import { fetchModel } from "./fetch-model.ts";
@@ -32,6 +32,7 @@ import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
 import { type Shift, say, untilReached, type Worked, withSignsOfLife } from "./shift.ts";
 import type { SiteStore } from "./site-store.ts";
+import { isHeld } from "./study-news.ts";
 import {
   beginRound,
   commitUpdate,
@@ -148,31 +149,36 @@ async function updateOf(
   await payFor(shift, { studyHash, round }, ledgerRound(study, global.data.length, clipNorm));
   const steps = stepsOfRound(study, data.trainingCases.length);
   await shift.emit({ kind: "training", studyHash, round, attempt, steps });
-  const trained = await withSignsOfLife(shift, directive, "training", async (report, signal) => {
+  const begunMs = coordinatorTimeMs(shift);
+  let underway: LocalWork | undefined;
+  const train = async (report: (done: number, total: number) => void, signal: AbortSignal): Promise<TrainResult> => {
     const work = await openEngineFor(shift, studyHash, prepared);
     signal.throwIfAborted();
-    return work.train(
-      {
-        parameters: global.data.slice(),
-        optimiserState: await momentsOf(shift, begun),
-        stepsTaken: begun.momentsBefore?.stepsTaken ?? 0,
+    const request: TrainRequest = {
+      parameters: global.data.slice(),
+      optimiserState: await momentsOf(shift, begun),
+      stepsTaken: begun.momentsBefore?.stepsTaken ?? 0,
+      round,
+      steps,
+      siteId: shift.site.siteId,
+      ...(study.rounds.partialWork && { finishWithinMs: timeForSteps(shift, directive, order, begunMs) }),
+    };
+    underway = work;
+    return work.train(request, ({ done, total, loss }) => {
+      report(...toldProgress(study, done, total));
+      void shift.emit({
+        kind: "progress",
+        activity: "training",
         round,
-        steps,
-        siteId: shift.site.siteId,
-        ...(study.rounds.partialWork && { finishWithinMs: timeForSteps(shift, order) }),
-      },
-      ({ done, total, loss }) => {
-        report(...toldProgress(study, done, total));
-        void shift.emit({
-          kind: "progress",
-          activity: "training",
-          round,
-          done,
-          total,
-          ...(loss !== undefined && { loss }),
-        });
-      },
-    );
+        done,
+        total,
+        ...(loss !== undefined && { loss }),
+      });
+    });
+  };
+  // Its deadline moves with the lead's changes, with pauses, and where the coordinator was away.
+  const trained = await withSignsOfLife(shift, directive, "training", train, (now) => {
+    if (now.kind.case === "train") underway?.finishWithin(timeForSteps(shift, now, now.kind.value, begunMs));
   });
   if (trained.kind === "withdrawn") {
     await shift.engine.drop();
@@ -184,10 +190,18 @@ async function updateOf(
   return { kind: "finished", value: update };
 }
 
-/** What is left until the round's deadline, by the coordinator's clock, less a part of it for sending. */
-function timeForSteps({ clock, coordinatorClock }: Shift, { deadlineMs }: TrainRound): number {
-  const leftMs = Number(deadlineMs) - (clock.nowMs() + coordinatorClock.offsetMs);
-  return Math.max(0, leftMs * (1 - LIMITS.partialWorkSendingShare));
+/**
+ * What is left for steps: until the round's deadline, by the coordinator's clock, less a part of the time from their
+ * beginning to it, for sending. Paused, a study has no deadline.
+ */
+function timeForSteps(shift: Shift, directive: Directive, { deadlineMs }: TrainRound, begunMs: number): number {
+  if (isHeld(directive)) return Number.POSITIVE_INFINITY;
+  const sendingMs = Math.max(0, Number(deadlineMs) - begunMs) * LIMITS.partialWorkSendingShare;
+  return Math.max(0, Number(deadlineMs) - sendingMs - coordinatorTimeMs(shift));
+}
+
+function coordinatorTimeMs({ clock, coordinatorClock }: Shift): number {
+  return clock.nowMs() + coordinatorClock.offsetMs;
 }
 
 /**

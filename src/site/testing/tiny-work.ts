@@ -21,17 +21,18 @@ export function tinyWork(hooks: TinyWorkHooks = {}): OpenWork {
 
 function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork {
   const { learningRate } = study.training.optimiser;
+  let finishAtMs: number | undefined;
   return {
     async train({ parameters, optimiserState, stepsTaken, round, siteId, steps: asked, finishWithinMs }, onProgress) {
       const noise = noiseOf(study, data, parameters.length);
       const weights = parameters.slice();
       const moments = optimiserState?.slice() ?? new Float32Array(weights.length);
       let lossSum = 0;
-      const startedMs = performance.now();
+      finishAtMs = finishWithinMs === undefined ? undefined : performance.now() + finishWithinMs;
       const least = leastSteps(study, asked);
       let steps = 0;
       for (let step = 0; step < asked; step++) {
-        if (finishWithinMs !== undefined && step >= least && performance.now() - startedMs > finishWithinMs) break;
+        if (finishAtMs !== undefined && step >= least && performance.now() > finishAtMs) break;
         steps++;
         await hooks.onStep?.("train", round, step);
         const random = createRandom(study.training.seed, "case", siteId, round, step);
@@ -57,6 +58,9 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
         steps,
         runRecord,
       };
+    },
+    finishWithin(ms) {
+      if (finishAtMs !== undefined) finishAtMs = performance.now() + ms;
     },
     async evaluate({ parameters }, onProgress) {
       const scores = [];
