@@ -2,23 +2,19 @@
  * The documentation's commands, run as they stand on its pages: one federation from its founding to its model, in one
  * shell, in an empty folder, told by the pages of its readers in the order of `docs/blocks.ts`.
  */
-import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { EXECUTED, shellBlocks } from "./docs/blocks.ts";
+import { runBlocks } from "./docs/run-script.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 let folder = "";
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "consilium-docs-"));
-  mkdirSync(join(folder, "bin"));
-  const exec = `exec "${process.execPath}" "${join(root, "bin/consilium.mjs")}" "$@"\n`;
-  writeFileSync(join(folder, "bin", "npx"), `#!/bin/sh\n[ "$1" = consilium ] && shift && ${exec}`, { mode: 0o755 });
-  writeFileSync(join(folder, "bin", "consilium"), `#!/bin/sh\n${exec}`, { mode: 0o755 });
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -26,10 +22,9 @@ test("the blocks run as written", async () => {
   const blocks = EXECUTED.flatMap(([source, heading]) => {
     const own = shellBlocks(readFileSync(join(root, source), "utf8")).filter((block) => block.heading === heading);
     expect(own.length, `${source}#${heading}`).toBeGreaterThan(0);
-    return own.map(({ text }) => [`echo "=== ${source}#${heading}"`, text].join("\n"));
+    return own.map(({ text }) => [`${source}#${heading}`, text] as const);
   });
-  const script = ["set -eu", "trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT", ...blocks].join("\n");
-  const { code, output } = await run(script);
+  const { code, output } = await runBlocks(folder, blocks);
   expect(code, output.slice(-6000)).toBe(0);
   for (const file of [
     "first/report.html",
@@ -42,17 +37,3 @@ test("the blocks run as written", async () => {
     expect(existsSync(join(folder, file)), `${file}\n${output.slice(-3000)}`).toBe(true);
   }
 });
-
-function run(script: string): Promise<{ code: number | null; output: string }> {
-  return new Promise((resolve) => {
-    let output = "";
-    const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env.PATH}` };
-    const shell = spawn("bash", ["-c", script], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
-    const take = (data: Buffer): void => {
-      output += data.toString();
-    };
-    shell.stdout.on("data", take);
-    shell.stderr.on("data", take);
-    shell.on("close", (code) => resolve({ code, output }));
-  });
-}

@@ -6,6 +6,7 @@ export { escapeHtml } from "./escape-html.ts";
 export { groupedBy } from "./grouped-by.ts";
 export { isSha256, type Sha256, sha256 } from "./hash.ts";
 export { LIMITS } from "./limits.ts";
+export { listenOnLoopback } from "./listen-on-loopback.ts";
 export { refuseTelemetry } from "./no-telemetry.ts";
 export { createRandom, type Random, type SeedPath } from "./random.ts";
 export { startWorkerThread } from "./worker-thread.ts";

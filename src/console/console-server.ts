@@ -9,18 +9,12 @@
  *   second token; every method and download is let through by `authorisation.ts` alone.
  * - Requests are bounded in size, rate and number of streams; one request's error is one answer.
  */
-import {
-  createServer,
-  type IncomingHttpHeaders,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from "node:http";
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { createContextKey, createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { type Clock, ConsiliumError, LIMITS, sha256, systemClock } from "../base/index.ts";
+import { type Clock, ConsiliumError, LIMITS, listenOnLoopback, sha256, systemClock } from "../base/index.ts";
 import { errorRecord, toConnectError } from "../protocol/index.ts";
 import {
   AUTHORISATION,
@@ -115,7 +109,7 @@ export async function startConsoleServer(options: ConsoleOptions): Promise<Conso
     answer(context, api, request, response).catch((error: unknown) => refuse(response, error));
   });
   server.requestTimeout = LIMITS.requestTimeoutMs;
-  await listening(server, options.port);
+  await listenOnLoopback(server, options.port, `dashboard, 127.0.0.1:${options.port}`);
   port = (server.address() as AddressInfo).port;
   const url = `http://127.0.0.1:${port}`;
   return {
@@ -130,23 +124,6 @@ export async function startConsoleServer(options: ConsoleOptions): Promise<Conso
         server.closeAllConnections();
       }),
   };
-}
-
-function listening(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) =>
-      reject(
-        new ConsiliumError("usage", {
-          subject: `dashboard, 127.0.0.1:${port}`,
-          expected: "a port that is free",
-          actual: cause.code ?? "one that is not",
-          hint: "Give another --port, or leave it out to take any.",
-          cause,
-        }),
-      ),
-    );
-    server.listen(port, "127.0.0.1", resolve);
-  });
 }
 
 async function answer(

@@ -17,7 +17,7 @@ import {
   type Triple,
   type Volume,
 } from "../imaging/index.ts";
-import type { Motions, Scans } from "./align-case.ts";
+import { type Motions, type Scans, UNMOVED } from "./align-case.ts";
 import type { Atlas } from "./atlas.ts";
 
 export interface CaseChecks {
@@ -67,7 +67,7 @@ export function checkPlacement(
 
 export function overlapWith({ brain: atlas }: Atlas, brain: Volume<Uint8Array>): number {
   const inAtlas = { ...atlas, data: Float32Array.from(atlas.data, (value) => (value > 0 ? 1 : 0)) };
-  const there = resampleOnto(inAtlas, brain, [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1]).data;
+  const there = resampleOnto(inAtlas, brain, UNMOVED).data;
   let [both, sum] = [0, 0];
   for (let i = 0; i < there.length; i++) {
     const [a, b] = [there[i] >= 0.5 ? 1 : 0, brain.data[i]];

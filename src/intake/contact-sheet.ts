@@ -11,6 +11,7 @@ import {
   type Triple,
   type Volume,
 } from "../imaging/index.ts";
+import { UNMOVED } from "./align-case.ts";
 
 export interface SheetColumn {
   readonly scan: Volume<Float32Array>;
@@ -73,8 +74,6 @@ function windowOf(tiles: readonly Float32Array[]): readonly [number, number] {
   const [dark, bright] = [Math.min(0, at(0.02)), at(0.995)];
   return bright > dark ? [dark, bright] : [dark, dark + 1];
 }
-
-const UNMOVED: Affine = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
 
 function shareOf({ dims, affineVoxelToRas, data }: Volume<Uint8Array>): Volume<Float32Array> {
   return { dims, affineVoxelToRas, data: Float32Array.from(data, (label) => (label === 0 ? 0 : 1)) };

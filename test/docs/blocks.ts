@@ -1,4 +1,5 @@
 /** The blocks of commands in the documentation: which are run, in which order, and which are not, and why. */
+import { slugOf } from "../../src/cli/docs/heading-slug.ts";
 
 export interface ShellBlock {
   /** Anchor of the heading that it stands under. */
@@ -18,13 +19,6 @@ export function shellBlocks(page: string): readonly ShellBlock[] {
     } else open?.push(line);
   }
   return blocks;
-}
-
-function slugOf(heading: string): string {
-  return heading
-    .toLowerCase()
-    .replace(/[^a-z0-9\s_-]/g, "")
-    .replace(/\s/g, "-");
 }
 
 type Place = readonly [source: string, heading: string];

@@ -11,8 +11,9 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, posix, relative } from "node:path";
 import { Marked, type Tokens } from "marked";
-import { ConsiliumError } from "../../base/index.ts";
+import { ConsiliumError, escapeHtml } from "../../base/index.ts";
 import { CONTENTS, pathOf } from "./contents.ts";
+import { slugOf } from "./heading-slug.ts";
 import { STYLE } from "./style.ts";
 
 export interface SiteFile {
@@ -138,17 +139,9 @@ function linkFrom(from: string, to: string): string {
   return relative(dirname(from), to).replaceAll("\\", "/") || posix.basename(to);
 }
 
-/** As GitHub makes a heading's anchor. */
 function uniqueSlug(heading: string, known: Map<string, number>): string {
-  const slug = heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-    .replace(/\s/g, "-");
+  const slug = slugOf(heading);
   const times = known.get(slug) ?? 0;
   known.set(slug, times + 1);
   return times === 0 ? slug : `${slug}-${times}`;
-}
-
-function escapeHtml(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }

@@ -1,7 +1,7 @@
 /** Serves the documentation to browsers on this machine: only its own files, by their exact names, and nothing to send. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { ConsiliumError } from "../../base/index.ts";
+import { listenOnLoopback } from "../../base/index.ts";
 import type { SiteFile } from "./render-site.ts";
 
 const HEADERS = {
@@ -28,20 +28,7 @@ export async function serveSite(files: ReadonlyMap<string, SiteFile>, port: numb
     response.writeHead(200, { ...HEADERS, "content-type": file.type, "content-length": file.bytes.length });
     response.end(request.method === "HEAD" ? undefined : file.bytes);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (cause: NodeJS.ErrnoException) =>
-      reject(
-        new ConsiliumError("usage", {
-          subject: `consilium docs --port ${port}`,
-          expected: "a port that is free",
-          actual: cause.code ?? "one that is not",
-          hint: "Give another --port, or leave it out to take any.",
-          cause,
-        }),
-      ),
-    );
-    server.listen(port, "127.0.0.1", resolve);
-  });
+  await listenOnLoopback(server, port, `consilium docs --port ${port}`);
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     close: () =>
