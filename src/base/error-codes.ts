@@ -13,6 +13,7 @@ export const ERROR_CODES = {
   "file-not-found": EXIT.badInput,
   "file-unreadable": EXIT.badInput,
   "file-corrupt": EXIT.badInput,
+  "model-version": EXIT.badInput,
   "file-exists": EXIT.badInput,
   "folder-not-writable": EXIT.failed,
   "disk-full": EXIT.failed,

@@ -91,7 +91,7 @@ test.each([
   ["model.onnx", "consilium.task", "consilium.tasc"],
   ["weights.safetensors", "F32", "F33"],
   ["card.md", "For research", "For everything"],
-  ["model.json", '"consilium.model/3"', '"consilium.model/9"'],
+  ["model.json", '"consilium.model/3"', '"consilium.modem/3"'],
 ])("%s altered is refused, signed or not", async (name, from, to) => {
   for (const kind of ["signed", "plain"] as const) {
     const dir = await copyOf(kind);
@@ -99,6 +99,12 @@ test.each([
     await edit(dir, name, from, to);
     await expect(readModelFolder(dir)).rejects.toMatchObject({ code: "file-corrupt" });
   }
+});
+
+test("a model of another version's is called so", async () => {
+  const dir = await copyOf("plain");
+  await edit(dir, "model.json", '"consilium.model/3"', '"consilium.model/2"');
+  await expect(readModelFolder(dir)).rejects.toMatchObject({ code: "model-version", actual: "consilium.model/2" });
 });
 
 test("a signed model.json cannot be edited, nor its signature taken away or made by another federation", async () => {

@@ -33,8 +33,10 @@ import {
 
 const CONTENTS = ["model.onnx", "weights.safetensors", "card.md"] as const;
 
+const SCHEMA = "consilium.model/3";
+
 const descriptionSchema = z.strictObject({
-  schema: z.literal("consilium.model/3"),
+  schema: z.literal(SCHEMA),
   modelSha256: z.string(),
   name: z.string(),
   /** The whole study that it was trained by. */
@@ -74,7 +76,7 @@ export async function writeModelFolder(dir: string, model: NewModel): Promise<Mo
   const card = makeCard(study, facts);
   const cardText = renderCard(study.name, modelSha256, study, parameters.layout.length, card);
   const description: ModelDescription = {
-    schema: "consilium.model/3",
+    schema: SCHEMA,
     modelSha256,
     name: study.name,
     study,
@@ -115,6 +117,7 @@ async function writeWhole(dir: string, files: readonly (readonly [string, Uint8A
 
 /**
  * @throws ConsiliumError `file-not-found` for a folder without a model, `file-corrupt` for one that was altered,
+ *   `model-version` for one of another version's,
  *   `signature-invalid` for one whose signature does not hold.
  */
 export async function readModelFolder(dir: string): Promise<Model> {
@@ -165,12 +168,23 @@ function parseDescription(bytes: Buffer, dir: string): ModelDescription {
   }
   const parsed = descriptionSchema.safeParse(document);
   if (parsed.success) return parsed.data;
+  const schema = z.object({ schema: z.string().regex(/^consilium\.model\/\d{1,4}$/) }).safeParse(document);
+  if (schema.success && schema.data.schema !== SCHEMA) throw otherVersion(dir, schema.data.schema);
   const [issue] = parsed.error.issues;
   throw corrupt(
     join(dir, "model.json"),
-    "a description with schema consilium.model/3",
+    `a description with schema ${SCHEMA}`,
     `${issue.path.join(".") || "the document"}: ${issue.message}`,
   );
+}
+
+function otherVersion(dir: string, schema: string): ConsiliumError {
+  return new ConsiliumError("model-version", {
+    subject: dir,
+    expected: `a model with schema ${SCHEMA}`,
+    actual: schema,
+    hint: "Another version of Consilium wrote it: use that one, or export the model again with this one.",
+  });
 }
 
 function corrupt(subject: string, expected: string, actual: string): ConsiliumError {
