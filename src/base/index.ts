@@ -9,4 +9,5 @@ export { LIMITS } from "./limits.ts";
 export { listenOnLoopback } from "./listen-on-loopback.ts";
 export { refuseTelemetry } from "./no-telemetry.ts";
 export { createRandom, type Random, type SeedPath } from "./random.ts";
+export { createRateLimit, type RateLimit } from "./rate-limit.ts";
 export { startWorkerThread } from "./worker-thread.ts";

@@ -14,7 +14,15 @@ import type { AddressInfo } from "node:net";
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { createContextKey, createContextValues } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { type Clock, ConsiliumError, LIMITS, listenOnLoopback, sha256, systemClock } from "../base/index.ts";
+import {
+  type Clock,
+  ConsiliumError,
+  createRateLimit,
+  LIMITS,
+  listenOnLoopback,
+  sha256,
+  systemClock,
+} from "../base/index.ts";
 import { errorRecord, toConnectError } from "../protocol/index.ts";
 import {
   AUTHORISATION,
@@ -26,7 +34,6 @@ import {
   type Role,
 } from "./authorisation.ts";
 import type { IdentityProvider } from "./identity-provider.ts";
-import { createRateLimit } from "./rate-limit.ts";
 import { createSessions, type Session, type Sessions, sameSecret } from "./sessions.ts";
 import { COMMON_HEADERS, PAGE_POLICY, REPORT_POLICY, readStaticFiles, type StaticFile } from "./static-files.ts";
 

@@ -4,7 +4,8 @@
  * Invariants: only `Enrol` is answered without a client certificate; for everything else the caller is whom the
  * federation's authority certified, and the service is told who that is, and whether the certificate ran out. A caller without one gets the reason in words
  * (so a certificate is asked for, and judged here, not by the TLS library, whose refusal is a bare alert). One caller's
- * error is one answer: nothing that a client sends ends the process.
+ * error is one answer: nothing that a client sends ends the process, and what one caller may take is bounded
+ * (`server-guards.ts`).
  */
 import { createSecureServer, type Http2Session, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
@@ -17,14 +18,15 @@ import { COORDINATOR_NAME } from "./names.ts";
 import { answerObjectRequest } from "./object-routes.ts";
 import { answerProbe, PROBE_PATH } from "./probe-route.ts";
 import { federationRoutes } from "./routes.ts";
+import { createServerGuards, type ServerLimits, USUAL_SERVER_LIMITS } from "./server-guards.ts";
 import type { FederationService, Peer } from "./service.ts";
 import { splitAddress } from "./tls.ts";
 import { WINDOW_BYTES } from "./wire.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 const IDLE_SESSION_MS = 10 * 60_000;
-const CONNECTIONS_PER_SITE = 4;
 const CLOSE_GRACE_MS = 2_000;
+const TOO_MANY_REQUESTS = 429;
 
 export interface FederationServerOptions {
   readonly service: FederationService;
@@ -37,6 +39,7 @@ export interface FederationServerOptions {
   /** Authorities whose certificates are believed of callers, asked at each connection; `authorityPem` unless given. */
   readonly believed?: () => string;
   readonly clock: Clock;
+  readonly limits?: Partial<ServerLimits>;
 }
 
 export interface FederationServer {
@@ -59,14 +62,19 @@ export async function startFederationServer(options: FederationServerOptions): P
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: 16, enablePush: false },
   });
-  server.maxConnections = CONNECTIONS_PER_SITE * LIMITS.sitesPerFederation;
+  const limits = { ...USUAL_SERVER_LIMITS, ...options.limits };
+  const guards = createServerGuards(limits, clock);
+  server.maxConnections = limits.connections;
+  server.on("connection", guards.onConnection);
   const sessions = new Set<ServerHttp2Session>();
   const callers = new WeakMap<Http2Session, Caller>();
   const peerOf = (session: Http2Session | undefined): Peer => peerIn(session && callers.get(session), clock.nowMs());
 
   server.on("session", (session) => {
     sessions.add(session);
-    callers.set(session, judgeCaller(session, believed()));
+    const caller = judgeCaller(session, believed());
+    callers.set(session, caller);
+    guards.onSession(session, "peer" in caller ? caller.peer.keySha256 : undefined);
     session.setLocalWindowSize(WINDOW_BYTES);
     session.setTimeout(IDLE_SESSION_MS, () => session.close());
     session.on("error", () => undefined);
@@ -97,6 +105,13 @@ export async function startFederationServer(options: FederationServerOptions): P
   };
   server.on("request", (request, response) => {
     request.setTimeout(LIMITS.requestTimeoutMs, () => request.stream.close());
+    const tooLong = setTimeout(() => request.stream.close(), limits.callMs);
+    request.stream.once("close", () => clearTimeout(tooLong));
+    if (!guards.mayCall(request.stream.session)) {
+      // No code of the protocol's: a site takes it for an unreachable coordinator, and waits before it tries again.
+      response.writeHead(TOO_MANY_REQUESTS).end();
+      return;
+    }
     const peer = (): Peer => peerOf(request.stream.session);
     const broken = (): void => void response.stream.destroy();
     if (request.url === PROBE_PATH) answerProbe(peer, request, response).catch(broken);

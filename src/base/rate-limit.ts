@@ -1,5 +1,6 @@
 /** A bucket of tokens for each caller: so many calls at once, and so many a second after that. */
-import { type Clock, ConsiliumError } from "../base/index.ts";
+import type { Clock } from "./clock.ts";
+import { ConsiliumError } from "./error.ts";
 
 export interface RateLimit {
   /** @throws ConsiliumError `limit-exceeded` */
