@@ -25,6 +25,15 @@ test("holds every command, method and code, and each code has a place that raise
   }
 });
 
+test("tells each figure of a case, and what an empty region counts as", () => {
+  const page = pages.get("METRICS.md") ?? "";
+  for (const figure of ["regions.REGION.dice", "surfaceDistance.regions.REGION", "lesionWise.regions.REGION.missed"]) {
+    expect(page).toContain(`| \`${figure}\` |`);
+  }
+  expect(page).toContain("| Dice | null | 0 | 0 |");
+  expect(page).toContain("| lesion-wise HD95, mm | 0 | 374 | 374 |");
+});
+
 test("tells keys of the study file with bounds, defaults and the schema's own words", () => {
   const page = pages.get("STUDY_FILE.md") ?? "";
   expect(page).toContain(

@@ -7,6 +7,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { apiPage } from "./reference/api.ts";
 import { commandsPage } from "./reference/commands.ts";
 import { errorsPage } from "./reference/errors.ts";
+import { metricsPage } from "./reference/metrics.ts";
 import { studyFilePage } from "./reference/study-file.ts";
 
 export const REFERENCE = fileURLToPath(new URL("../docs/reference/", import.meta.url));
@@ -15,6 +16,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "API.md": apiPage,
   "COMMANDS.md": commandsPage,
   "ERRORS.md": errorsPage,
+  "METRICS.md": metricsPage,
   "STUDY_FILE.md": studyFilePage,
 };
 

@@ -39,11 +39,13 @@ export type LesionRulesName = keyof typeof LESION_RULES;
 export const MISSED_HD95_MM = 374;
 
 export interface LesionScores {
+  /** Mean over lesions and false findings of the Dice of a lesion and its finding; 0 to 1. */
   readonly dice: number;
-  /** Millimetres. */
+  /** The same mean of HD95, weighted by area of surface, millimetres. */
   readonly hd95: number;
-  /** Lesions of the reference with a finding, and without one; small ones not among them. */
+  /** Lesions of the reference with a finding; small ones not among them. */
   readonly found: number;
+  /** Lesions of the reference without a finding; small ones not among them. */
   readonly missed: number;
   /** Components of the prediction that touch no lesion. */
   readonly falseFindings: number;

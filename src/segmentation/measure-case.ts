@@ -22,7 +22,9 @@ import {
 } from "./surface-elements.ts";
 
 export interface VolumesMl {
+  /** Of the region in the prediction, millilitres. */
   readonly prediction: number;
+  /** Of the region in the reference, millilitres. */
   readonly reference: number;
 }
 

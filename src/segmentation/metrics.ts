@@ -29,10 +29,13 @@ import {
 } from "./label-tally.ts";
 
 export interface RegionScores {
+  /** Overlap: twice the shared voxels over the sum of both; 0 to 1. */
   readonly dice: number | null;
-  /** Millimetres. */
+  /** Larger of the two directed 95th percentiles of the distances between surface voxels, millimetres. */
   readonly hd95: number | null;
+  /** Share of the reference that was found; 0 to 1. */
   readonly sensitivity: number | null;
+  /** Share of what is not the reference that was left alone; 0 to 1. */
   readonly specificity: number | null;
 }
 

@@ -68,6 +68,7 @@ export const CONTENTS: readonly Part[] = [
       ["docs/reference/STUDY_FILE.md", "Study file"],
       ["docs/reference/API.md", "API"],
       ["docs/reference/ERRORS.md", "Error codes"],
+      ["docs/reference/METRICS.md", "Figures"],
       ["docs/OPERATORS.md", "Operators"],
       ["CHANGELOG.md", "Changelog"],
     ],
