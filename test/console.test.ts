@@ -18,6 +18,7 @@ import {
   requestLink,
   siteCases,
   siteConsole,
+  siteDatasets,
   startConsoleServer,
   studyReport,
 } from "../src/console/index.ts";
@@ -57,7 +58,8 @@ function start(other: Partial<ConsoleOptions> = {}): Promise<ConsoleServer> {
     home: join(folder, "no-site"),
     exportModel: () => Promise.reject(new RangeError("no model")),
   });
-  const siteRoutes = siteConsole({ home: join(folder, "no-site"), productVersion: "0", cases });
+  const datasets = siteDatasets({ home: join(folder, "no-site"), intakes: [], reviews: [] });
+  const siteRoutes = siteConsole({ home: join(folder, "no-site"), productVersion: "0", cases, datasets });
   return startConsoleServer({
     face: "coordinator",
     name: "Test",
@@ -71,6 +73,7 @@ function start(other: Partial<ConsoleOptions> = {}): Promise<ConsoleServer> {
       siteRoutes(router);
     },
     volume: cases.volume,
+    sheet: datasets.sheet,
     download: (name) => (name === "report.html" ? studyReport(coordinator) : Promise.resolve("content")),
     ...other,
   });
@@ -153,10 +156,11 @@ describe("the table of rights", () => {
       expect(code === "role-refused", `${role} ${name}: ${code}`).toBe(!allowed);
       expect(code).not.toBe("sign-in-required");
     }
-    const scan = `${server.url}/volume?case=a&part=t1`;
-    const answer = await fetch(scan, { headers: { cookie, "x-consilium-csrf": csrf } });
-    expect(answer.status === 403, `${role}, a scan`).toBe(!PATIENTS.includes(role));
-    expect((await fetch(scan, { headers: { cookie } })).status, "a scan without the second token").toBe(401);
+    for (const path of ["/volume?case=a&part=t1", "/sheet?intake=a&case=a&state=done"]) {
+      const answer = await fetch(server.url + path, { headers: { cookie, "x-consilium-csrf": csrf } });
+      expect(answer.status === 403, `${role} ${path}`).toBe(!PATIENTS.includes(role));
+      expect((await fetch(server.url + path, { headers: { cookie } })).status, `${path}, one token`).toBe(401);
+    }
     for (const [name, roles] of Object.entries(DOWNLOADS)) {
       const { status } = await fetch(`${server.url}/download/${name}`, { headers: { cookie } });
       expect(status === 403, `${role} ${name}`).toBe(!(roles as readonly Role[]).includes(role));

@@ -3,6 +3,7 @@ import type { SiteActivity, SiteStatus } from "../../src/site/index.ts";
 import { type Facts, site } from "./api.ts";
 import { useLive } from "./live.ts";
 import { Loading } from "./parts/parts.tsx";
+import { Data } from "./screens/data/data.tsx";
 import { Departures } from "./screens/departures.tsx";
 import { Ledger } from "./screens/ledger.tsx";
 import { SiteLines } from "./screens/site-lines.tsx";
@@ -27,7 +28,10 @@ export function SiteApp({ facts }: { readonly facts: Facts }) {
     { path: "site", label: "This site", view: whenKnown((known) => <SiteOverview status={known} />) },
     { path: "studies", label: "Studies", view: whenKnown((known) => <Studies status={known} role={role} />) },
     ...(role === "reviewer" || role === "operator"
-      ? [{ path: "viewer", label: "Viewer", view: () => <SiteViewer /> }]
+      ? [
+          { path: "data", label: "Data", view: () => <Data /> },
+          { path: "viewer", label: "Viewer", view: () => <SiteViewer /> },
+        ]
       : []),
     ...(looksDeeper
       ? [

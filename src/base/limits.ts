@@ -117,6 +117,8 @@ export const LIMITS = {
   consoleStreams: 64,
   /** Scans, whole in memory, that one console reads and sends at a time; a viewer asks for one after the other. */
   consoleVolumes: 4,
+  /** Cases of one list of the site's console; commands list all. */
+  consoleCases: 1_000,
   /** Calls of one session at once, and a second; tries to sign in likewise. */
   consoleCallsBurst: 200,
   consoleCallsPerSecond: 50,

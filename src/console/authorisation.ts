@@ -46,6 +46,9 @@ const SITE_METHODS: Rights<typeof SiteConsole.method> = {
   getLedger: ["reviewer", "operator", "auditor"],
   listCases: PATIENTS,
   predictCase: PATIENTS,
+  getDataset: PATIENTS,
+  listIntakes: PATIENTS,
+  listCaseReviews: PATIENTS,
 };
 
 /** Files that are fetched by plain GET, beside the methods. */

@@ -57,6 +57,8 @@ export interface ConsoleOptions {
   readonly download: (name: DownloadName) => Promise<Uint8Array | string>;
   /** A scan or a map of a case, as a NIfTI file; undefined where the home has no cases. @throws ConsiliumError */
   readonly volume?: ((caseId: string, part: string) => Promise<Uint8Array>) | undefined;
+  /** A contact sheet of a case of intake, a PNG file; undefined where the home has no cases. @throws ConsiliumError */
+  readonly sheet?: ((intakeKey: string, caseId: string, state: string) => Promise<Uint8Array>) | undefined;
   /** By whom people may sign in beside one-time links. */
   readonly identity?: IdentityProvider | undefined;
   /** Told why a signing in by the provider was refused: the browser sees a code alone. */
@@ -151,6 +153,7 @@ async function answer(
   if (path === "/session") return answerSession(context, request, response);
   if (path.startsWith("/download/")) return answerDownload(context, request, response, path.slice("/download/".length));
   if (path === "/volume") return answerVolume(context, request, response, searchParams);
+  if (path === "/sheet") return answerSheet(context, request, response, searchParams);
   return answerStatic(context, request, response, path);
 }
 
@@ -354,29 +357,56 @@ async function answerDownload(
   response.end(bytes);
 }
 
-/** A patient's scan: for this page alone, by both of the session's tokens, and kept by no cache. */
 async function answerVolume(
   context: Context,
   request: IncomingMessage,
   response: ServerResponse,
   asked: URLSearchParams,
 ): Promise<void> {
+  await answerPatientsFile(context, request, response, async () => {
+    const [caseId, part] = [asked.get("case"), asked.get("part")];
+    if (context.volume === undefined || caseId === null || part === null) throw notOffered("a case's scan");
+    return { type: "application/octet-stream", bytes: await context.volume(caseId, part) };
+  });
+}
+
+async function answerSheet(
+  context: Context,
+  request: IncomingMessage,
+  response: ServerResponse,
+  asked: URLSearchParams,
+): Promise<void> {
+  await answerPatientsFile(context, request, response, async () => {
+    const [intake, caseId, state] = [asked.get("intake"), asked.get("case"), asked.get("state")];
+    if (context.sheet === undefined || intake === null || caseId === null || state === null) {
+      throw notOffered("a contact sheet");
+    }
+    return { type: "image/png", bytes: await context.sheet(intake, caseId, state) };
+  });
+}
+
+/** A patient's scan or picture: for this page alone, by both of the session's tokens, and kept by no cache. */
+async function answerPatientsFile(
+  context: Context,
+  request: IncomingMessage,
+  response: ServerResponse,
+  read: () => Promise<{ readonly type: string; readonly bytes: Uint8Array }>,
+): Promise<void> {
   const session = sessionOf(context, request);
   if (session === undefined) throw signInRequired();
   context.calls.take(session.csrf);
   checkRole(session.role, request.method === "GET" ? PATIENTS : undefined, "a case's scans");
-  const [caseId, part] = [asked.get("case"), asked.get("part")];
-  if (context.volume === undefined || caseId === null || part === null) throw notOffered("a case's scan");
   const { volumes } = context;
   if (volumes.size >= LIMITS.consoleVolumes) throw tooManyVolumes();
   volumes.add(response);
   try {
-    const bytes = await context.volume(caseId, part);
+    const { type, bytes } = await read();
     const gzipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
     response.writeHead(200, {
-      "content-type": "application/octet-stream",
+      "content-type": type,
       "content-length": bytes.length,
       "cache-control": "no-store",
+      "content-security-policy": PAGE_POLICY,
       ...(gzipped && { "content-encoding": "gzip" }),
     });
     await sent(response, bytes);

@@ -7,5 +7,14 @@ export type { ModelEntry } from "./models.ts";
 export { readSignInFile, roleOf, type SignInRules } from "./sign-in-file.ts";
 export { type ListedCase, type ListedCases, type SiteCases, siteCases } from "./site-cases.ts";
 export { siteConsole } from "./site-console.ts";
+export {
+  type DatasetView,
+  type IntakeView,
+  type NextCommands,
+  type OrTrouble,
+  type ReviewView,
+  type SiteDatasets,
+  siteDatasets,
+} from "./site-datasets.ts";
 export { builtDashboard } from "./static-files.ts";
 export { studyReport } from "./study-report.ts";

@@ -14,15 +14,18 @@ import {
   siteStatus,
 } from "../site/index.ts";
 import type { SiteCases } from "./site-cases.ts";
+import type { SiteDatasets } from "./site-datasets.ts";
 import { statusStream } from "./status-stream.ts";
 
 export interface SiteConsoleOptions {
   readonly home: string;
   readonly productVersion: string;
   readonly cases: Pick<SiteCases, "list" | "predict">;
+  readonly datasets: SiteDatasets;
 }
 
-export function siteConsole({ home, productVersion, cases }: SiteConsoleOptions): (router: ConnectRouter) => void {
+export function siteConsole(options: SiteConsoleOptions): (router: ConnectRouter) => void {
+  const { home, productVersion, cases, datasets } = options;
   const status = async (): Promise<string> => {
     const { store } = await readSite(home);
     return JSON.stringify({ ...(await siteStatus(home)), activity: (await readActivity(store)) ?? null });
@@ -55,6 +58,9 @@ export function siteConsole({ home, productVersion, cases }: SiteConsoleOptions)
       listDepartures: () => answered(async () => document(await readSiteLog(home))),
       getLedger: () => answered(async () => document(await privacyAccount(home))),
       listCases: () => answered(async () => document(await cases.list())),
+      getDataset: () => answered(async () => document(await datasets.dataset())),
+      listIntakes: () => answered(async () => document(await datasets.intakes())),
+      listCaseReviews: () => answered(async () => document(await datasets.reviews())),
       predictCase: ({ caseId }) => answered(async () => document(await cases.predict(caseId))),
     });
   };

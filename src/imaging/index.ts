@@ -5,6 +5,7 @@ export { withoutBias } from "./bias-field.ts";
 export { blockAverage } from "./block-average.ts";
 export { BRAIN_ML, checkBrainVolume, type ExtractedBrain, extractBrain } from "./brain/index.ts";
 export { type CaseFileName, type CaseFileRole, caseFileName, parseCaseFileName, subjectOfCase } from "./case-names.ts";
+export { type CheckedCase, checkDataset, type DatasetCheck, measuredCases } from "./check-dataset.ts";
 export { readTable, type TableRow } from "./csv.ts";
 export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts";
 export { MANIFEST_NAME, type ManifestRow, manifestText } from "./dataset-manifest.ts";
@@ -30,8 +31,10 @@ export {
 export type { SourceSeries } from "./dicom-write/source-series.ts";
 export { encodeSegmentation, type SegmentationAbout } from "./dicom-write/write-segmentation.ts";
 export { encodeStructures, type Structure } from "./dicom-write/write-structures.ts";
+export { findOutliers, type Outlier } from "./find-outliers.ts";
 export { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 export { checkCase, type LoadedCase, loadCase } from "./load-case.ts";
+export { MEASURES } from "./measure-case.ts";
 export { midSagittalX } from "./midline.ts";
 export { encodeNifti, type NiftiImage, type NiftiOptions, parseNifti } from "./nifti-codec.ts";
 export { readNifti, writeNifti } from "./nifti-file.ts";

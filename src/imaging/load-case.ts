@@ -11,6 +11,7 @@ import { MODALITIES, type Modality } from "../study/index.ts";
 import { cornerDistanceMm } from "./affine.ts";
 import type { CaseFiles, CaseProblem } from "./dataset.ts";
 import { type LabelConvention, labelsToClasses } from "./label-convention.ts";
+import { type CaseMeasures, measureCase } from "./measure-case.ts";
 import type { NiftiImage } from "./nifti-codec.ts";
 import { readNifti } from "./nifti-file.ts";
 import { spacingMmOf, type Volume } from "./volume.ts";
@@ -45,6 +46,16 @@ export async function loadCase(files: CaseFiles, convention: LabelConvention): P
 export async function checkCase(files: CaseFiles, convention: LabelConvention): Promise<CaseProblem[]> {
   const { errors } = await examine(files, convention);
   return errors.map((error) => ({ caseId: files.id, error }));
+}
+
+/** What is wrong with a case, and, where nothing is, the figures by which it is compared with others. */
+export async function inspectCase(
+  files: CaseFiles,
+  convention: LabelConvention,
+): Promise<{ readonly problems: readonly CaseProblem[]; readonly measures: CaseMeasures | undefined }> {
+  const { loaded, errors } = await examine(files, convention);
+  const problems = errors.map((error) => ({ caseId: files.id, error }));
+  return { problems, measures: loaded && measureCase(loaded) };
 }
 
 interface Examination {

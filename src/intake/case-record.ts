@@ -5,7 +5,7 @@
  * Invariant: nothing in it names a patient. Motions, figures, codes of errors, and a digest of the files and settings
  * that the case was made from; when that digest changes, the case starts anew.
  */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { ConsiliumError, ERROR_CODES, type ErrorCode } from "../base/index.ts";
@@ -90,6 +90,17 @@ export async function readRecord(out: string, caseId: string): Promise<CaseRecor
     throw error;
   }
   return parseDocument(recordSchema, text, `intake/cases/${caseId}.json`);
+}
+
+/** Of every case that this folder knows, sorted. @throws ConsiliumError `file-corrupt`. */
+export async function readRecords(out: string): Promise<CaseRecord[]> {
+  const names = (await readdir(join(intakeFolder(out), "cases"))).filter((name) => name.endsWith(".json")).sort();
+  const records: CaseRecord[] = [];
+  for (const name of names) {
+    const record = await readRecord(out, name.slice(0, -".json".length));
+    if (record !== undefined) records.push(record);
+  }
+  return records;
 }
 
 export async function writeRecord(out: string, record: CaseRecord): Promise<void> {

@@ -1,3 +1,4 @@
 export { type CaseRecord, type CaseState, intakeFolder } from "./case-record.ts";
+export { type IntakeCase, intakeSheet, isIntake, readIntake } from "./read-intake.ts";
 export { type IntakeOptions, type IntakeResult, runIntake } from "./run-intake.ts";
 export { type StudyOptions, type StudySource, type TakenStudy, takeInStudy } from "./take-in-study.ts";

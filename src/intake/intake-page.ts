@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { escapeHtml, LIMITS } from "../base/index.ts";
 import { type SeriesVerdict, writeFileAtomically } from "../imaging/index.ts";
 import { type CaseRecord, intakeFolder } from "./case-record.ts";
-import { DATASET_LABELS, readSheets } from "./run-case.ts";
+import { intakeCase } from "./read-intake.ts";
+import { readSheet, SHEET_LEGEND } from "./sheet-files.ts";
 
 export interface IntakePageInput {
   readonly out: string;
@@ -62,59 +63,20 @@ function stateOf({ state, failure }: CaseRecord): string {
   return failure === undefined ? state : `failed towards ${failure.towards}`;
 }
 
-const TITLES: Readonly<Record<string, string>> = {
-  converted: "Converted: each scan on its own grid",
-  registered: "Registered: all four as T1 with contrast lies",
-  extracted: "Brain found: its outline over all four",
-  done: "Done: on the atlas; red the atlas's brain, yellow a tumour that came drawn",
-};
-
 async function caseSection(out: string, record: CaseRecord, verdicts: readonly SeriesVerdict[]): Promise<string> {
-  const { caseId, failure, checks, labels, information = {} } = record;
-  const figures = (await readSheets(out, caseId)).map(
-    ({ state, png }) =>
-      `<figure><img alt="${state}" src="data:image/png;base64,${png.toString("base64")}"><figcaption>${TITLES[state] ?? state}</figcaption></figure>`,
-  );
-  const facts = [
-    ...(checks
-      ? [
-          `coverage of the brain ${Object.entries(checks.coverage)
-            .map(([m, part]) => `${m} ${(100 * part).toFixed(0)} %`)
-            .join(", ")}`,
-        ]
-      : []),
-    ...(Object.keys(information).length > 0
-      ? [
-          `mutual information ${Object.entries(information)
-            .map(([m, value]) => `${m} ${value.toFixed(3)}`)
-            .join(", ")}`,
-        ]
-      : []),
-    ...(labels ? [labelsFact(labels)] : []),
-  ];
+  const { caseId, failure, facts, sheets } = intakeCase(out, record);
+  const figures: string[] = [];
+  for (const { state, title } of sheets) {
+    const png = Buffer.from(await readSheet(out, caseId, state)).toString("base64");
+    figures.push(
+      `<figure><img alt="${state}" src="data:image/png;base64,${png}"><figcaption>${title}</figcaption></figure>`,
+    );
+  }
   return `<section id="${caseId}"><h2>${caseId} <small>${stateOf(record)}</small></h2>
 ${failure ? `<p class="failure"><strong>${escapeHtml(failure.code)}</strong> ${escapeHtml(failure.subject)}: expected ${escapeHtml(failure.expected)}, got ${escapeHtml(failure.actual)}. ${escapeHtml(failure.hint)}</p>` : ""}
 ${facts.map((fact) => `<p class="small">${escapeHtml(fact)}</p>`).join("")}
-${figures.length > 0 ? `<p class="small">From the left: T1, T1 with contrast, T2, FLAIR. The patient's right is on the left.</p><div class="sheets">${figures.join("")}</div>` : ""}
+${figures.length > 0 ? `<p class="small">${SHEET_LEGEND}</p><div class="sheets">${figures.join("")}</div>` : ""}
 ${seriesTable(verdicts)}</section>`;
-}
-
-/** What a given label map was, and what became of it: nothing of it is changed unsaid. */
-function labelsFact({
-  convention,
-  on,
-  cavityMl,
-  drawnMl,
-  keptMl,
-  outsideBrain,
-}: NonNullable<CaseRecord["labels"]>): string {
-  const numbers = convention === DATASET_LABELS ? "" : ", written with enhancing tumour as 4";
-  const cavity = cavityMl > 0 ? `; cavity of ${cavityMl.toFixed(1)} ml read as background` : "";
-  const kept =
-    drawnMl === undefined || keptMl === undefined || outsideBrain === undefined
-      ? ""
-      : `; tumour of ${drawnMl.toFixed(1)} ml, ${keptMl.toFixed(1)} ml on the atlas, ${(100 * outsideBrain).toFixed(1)} % outside the brain cut off`;
-  return `label map drawn on ${on}, declared as ${convention}${numbers}${cavity}${kept}`;
 }
 
 function seriesTable(verdicts: readonly SeriesVerdict[]): string {

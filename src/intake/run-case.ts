@@ -7,7 +7,7 @@
  * Between states whole-head volumes lie in the dataset's folder for intake's work; they are removed when the case is
  * done. Wherever a state cannot be reached the record says which, under the code of the error.
  */
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
 import {
@@ -41,6 +41,7 @@ import { checkIntensities, checkPlacement } from "./check-aligned.ts";
 import { contactSheet, middleOf, type SheetColumn } from "./contact-sheet.ts";
 import { type AlignedLabels, alignLabels, type GivenLabels, placeLabels } from "./given-labels.ts";
 import { identifyingElements } from "./identifying-elements.ts";
+import { sheetFolder } from "./sheet-files.ts";
 
 /** Where a scan comes from: a series of DICOM, or a NIfTI file. */
 export type ScanSource =
@@ -88,7 +89,11 @@ export async function runCase(
 ): Promise<CaseRecord> {
   const { failure: _, ...earlier } = order.record;
   let record: CaseRecord = earlier;
-  for (const folder of [workFolder(order), sheetFolder(order), join(intakeFolder(order.out), "cases")]) {
+  for (const folder of [
+    workFolder(order),
+    sheetFolder(order.out, order.record.caseId),
+    join(intakeFolder(order.out), "cases"),
+  ]) {
     await mkdir(folder, { recursive: true });
   }
   for (const state of STATES.slice(STATES.indexOf(record.state) + 1) as (keyof typeof STEPS)[]) {
@@ -123,7 +128,6 @@ function asConsiliumError(cause: unknown): ConsiliumError {
 }
 
 const workFolder = ({ out, record }: CaseOrder): string => join(intakeFolder(out), "work", record.caseId);
-const sheetFolder = ({ out, record }: CaseOrder): string => join(intakeFolder(out), "sheets", record.caseId);
 const scanPath = (order: CaseOrder, modality: Modality): string => join(workFolder(order), `${modality}.nii`);
 const labelsPath = (order: CaseOrder): string => join(workFolder(order), "labels.nii");
 const brainPath = (order: CaseOrder): string => join(workFolder(order), "brain.nii");
@@ -303,15 +307,5 @@ async function writeSheet(
   showsHead: boolean,
 ): Promise<void> {
   if (showsHead && order.noHeads) return;
-  await writeFileAtomically(join(sheetFolder(order), `${state}.png`), contactSheet(columns));
-}
-
-/** The sheets that a case has, in the order of states, as bytes of PNG files. */
-export async function readSheets(out: string, caseId: string): Promise<{ state: CaseState; png: Buffer }[]> {
-  const sheets: { state: CaseState; png: Buffer }[] = [];
-  for (const state of STATES) {
-    const png = await readFile(join(intakeFolder(out), "sheets", caseId, `${state}.png`)).catch(() => undefined);
-    if (png !== undefined) sheets.push({ state, png });
-  }
-  return sheets;
+  await writeFileAtomically(join(sheetFolder(order.out, order.record.caseId), `${state}.png`), contactSheet(columns));
 }

@@ -31,7 +31,15 @@ import {
 import { lockFolder } from "../protocol/index.ts";
 import { type Atlas, OWN_ATLAS, ownAtlas, readAtlas } from "./atlas.ts";
 import { runCases } from "./case-pool.ts";
-import { type CaseRecord, type CaseState, intakeFolder, newRecord, readRecord, writeRecord } from "./case-record.ts";
+import {
+  type CaseRecord,
+  type CaseState,
+  intakeFolder,
+  newRecord,
+  readRecord,
+  readRecords,
+  writeRecord,
+} from "./case-record.ts";
 import { renderDeidentification } from "./deidentification.ts";
 import { checkStudiesKnown, digestOfLabels, type GivenLabels, readLabelTable } from "./given-labels.ts";
 import { writeIntakePages } from "./intake-page.ts";
@@ -127,7 +135,7 @@ async function work(options: IntakeOptions): Promise<IntakeResult> {
   if (options.links !== undefined) {
     await writeFileAtomically(options.links, Buffer.from(linksTable(recognised)));
   }
-  const all = await everyRecord(out);
+  const all = await readRecords(out);
   const done = all.filter(({ state, failure }) => state === "done" && failure === undefined);
   await writeDataset(out, done);
   const verdicts = new Map(recognised.map(({ record, verdicts: found }) => [record.caseId, found]));
@@ -233,16 +241,6 @@ async function runOpenCases(
 function sourcesOf({ stacks }: ChosenSeries): CaseOrder["sources"] {
   const source = (modality: Modality): ScanSource => ({ kind: "series", stack: stacks[modality] });
   return { t1: source("t1"), t1ce: source("t1ce"), t2: source("t2"), flair: source("flair") };
-}
-
-async function everyRecord(out: string): Promise<CaseRecord[]> {
-  const names = (await readdir(join(intakeFolder(out), "cases"))).filter((name) => name.endsWith(".json")).sort();
-  const records: CaseRecord[] = [];
-  for (const name of names) {
-    const record = await readRecord(out, name.slice(0, -".json".length));
-    if (record !== undefined) records.push(record);
-  }
-  return records;
 }
 
 /** The dataset's table; without a case there is none, and an earlier one goes. */

@@ -1,6 +1,5 @@
 export { type ActivityRecorder, readActivity, recordActivity, type SiteActivity } from "./activity.ts";
 export {
-  correctedPath,
   type DraftOptions,
   draftCases,
   type OpenReview,
@@ -9,7 +8,9 @@ export {
   readReview,
   returnCase,
 } from "./case-review/review-folder.ts";
+export { type ReviewOverview, reviewOverview } from "./case-review/review-overview.ts";
 export type { Change, Review, ReviewState } from "./case-review/review-state.ts";
+export { type DataCheck, type KeptCase, readDataCheck } from "./data-check.ts";
 export { casesOf, type SplitRecord, splitBySubject } from "./data-split.ts";
 export { type Examination, type ExamineOptions, examineSite } from "./doctor/examine-site.ts";
 export type { OpenWork, OpenWorkRequest } from "./engine.ts";
@@ -39,7 +40,7 @@ export {
 } from "./reviews.ts";
 export { type RunOutcome, type RunSiteOptions, runSite } from "./run-site.ts";
 export type { Pause, Timing } from "./shift.ts";
-export { type RegisteredData, readRegisteredData } from "./site-data.ts";
+export { type RegisteredData, readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
 export type { Departure, SiteLogEntry } from "./site-log.ts";
 export { departuresIn } from "./site-log.ts";
 export { readSiteLog, type SiteStatus, type SiteStudyStatus, siteStatus } from "./site-status.ts";

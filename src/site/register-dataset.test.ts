@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createRandom, type Sha256 } from "../base/index.ts";
 import { type Volume, writeNifti } from "../imaging/index.ts";
+import { readDataCheck } from "./data-check.ts";
 import { readSite } from "./home.ts";
 import { registerDataset } from "./register-dataset.ts";
 import { dataOfStudy, readRegisteredData, trainingCases, validationCases } from "./site-data.ts";
@@ -55,6 +56,10 @@ describe("registerDataset", () => {
     });
     expect(seen).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     expect(made.excluded).toEqual([]);
+    const check = await readDataCheck((await readSite(home)).store);
+    expect(check?.cases).toHaveLength(10);
+    expect(check?.cases[0]).toMatchObject({ id: "P000", labelMap: true, problems: [] });
+    expect(check?.cases[0].measures).toMatchObject({ "brain, ml": 0.216, "finest voxel side, mm": 1 });
     expect((await readRegisteredData((await readSite(home)).store))?.smallestExtentMm).toEqual([SIDE, SIDE, SIDE]);
   });
 
@@ -164,6 +169,13 @@ describe("registerDataset", () => {
     const { store } = await readSite(home);
     expect(await readRegisteredData(store)).toBeUndefined();
     expect(await readFile(join(home, "federation.json"), "utf8")).toBe(before);
+    const check = await readDataCheck(store);
+    const broken = check?.cases.filter(({ problems }) => problems.length > 0) ?? [];
+    expect(broken.map(({ id, problems }) => [id, problems[0].code])).toEqual([
+      ["Q-cut", "nifti-corrupt"],
+      ["Q-missing", "modality-missing"],
+      ["Q-unlabelled", "modality-missing"],
+    ]);
     const made = await registerDataset({ home, dataset, excludeBroken: true });
     expect(made).toMatchObject({ training: 5, validation: 1 });
     expect(new Set(made.excluded.map(({ caseId }) => caseId))).toEqual(new Set(["Q-missing", "Q-cut", "Q-unlabelled"]));

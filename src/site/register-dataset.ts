@@ -1,6 +1,7 @@
 /**
  * A dataset becomes a site's data: every case is read in full and checked, subjects are split into training and
- * validation, and all of it is written into the home at once. Nothing about single cases leaves the home.
+ * validation, and all of it is written into the home at once. Nothing about single cases leaves the home. What the check
+ * found is kept even where the dataset is refused, for those who are to mend it.
  *
  * Registering again merges: new subjects are drawn, old ones keep their side (`data-split.ts`).
  */
@@ -9,17 +10,21 @@ import { type Clock, ConsiliumError, systemClock } from "../base/index.ts";
 import {
   type CaseFiles,
   type CaseProblem,
-  checkCase,
+  checkDataset,
   type Dataset,
+  findOutliers,
   type LabelConvention,
   MODALITIES,
   type Modality,
+  measuredCases,
+  type Outlier,
   readNifti,
   reorient,
   scanDataset,
   spacingMmOf,
   type Triple,
 } from "../imaging/index.ts";
+import { writeDataCheck } from "./data-check.ts";
 import { carryOver, splitBySubject } from "./data-split.ts";
 import { openSite } from "./home.ts";
 import {
@@ -60,6 +65,8 @@ export interface Registration {
   /** Cases registered before that the dataset no longer has. */
   readonly gone: number;
   readonly excluded: readonly CaseProblem[];
+  /** Registered cases that lie far from the others. */
+  readonly outliers: readonly Outlier[];
   readonly convention: LabelConvention;
 }
 
@@ -76,26 +83,21 @@ export async function registerDataset(options: RegisterOptions): Promise<Registr
       ...(labels !== undefined && { labels }),
       ...(mayMiss !== undefined && { mayMiss }),
     });
-    const problems = [...dataset.problems, ...(await problemsInside(dataset, options.onProgress))];
+    const { cases: checked, problems } = await checkDataset(dataset, {
+      alsoWrong: ({ id, labelMap }) => (labelMap === undefined ? labelMapMissing(id) : undefined),
+      onCase: (done, total) => done > 0 && options.onProgress?.(done, total),
+    });
+    const { dir, convention } = dataset;
+    await writeDataCheck(site.store, { dataset: dir, convention, checkedAtMs: clock.nowMs(), cases: checked });
     if (problems.length > 0 && options.excludeBroken !== true) throw broken(problems);
     const excluded = new Set(problems.map(({ caseId }) => caseId));
     const cases = dataset.cases.filter(({ id }) => !excluded.has(id));
     if (cases.length === 0) throw nothingLeft(problems.length);
-    return await keep(site.store, dataset, cases, problems, options, clock.nowMs());
+    const outliers = findOutliers(measuredCases(checked));
+    return { ...(await keep(site.store, dataset, cases, problems, options, clock.nowMs())), outliers };
   } finally {
     await site.close();
   }
-}
-
-/** What is wrong inside the files; cases are read one after another, since each takes hundreds of megabytes. */
-async function problemsInside(dataset: Dataset, onProgress?: RegisterOptions["onProgress"]): Promise<CaseProblem[]> {
-  const problems: CaseProblem[] = [];
-  for (const [i, files] of dataset.cases.entries()) {
-    problems.push(...(await checkCase(files, dataset.convention)));
-    if (files.labelMap === undefined) problems.push({ caseId: files.id, error: labelMapMissing(files.id) });
-    onProgress?.(i + 1, dataset.cases.length);
-  }
-  return problems;
 }
 
 async function keep(
@@ -105,7 +107,7 @@ async function keep(
   excluded: readonly CaseProblem[],
   { seed = 0, privateCounts = false }: RegisterOptions,
   nowMs: number,
-): Promise<Registration> {
+): Promise<Omit<Registration, "outliers">> {
   const earlier = await readRegisteredData(store);
   const data: RegisteredData = {
     dataset: dataset.dir,

@@ -53,6 +53,7 @@ export const NOT_EXECUTED: readonly (readonly [...Place, why: string])[] = [
   ["docs/OPERATIONS.md", "as-a-container", "needs an image registry"],
   ["docs/OPERATIONS.md", "uninstall", "would remove a package of the machine that runs the tests"],
   ["docs/DASHBOARD.md", "the-site-console", "never ends by itself; test/dashboard.slow.test.ts runs it"],
+  ["docs/DASHBOARD.md", "data", "never ends by itself; test/site-data.slow.test.ts runs it"],
   ["docs/DASHBOARD.md", "what-it-takes", "a benchmark; what it builds is built by every test of the dashboard"],
   ["docs/EXTENDING.md", "an-operator-of-onnx", "the suites themselves; scripts/operators-page.test.ts makes the page"],
   ["docs/EXTENDING.md", "an-algorithm-of-aggregation", "would write pages; their tests make and compare them"],

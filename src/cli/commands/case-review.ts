@@ -1,5 +1,4 @@
 /** `review`: drafts for readers, and corrected label maps back from them. */
-import { existsSync } from "node:fs";
 import { ConsiliumError, type Json } from "../../base/index.ts";
 import type { OpenReview, Review, ReviewState } from "../../site/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
@@ -43,7 +42,7 @@ export const reviewDraft = defineCommand({
           progress.update({ label: "Drafting", done, total, unit: "cases" });
         },
       });
-      return statusOf(drafted.review);
+      return await statusOf(options.review, drafted.review);
     } finally {
       await segmenter.close();
     }
@@ -68,7 +67,7 @@ export const reviewReturn = defineCommand({
     "consilium review return --review review --case A1 --map a1.nii.gz",
   ],
   async run({ options }) {
-    const { correctedPath, openReview, returnCase } = await import("../../site/index.ts");
+    const { openReview, returnCase, reviewOverview } = await import("../../site/index.ts");
     const { studySchema } = await import("../../study/index.ts");
     const { MODALITIES } = await import("../../imaging/index.ts");
     const known = await begun(options.review);
@@ -77,10 +76,7 @@ export const reviewReturn = defineCommand({
       labels: known.convention,
       mayMiss: MODALITIES,
     });
-    const ids =
-      options.case === undefined
-        ? waiting(opened.review).filter((id) => existsSync(correctedPath(options.review, id)))
-        : [options.case];
+    const ids = options.case === undefined ? reviewOverview(options.review, opened.review).returning : [options.case];
     const { regions } = studySchema.shape.task.parse({});
     const rows: (string | number | null)[][] = [];
     const changes: Record<string, Json> = {};
@@ -97,7 +93,7 @@ export const reviewReturn = defineCommand({
       ]);
     }
     const head = ["Case", "Against the draft", ...Object.keys(regions).map((region) => `Dice ${region}`)];
-    const status = statusOf(opened.review);
+    const status = await statusOf(options.review, opened.review);
     const text = rows.length === 0 ? "No corrected map was there." : formatTable(head, rows);
     return { json: { returned: changes, ...(status.json as object) }, text: `${text}\n\n${status.text}` };
   },
@@ -108,7 +104,7 @@ export const reviewStatus = defineCommand({
   summary: "Show where every case of a review is",
   options: { review },
   examples: ["consilium review status --review review"],
-  run: async ({ options }) => statusOf(await begun(options.review)),
+  run: async ({ options }) => statusOf(options.review, await begun(options.review)),
 });
 
 async function begun(dir: string): Promise<Review> {
@@ -123,17 +119,12 @@ async function begun(dir: string): Promise<Review> {
   });
 }
 
-function waiting({ cases }: Review): string[] {
-  return Object.keys(cases).filter((id) => cases[id].kind === "drafted");
-}
-
-function statusOf({ cases }: Review): CommandResult {
-  const entries = Object.entries(cases).sort(([a], [b]) => (a < b ? -1 : 1));
-  const rows = entries.map(([id, state]) => [id, state.kind.toUpperCase(), detailOf(state)]);
-  const count = (kind: ReviewState["kind"]): number => entries.filter(([, state]) => state.kind === kind).length;
-  const unchanged = entries.filter(([, state]) => state.kind === "done" && state.change.voxels === 0).length;
-  const text = `${formatTable(["Case", "State", ""], rows)}\n\n${count("done")} of ${countOf(entries.length, "case")} done (${unchanged} unchanged), ${count("drafted")} with a reader, ${count("failed")} failed.`;
-  return { json: { cases, unchanged }, text };
+async function statusOf(dir: string, review: Review): Promise<CommandResult> {
+  const { reviewOverview } = await import("../../site/index.ts");
+  const { cases, done, unchanged, drafted, failed } = reviewOverview(dir, review);
+  const rows = cases.map(({ id, state }) => [id, state.kind.toUpperCase(), detailOf(state)]);
+  const text = `${formatTable(["Case", "State", ""], rows)}\n\n${done} of ${countOf(cases.length, "case")} done (${unchanged} unchanged), ${drafted} with a reader, ${failed} failed.`;
+  return { json: { cases: review.cases, unchanged }, text };
 }
 
 function detailOf(state: ReviewState): string {

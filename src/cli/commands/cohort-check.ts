@@ -1,9 +1,10 @@
 /** `cohort check`: what a dataset folder holds and what is wrong with it, case by case. */
 import { ConsiliumError, type Json } from "../../base/index.ts";
-import type { CaseProblem, Dataset } from "../../imaging/index.ts";
+import type { CaseProblem, Dataset, DatasetCheck, Outlier } from "../../imaging/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { countOf, formatTable } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
+import { outlierLines } from "../outlier-lines.ts";
 
 const EXIT_BAD_INPUT = 3;
 
@@ -12,37 +13,27 @@ export const cohortCheck = defineCommand({
   summary: "Check a dataset, case by case",
   description:
     "Reads every image of every case in a BraTS layout (2018 to 2021: X_t1ce.nii.gz; 2023 on: X-t1c.nii.gz). Changes " +
-    "nothing. Ends with exit code 3 where a case cannot be used.",
+    "nothing. Names cases that lie far from the others, which may be right all the same. Ends with exit code 3 where a " +
+    "case cannot be used.",
   args: [{ name: "DIR", help: "folder with the cases" }],
   options: {
     labels: labelsOption("how labels are written, where file names do not tell"),
   },
   examples: ["consilium cohort check data/brats2021", "consilium cohort check data/glioma --labels brats2023 --json"],
   async run({ args, options, progress, signal }) {
-    const { checkCase, scanDataset } = await import("../../imaging/index.ts");
+    const { checkDataset, findOutliers, measuredCases, scanDataset } = await import("../../imaging/index.ts");
     const dataset = await scanDataset(args[0], options.labels === undefined ? {} : { labels: options.labels });
-    const problems: CaseProblem[] = [...dataset.problems];
-    for (const [i, files] of dataset.cases.entries()) {
-      signal.throwIfAborted();
-      progress.update({ label: "Checking", done: i, total: dataset.cases.length, unit: "cases" });
-      problems.push(...(await checkCase(files, dataset.convention)));
-    }
-    return reportOf(dataset, problems);
+    const { cases, problems } = await checkDataset(dataset, {
+      onCase(done, total) {
+        signal.throwIfAborted();
+        progress.update({ label: "Checking", done, total, unit: "cases" });
+      },
+    });
+    return reportOf(dataset, { cases, problems }, findOutliers(measuredCases(cases)));
   },
 });
 
-function reportOf(dataset: Dataset, problems: readonly CaseProblem[]): CommandResult {
-  const problemsOf = (id: string): ConsiliumError[] =>
-    problems.filter(({ caseId }) => caseId === id).map(({ error }) => error);
-  const complete = new Map(dataset.cases.map((files) => [files.id, files]));
-  const ids = [...new Set([...complete.keys(), ...problems.map(({ caseId }) => caseId)])].sort();
-  const cases = ids.map((id) => ({
-    id,
-    subject: complete.get(id)?.subject ?? null,
-    /** Null where the case is not complete. */
-    labelMap: complete.has(id) ? complete.get(id)?.labelMap !== undefined : null,
-    problems: problemsOf(id),
-  }));
+function reportOf(dataset: Dataset, { cases, problems }: DatasetCheck, outliers: readonly Outlier[]): CommandResult {
   const usable = cases.filter((each) => each.problems.length === 0);
   const subjects = new Set(usable.map(({ subject }) => subject)).size;
   const labelled = usable.filter(({ labelMap }) => labelMap).length;
@@ -53,6 +44,7 @@ function reportOf(dataset: Dataset, problems: readonly CaseProblem[]): CommandRe
     subjects,
     labelled,
     cases: cases.map((each) => ({ ...each, problems: each.problems.map((problem) => problem.toJSON()) })),
+    outliers: outliers.map((each) => ({ ...each })),
     ignored: dataset.ignored,
     ...(error && { error: error.toJSON() }),
   } satisfies Json;
@@ -66,6 +58,7 @@ function reportOf(dataset: Dataset, problems: readonly CaseProblem[]): CommandRe
     ...problems.map(({ caseId, error: { subject, expected, actual, hint } }) =>
       [`\n${caseId}: ${subject}: expected ${expected}, got ${actual}.`, `  ${hint}`].join("\n"),
     ),
+    ...outlierLines(outliers).map((line, i) => (i === 0 ? `\n${line}` : line)),
     `\n${usable.length} of ${countOf(cases.length, "case")} can be used, from ${countOf(subjects, "subject")}; ` +
       `${labelled} with a label map (${dataset.convention}).`,
     ...(dataset.ignored.length > 0 ? [`Not used, since their names say no role: ${dataset.ignored.join(", ")}`] : []),

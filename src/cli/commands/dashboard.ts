@@ -30,26 +30,33 @@ export const siteConsole = defineCommand({
   path: ["site", "console"],
   summary: "Serve this site's console to browsers on this machine",
   description:
-    "Shows what studies want to run here, what runs, and what left, and lets a reviewer decide. Listens on 127.0.0.1 " +
+    "Shows this site's data from intake to review, what studies want to run here, what runs, and what left, and lets a " +
+    "reviewer decide. Listens on 127.0.0.1 " +
     "only, beside `site start` or without it, until it is interrupted. With --link a console that runs already gives " +
     "one more address to sign in with.",
   options: {
     home: option.requiredText("DIR", "this site's home folder"),
     port: option.integer("port to listen on (default: one that is free)", { max: 65_535 }),
     role: option.oneOf("what the browser may do (default: reviewer)", ROLES),
+    intake: option.list("DIRS", "folders of `consilium intake` to show, beside the registered dataset's own"),
+    review: option.list("DIRS", "folders of `consilium review` to show"),
     link: option.flag("only print another address of the console that runs"),
   },
-  examples: ["consilium site console --home site", "consilium site console --home site --link --role auditor"],
+  examples: [
+    "consilium site console --home site",
+    "consilium site console --home site --link --role auditor",
+    "consilium site console --home site --intake data/own --review review",
+  ],
   async run({ options, version, progress, signal }) {
-    const { builtDashboard, offerLinks, requestLink, siteCases, siteConsole, startConsoleServer } = await import(
-      "../../console/index.ts"
-    );
+    const { builtDashboard, offerLinks, requestLink, siteCases, siteConsole, siteDatasets, startConsoleServer } =
+      await import("../../console/index.ts");
     const { readSite } = await import("../../site/index.ts");
     const { exportModel } = await import("../export-model.ts");
     const { home, role = "reviewer" } = options;
     const { siteId, membership, certificatePem } = await readSite(home);
     if (options.link) return linkResult(await requestLink(home, role), role);
     const cases = siteCases({ home, exportModel: (out) => exportModel(home, "best", out, version) });
+    const datasets = siteDatasets({ home, intakes: options.intake ?? [], reviews: options.review ?? [] });
     const server = await startConsoleServer({
       face: "site",
       name: `${siteId}, ${membership.federationName}`,
@@ -57,8 +64,9 @@ export const siteConsole = defineCommand({
       id: `${siteId} ${certificatePem}`,
       port: options.port ?? 0,
       files: builtDashboard(import.meta.url),
-      routes: siteConsole({ home, productVersion: version, cases }),
+      routes: siteConsole({ home, productVersion: version, cases, datasets }),
       volume: cases.volume,
+      sheet: datasets.sheet,
       download: () => Promise.reject(new RangeError("a site's console has no downloads")),
     });
     const links = await offerLinks(home, server);

@@ -5,6 +5,7 @@ import { defineCommand } from "../command.ts";
 import { countOf } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
 import { option } from "../options.ts";
+import { outlierLines } from "../outlier-lines.ts";
 
 export const siteData = defineCommand({
   path: ["site", "data"],
@@ -41,16 +42,27 @@ export const siteData = defineCommand({
         progress.update({ label: "Checking", done, total, unit: "cases" });
       },
     });
-    const { training, validation, subjects, incomplete, added, gone, convention } = registration;
+    const { training, validation, subjects, incomplete, added, gone, convention, outliers } = registration;
     const excluded = registration.excluded.map(({ caseId, error }) => ({ caseId, ...error.toJSON() }));
     const lines = [
       `${training} training and ${countOf(validation, "validation case")} of ${countOf(subjects, "subject")} registered ` +
         `(${added} new, ${gone} gone; labels as in ${convention}).`,
       ...(incomplete === 0 ? [] : [`${countOf(incomplete, "case")} without all four scans.`]),
       ...excluded.map(({ caseId, expected, actual }) => `Left out: ${caseId}: expected ${expected}, got ${actual}.`),
+      ...outlierLines(outliers),
     ];
     return {
-      json: { training, validation, subjects, incomplete, added, gone, convention, excluded },
+      json: {
+        training,
+        validation,
+        subjects,
+        incomplete,
+        added,
+        gone,
+        convention,
+        excluded,
+        outliers: outliers.map((each) => ({ ...each })),
+      },
       text: lines.join("\n"),
     };
   },

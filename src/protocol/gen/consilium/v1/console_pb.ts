@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/console.proto.
  */
 export const file_consilium_v1_console: GenFile = /*@__PURE__*/
-  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiEwoRRGVwYXJ0dXJlc1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIOCgxDYXNlc1JlcXVlc3QiIQoOUHJlZGljdFJlcXVlc3QSDwoHY2FzZV9pZBgBIAEoCSIoCglTdHVkeVRleHQSDAoEeWFtbBgBIAEoCRINCgVzaXRlcxgCIAMoCSIdCgtTdG9wUmVxdWVzdBIOCgZyZWFzb24YASABKAkiLgoMUGF1c2VSZXF1ZXN0Eg4KBnBhdXNlZBgBIAEoCBIOCgZyZWFzb24YAiABKAkiZgoMUnVsZXNSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCRIXCgpkZWFkbGluZV9zGAIgASgBSACIAQESEwoGcXVvcnVtGAMgASgNSAGIAQFCDQoLX2RlYWRsaW5lX3NCCQoHX3F1b3J1bSIgCg1JbnZpdGVSZXF1ZXN0Eg8KB3NpdGVfaWQYASABKAkiQwoOTWFkZUludml0YXRpb24SDwoHc2l0ZV9pZBgBIAEoCRISCgpleHBpcmVzX21zGAIgASgDEgwKBHRleHQYAyABKAkiMAoNUmV2b2tlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIuCg5Kb3VybmFsUmVxdWVzdBINCgVhZnRlchgBIAEoBBINCgVsaW1pdBgCIAEoDSI9Cg1Kb3VybmFsUmVjb3JkEg4KBm51bWJlchgBIAEoBBIMCgRib2R5GAIgASgJEg4KBnNoYTI1NhgDIAEoCSJlCgtKb3VybmFsUGFnZRIsCgdyZWNvcmRzGAEgAygLMhsuY29uc2lsaXVtLnYxLkpvdXJuYWxSZWNvcmQSEwoLaGVhZF9udW1iZXIYAiABKAQSEwoLaGVhZF9zaGEyNTYYAyABKAkiiQEKEUNvdW50ZXJzaWduZWRIZWFkEg8KB3NpdGVfaWQYASABKAkSEgoKa2V5X3NoYTI1NhgCIAEoCRIOCgZudW1iZXIYAyABKAQSDgoGc2hhMjU2GAQgASgJEg4KBmhlYWRlchgFIAEoCRIMCgRib2R5GAYgASgMEhEKCXNpZ25hdHVyZRgHIAEoDCJEChJDb3VudGVyc2lnbmVkSGVhZHMSLgoFaGVhZHMYASADKAsyHy5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWQiXAoNRGVjaWRlUmVxdWVzdBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGRlY2lzaW9uGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIVCg1yb3N0ZXJfc2hhMjU2GAQgASgJMtAHChJDb29yZGluYXRvckNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESPgoIR2V0U3R1ZHkSGi5jb25zaWxpdW0udjEuU3R1ZHlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej0KCkNoZWNrU3R1ZHkSFy5jb25zaWxpdW0udjEuU3R1ZHlUZXh0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej4KC1N1Ym1pdFN0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI6CglTdG9wU3R1ZHkSGS5jb25zaWxpdW0udjEuU3RvcFJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRI8CgpQYXVzZVN0dWR5EhouY29uc2lsaXVtLnYxLlBhdXNlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEj0KC0NoYW5nZVJ1bGVzEhouY29uc2lsaXVtLnYxLlJ1bGVzUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkcKCkludml0ZVNpdGUSGy5jb25zaWxpdW0udjEuSW52aXRlUmVxdWVzdBocLmNvbnNpbGl1bS52MS5NYWRlSW52aXRhdGlvbhI9CgpSZXZva2VTaXRlEhsuY29uc2lsaXVtLnYxLlJldm9rZVJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRJBCgpMaXN0TW9kZWxzEhsuY29uc2lsaXVtLnYxLk1vZGVsc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSRgoLTGlzdEpvdXJuYWwSHC5jb25zaWxpdW0udjEuSm91cm5hbFJlcXVlc3QaGS5jb25zaWxpdW0udjEuSm91cm5hbFBhZ2USWQoRTGlzdENvdW50ZXJzaWduZWQSIi5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZFJlcXVlc3QaIC5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWRzEkQKDVZlcmlmeUpvdXJuYWwSGy5jb25zaWxpdW0udjEuVmVyaWZ5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudDK5BAoLU2l0ZUNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESQwoLTGlzdFJldmlld3MSHC5jb25zaWxpdW0udjEuUmV2aWV3c1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQgoLRGVjaWRlU3R1ZHkSGy5jb25zaWxpdW0udjEuRGVjaWRlUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJJCg5MaXN0RGVwYXJ0dXJlcxIfLmNvbnNpbGl1bS52MS5EZXBhcnR1cmVzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJACglHZXRMZWRnZXISGy5jb25zaWxpdW0udjEuTGVkZ2VyUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI/CglMaXN0Q2FzZXMSGi5jb25zaWxpdW0udjEuQ2FzZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKC1ByZWRpY3RDYXNlEhwuY29uc2lsaXVtLnYxLlByZWRpY3RSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50YgZwcm90bzM");
+  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiEwoRRGVwYXJ0dXJlc1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIOCgxDYXNlc1JlcXVlc3QiEAoORGF0YXNldFJlcXVlc3QiEAoOSW50YWtlc1JlcXVlc3QiFAoSQ2FzZVJldmlld3NSZXF1ZXN0IiEKDlByZWRpY3RSZXF1ZXN0Eg8KB2Nhc2VfaWQYASABKAkiKAoJU3R1ZHlUZXh0EgwKBHlhbWwYASABKAkSDQoFc2l0ZXMYAiADKAkiHQoLU3RvcFJlcXVlc3QSDgoGcmVhc29uGAEgASgJIi4KDFBhdXNlUmVxdWVzdBIOCgZwYXVzZWQYASABKAgSDgoGcmVhc29uGAIgASgJImYKDFJ1bGVzUmVxdWVzdBIOCgZyZWFzb24YASABKAkSFwoKZGVhZGxpbmVfcxgCIAEoAUgAiAEBEhMKBnF1b3J1bRgDIAEoDUgBiAEBQg0KC19kZWFkbGluZV9zQgkKB19xdW9ydW0iIAoNSW52aXRlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJIkMKDk1hZGVJbnZpdGF0aW9uEg8KB3NpdGVfaWQYASABKAkSEgoKZXhwaXJlc19tcxgCIAEoAxIMCgR0ZXh0GAMgASgJIjAKDVJldm9rZVJlcXVlc3QSDwoHc2l0ZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiLgoOSm91cm5hbFJlcXVlc3QSDQoFYWZ0ZXIYASABKAQSDQoFbGltaXQYAiABKA0iPQoNSm91cm5hbFJlY29yZBIOCgZudW1iZXIYASABKAQSDAoEYm9keRgCIAEoCRIOCgZzaGEyNTYYAyABKAkiZQoLSm91cm5hbFBhZ2USLAoHcmVjb3JkcxgBIAMoCzIbLmNvbnNpbGl1bS52MS5Kb3VybmFsUmVjb3JkEhMKC2hlYWRfbnVtYmVyGAIgASgEEhMKC2hlYWRfc2hhMjU2GAMgASgJIokBChFDb3VudGVyc2lnbmVkSGVhZBIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkSDgoGbnVtYmVyGAMgASgEEg4KBnNoYTI1NhgEIAEoCRIOCgZoZWFkZXIYBSABKAkSDAoEYm9keRgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiRAoSQ291bnRlcnNpZ25lZEhlYWRzEi4KBWhlYWRzGAEgAygLMh8uY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRIZWFkIlwKDURlY2lkZVJlcXVlc3QSEgoKc3R1ZHlfaGFzaBgBIAEoCRIQCghkZWNpc2lvbhgCIAEoCRIOCgZyZWFzb24YAyABKAkSFQoNcm9zdGVyX3NoYTI1NhgEIAEoCTLQBwoSQ29vcmRpbmF0b3JDb25zb2xlEkQKCUdldFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZRJICgtXYXRjaFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZTABEj4KCEdldFN0dWR5EhouY29uc2lsaXVtLnYxLlN0dWR5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI9CgpDaGVja1N0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI+CgtTdWJtaXRTdHVkeRIXLmNvbnNpbGl1bS52MS5TdHVkeVRleHQaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSOgoJU3RvcFN0dWR5EhkuY29uc2lsaXVtLnYxLlN0b3BSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSPAoKUGF1c2VTdHVkeRIaLmNvbnNpbGl1bS52MS5QYXVzZVJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRI9CgtDaGFuZ2VSdWxlcxIaLmNvbnNpbGl1bS52MS5SdWxlc1JlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRJHCgpJbnZpdGVTaXRlEhsuY29uc2lsaXVtLnYxLkludml0ZVJlcXVlc3QaHC5jb25zaWxpdW0udjEuTWFkZUludml0YXRpb24SPQoKUmV2b2tlU2l0ZRIbLmNvbnNpbGl1bS52MS5SZXZva2VSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSQQoKTGlzdE1vZGVscxIbLmNvbnNpbGl1bS52MS5Nb2RlbHNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkYKC0xpc3RKb3VybmFsEhwuY29uc2lsaXVtLnYxLkpvdXJuYWxSZXF1ZXN0GhkuY29uc2lsaXVtLnYxLkpvdXJuYWxQYWdlElkKEUxpc3RDb3VudGVyc2lnbmVkEiIuY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRSZXF1ZXN0GiAuY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRIZWFkcxJECg1WZXJpZnlKb3VybmFsEhsuY29uc2lsaXVtLnYxLlZlcmlmeVJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQyjwYKC1NpdGVDb25zb2xlEkQKCUdldFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZRJICgtXYXRjaFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZTABEkMKC0xpc3RSZXZpZXdzEhwuY29uc2lsaXVtLnYxLlJldmlld3NSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkIKC0RlY2lkZVN0dWR5EhsuY29uc2lsaXVtLnYxLkRlY2lkZVJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSSQoOTGlzdERlcGFydHVyZXMSHy5jb25zaWxpdW0udjEuRGVwYXJ0dXJlc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQAoJR2V0TGVkZ2VyEhsuY29uc2lsaXVtLnYxLkxlZGdlclJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSPwoJTGlzdENhc2VzEhouY29uc2lsaXVtLnYxLkNhc2VzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJDCgtQcmVkaWN0Q2FzZRIcLmNvbnNpbGl1bS52MS5QcmVkaWN0UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJCCgpHZXREYXRhc2V0EhwuY29uc2lsaXVtLnYxLkRhdGFzZXRSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKC0xpc3RJbnRha2VzEhwuY29uc2lsaXVtLnYxLkludGFrZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EksKD0xpc3RDYXNlUmV2aWV3cxIgLmNvbnNpbGl1bS52MS5DYXNlUmV2aWV3c1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnRiBnByb3RvMw");
 
 /**
  * @generated from message consilium.v1.StatusRequest
@@ -195,6 +195,45 @@ export const CasesRequestSchema: GenMessage<CasesRequest> = /*@__PURE__*/
   messageDesc(file_consilium_v1_console, 11);
 
 /**
+ * @generated from message consilium.v1.DatasetRequest
+ */
+export type DatasetRequest = Message<"consilium.v1.DatasetRequest"> & {
+};
+
+/**
+ * Describes the message consilium.v1.DatasetRequest.
+ * Use `create(DatasetRequestSchema)` to create a new message.
+ */
+export const DatasetRequestSchema: GenMessage<DatasetRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 12);
+
+/**
+ * @generated from message consilium.v1.IntakesRequest
+ */
+export type IntakesRequest = Message<"consilium.v1.IntakesRequest"> & {
+};
+
+/**
+ * Describes the message consilium.v1.IntakesRequest.
+ * Use `create(IntakesRequestSchema)` to create a new message.
+ */
+export const IntakesRequestSchema: GenMessage<IntakesRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 13);
+
+/**
+ * @generated from message consilium.v1.CaseReviewsRequest
+ */
+export type CaseReviewsRequest = Message<"consilium.v1.CaseReviewsRequest"> & {
+};
+
+/**
+ * Describes the message consilium.v1.CaseReviewsRequest.
+ * Use `create(CaseReviewsRequestSchema)` to create a new message.
+ */
+export const CaseReviewsRequestSchema: GenMessage<CaseReviewsRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 14);
+
+/**
  * @generated from message consilium.v1.PredictRequest
  */
 export type PredictRequest = Message<"consilium.v1.PredictRequest"> & {
@@ -209,7 +248,7 @@ export type PredictRequest = Message<"consilium.v1.PredictRequest"> & {
  * Use `create(PredictRequestSchema)` to create a new message.
  */
 export const PredictRequestSchema: GenMessage<PredictRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 12);
+  messageDesc(file_consilium_v1_console, 15);
 
 /**
  * @generated from message consilium.v1.StudyText
@@ -235,7 +274,7 @@ export type StudyText = Message<"consilium.v1.StudyText"> & {
  * Use `create(StudyTextSchema)` to create a new message.
  */
 export const StudyTextSchema: GenMessage<StudyText> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 13);
+  messageDesc(file_consilium_v1_console, 16);
 
 /**
  * @generated from message consilium.v1.StopRequest
@@ -252,7 +291,7 @@ export type StopRequest = Message<"consilium.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 14);
+  messageDesc(file_consilium_v1_console, 17);
 
 /**
  * @generated from message consilium.v1.PauseRequest
@@ -274,7 +313,7 @@ export type PauseRequest = Message<"consilium.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 15);
+  messageDesc(file_consilium_v1_console, 18);
 
 /**
  * @generated from message consilium.v1.RulesRequest
@@ -303,7 +342,7 @@ export type RulesRequest = Message<"consilium.v1.RulesRequest"> & {
  * Use `create(RulesRequestSchema)` to create a new message.
  */
 export const RulesRequestSchema: GenMessage<RulesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 16);
+  messageDesc(file_consilium_v1_console, 19);
 
 /**
  * @generated from message consilium.v1.InviteRequest
@@ -320,7 +359,7 @@ export type InviteRequest = Message<"consilium.v1.InviteRequest"> & {
  * Use `create(InviteRequestSchema)` to create a new message.
  */
 export const InviteRequestSchema: GenMessage<InviteRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 17);
+  messageDesc(file_consilium_v1_console, 20);
 
 /**
  * @generated from message consilium.v1.MadeInvitation
@@ -349,7 +388,7 @@ export type MadeInvitation = Message<"consilium.v1.MadeInvitation"> & {
  * Use `create(MadeInvitationSchema)` to create a new message.
  */
 export const MadeInvitationSchema: GenMessage<MadeInvitation> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 18);
+  messageDesc(file_consilium_v1_console, 21);
 
 /**
  * @generated from message consilium.v1.RevokeRequest
@@ -371,7 +410,7 @@ export type RevokeRequest = Message<"consilium.v1.RevokeRequest"> & {
  * Use `create(RevokeRequestSchema)` to create a new message.
  */
 export const RevokeRequestSchema: GenMessage<RevokeRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 19);
+  messageDesc(file_consilium_v1_console, 22);
 
 /**
  * @generated from message consilium.v1.JournalRequest
@@ -395,7 +434,7 @@ export type JournalRequest = Message<"consilium.v1.JournalRequest"> & {
  * Use `create(JournalRequestSchema)` to create a new message.
  */
 export const JournalRequestSchema: GenMessage<JournalRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 20);
+  messageDesc(file_consilium_v1_console, 23);
 
 /**
  * @generated from message consilium.v1.JournalRecord
@@ -424,7 +463,7 @@ export type JournalRecord = Message<"consilium.v1.JournalRecord"> & {
  * Use `create(JournalRecordSchema)` to create a new message.
  */
 export const JournalRecordSchema: GenMessage<JournalRecord> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 21);
+  messageDesc(file_consilium_v1_console, 24);
 
 /**
  * @generated from message consilium.v1.JournalPage
@@ -453,7 +492,7 @@ export type JournalPage = Message<"consilium.v1.JournalPage"> & {
  * Use `create(JournalPageSchema)` to create a new message.
  */
 export const JournalPageSchema: GenMessage<JournalPage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 22);
+  messageDesc(file_consilium_v1_console, 25);
 
 /**
  * @generated from message consilium.v1.CountersignedHead
@@ -502,7 +541,7 @@ export type CountersignedHead = Message<"consilium.v1.CountersignedHead"> & {
  * Use `create(CountersignedHeadSchema)` to create a new message.
  */
 export const CountersignedHeadSchema: GenMessage<CountersignedHead> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 23);
+  messageDesc(file_consilium_v1_console, 26);
 
 /**
  * @generated from message consilium.v1.CountersignedHeads
@@ -519,7 +558,7 @@ export type CountersignedHeads = Message<"consilium.v1.CountersignedHeads"> & {
  * Use `create(CountersignedHeadsSchema)` to create a new message.
  */
 export const CountersignedHeadsSchema: GenMessage<CountersignedHeads> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 24);
+  messageDesc(file_consilium_v1_console, 27);
 
 /**
  * @generated from message consilium.v1.DecideRequest
@@ -555,7 +594,7 @@ export type DecideRequest = Message<"consilium.v1.DecideRequest"> & {
  * Use `create(DecideRequestSchema)` to create a new message.
  */
 export const DecideRequestSchema: GenMessage<DecideRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 25);
+  messageDesc(file_consilium_v1_console, 28);
 
 /**
  * Of a coordinator's home: studies, rounds, sites, the journal.
@@ -772,6 +811,36 @@ export const SiteConsole: GenService<{
   predictCase: {
     methodKind: "unary";
     input: typeof PredictRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * The dataset that was checked and registered: what is wrong with a case, who lies far from the others, what to do next.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.GetDataset
+   */
+  getDataset: {
+    methodKind: "unary";
+    input: typeof DatasetRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * Folders of `consilium intake`: cases with their states and errors. Their contact sheets go by plain GET: /sheet.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.ListIntakes
+   */
+  listIntakes: {
+    methodKind: "unary";
+    input: typeof IntakesRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * Folders of `consilium review`: where each case is, and what a reader changed.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.ListCaseReviews
+   */
+  listCaseReviews: {
+    methodKind: "unary";
+    input: typeof CaseReviewsRequestSchema;
     output: typeof DocumentSchema;
   },
 }> = /*@__PURE__*/
