@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 STUDY = hashlib.sha256(b"a study").hexdigest()
-CONTEXT = {"studyHash": STUDY, "round": 7, "attempt": 2, "threshold": 2, "sites": ["alpha", "beta", "gamma"]}
+ROSTER = hashlib.sha256(b"a roster").hexdigest()
+CONTEXT = {"studyHash": STUDY, "rosterSha256": ROSTER, "round": 7, "attempt": 2, "threshold": 2, "sites": ["alpha", "beta", "gamma"]}
 
 
 def secret(name):
@@ -35,7 +36,7 @@ def agree(private, peer):
 
 
 def bound(purpose, about):
-    bind = {key: CONTEXT[key] for key in ("studyHash", "round", "attempt", "threshold")}
+    bind = {key: CONTEXT[key] for key in ("studyHash", "rosterSha256", "round", "attempt", "threshold")}
     record = {**about, **bind, "protocol": "consilium.v1.masking", "purpose": purpose}
     return json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
 

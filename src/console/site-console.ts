@@ -1,6 +1,7 @@
 /** What a hospital's people see of their own home, and decide: the service behind `SiteConsole`. */
 import type { ConnectRouter } from "@connectrpc/connect";
 import { ConsiliumError, type Json, LIMITS } from "../base/index.ts";
+import { rosterSha256Of } from "../privacy/index.ts";
 import { SiteConsole, toConnectError } from "../protocol/index.ts";
 import {
   approveStudy,
@@ -9,7 +10,6 @@ import {
   readSite,
   readSiteLog,
   reviewStudies,
-  rosterDigest,
   type StudyReview,
   siteStatus,
 } from "../site/index.ts";
@@ -104,7 +104,7 @@ function reviewDocument(review: StudyReview) {
     study,
     text,
     roster,
-    rosterSha256: rosterDigest(roster),
+    rosterSha256: rosterSha256Of(roster),
     networkBytes,
     offeredAtMs,
     decision: decision ?? null,

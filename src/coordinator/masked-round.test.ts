@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { LIMITS, sha256 } from "../base/index.ts";
 import {
   advertiseKeys,
-  type RoundContext,
+  contextOfRound,
   type SiteAdvertised,
   shareSecrets,
   signWithSiteKey,
@@ -45,7 +45,7 @@ function portsOf(siteId: string) {
   };
 }
 
-const context: RoundContext = { studyHash: hash, round: 1, attempt: 0, threshold: 2, sites: [...SITES] };
+const context = contextOfRound({ threshold: 2 }, { studyHash: hash, round: 1, sites: SITES, roster });
 const EVIDENCE = { header: "{}", body: "", signature: "" };
 
 function reply(siteId: string, which: MaskingReceived["step"], message: unknown, atMs = 30): MaskingReceived {

@@ -59,7 +59,7 @@ export function roundContext(study: StudyRecord, round: number): RoundContext {
   const { secureAggregation } = study.study.privacy;
   invariant(secureAggregation !== undefined, "a study with secure aggregation");
   const sites = study.roster.map(({ siteId }) => siteId).filter((siteId) => siteTrains(study.study, siteId));
-  return contextOfRound(secureAggregation, { studyHash: study.hash, round, sites });
+  return contextOfRound(secureAggregation, { studyHash: study.hash, round, sites, roster: study.roster });
 }
 
 /** The most by which a coordinate is multiplied in a masked sum; with noise of sites, weights are in the coordinates. */

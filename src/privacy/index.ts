@@ -87,6 +87,7 @@ export {
   checkContext,
   contextOfRound,
   type RoundContext,
+  rosterSha256Of,
   toleratedColluders,
 } from "./secure-aggregation/round-context.ts";
 export {

@@ -1,8 +1,10 @@
 /** A study is offered: it is kept for the reviewer, and what was decided about it is sent. */
+
 import { ConsiliumError, LIMITS } from "../base/index.ts";
+import { rosterSha256Of } from "../privacy/index.ts";
 import type { Directive, ReviewStudy } from "../protocol/index.ts";
 import type { Answer } from "./outgoing.ts";
-import { readReview, recordOffer, refusalOf, refusedReview, rosterDigest, type StudyReview } from "./reviews.ts";
+import { readReview, recordOffer, refusalOf, refusedReview, type StudyReview } from "./reviews.ts";
 import { type Shift, say, tellVerdict } from "./shift.ts";
 import { knownStudies, readEnd } from "./study-progress.ts";
 
@@ -12,7 +14,7 @@ import { knownStudies, readEnd } from "./study-progress.ts";
  */
 export async function answerOffer(shift: Shift, offer: ReviewStudy): Promise<Answer | undefined> {
   const offered = await offeredReview(shift, offer);
-  const key = `${offer.studyHash} ${rosterDigest(offer.roster)}`;
+  const key = `${offer.studyHash} ${rosterSha256Of(offer.roster)}`;
   const news = !shift.told.has(key);
   shift.told.add(key);
   if (offered instanceof ConsiliumError) {

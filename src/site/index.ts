@@ -34,7 +34,6 @@ export {
   type Decision,
   type RosterMember,
   readReviews,
-  rosterDigest,
   type StudyReview,
   writeDecision,
 } from "./reviews.ts";

@@ -159,11 +159,8 @@ function expectState<K extends SiteState["kind"]>(
 function roundContext({ study, studyHash, roster }: StudyReview, round: number): RoundContext {
   const { secureAggregation } = study.privacy;
   if (secureAggregation === undefined) throw unknownStep(round, "keys");
-  const sites = roster
-    .map(({ siteId }) => siteId)
-    .filter((siteId) => siteTrains(study, siteId))
-    .sort();
-  return contextOfRound(secureAggregation, { studyHash, round, sites });
+  const sites = roster.map(({ siteId }) => siteId).filter((siteId) => siteTrains(study, siteId));
+  return contextOfRound(secureAggregation, { studyHash, round, sites, roster });
 }
 
 export interface UpdateToMask {

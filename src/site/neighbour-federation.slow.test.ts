@@ -40,7 +40,8 @@ it("fails a round whose survivors would fall apart, and opens nothing of it", as
   const begun: Begun = await begin(root, { secureAggregation }, rounds(5), {}, CASES);
   const { studyHash } = begun;
   const declared = { threshold: 5, neighbours: { aboveSites: 7, count: 2, threshold: 2, colluders: 0 } };
-  const context = contextOfRound(declared, { studyHash, round: 1, sites: SITES });
+  const { roster = [] } = begun.coordinator.state().study ?? {};
+  const context = contextOfRound(declared, { studyHash, round: 1, sites: SITES, roster });
   const other = SITES.slice(1).filter((site) => !areNeighbours(context, "a", site));
   const leaving = ["a", other[0]];
   const opened: string[] = [];

@@ -3,12 +3,14 @@
  * reviewer's own documents, and the running site sends the decision at its next question. Where none runs they take
  * the lock, speak to the coordinator themselves, and let go.
  */
+
 import { type Clock, ConsiliumError, type Sha256, systemClock } from "../base/index.ts";
+import { rosterSha256Of } from "../privacy/index.ts";
 import { type CoordinatorLink, connectLink } from "../protocol/index.ts";
 import { answerOffer, refusalToTell, tellRefusal } from "./answer-offer.ts";
 import { openSite, readSite, type Site } from "./home.ts";
 import { checkStudyFitsBudget } from "./privacy-account.ts";
-import { type Decision, findReview, readReviews, rosterDigest, type StudyReview, writeDecision } from "./reviews.ts";
+import { type Decision, findReview, readReviews, type StudyReview, writeDecision } from "./reviews.ts";
 import { ask, startShift } from "./shift.ts";
 import { checkPatchFitsData, readRegisteredData } from "./site-data.ts";
 
@@ -93,7 +95,7 @@ export async function approveStudy(options: ApproveOptions): Promise<ApproveResu
 
 /** @throws ConsiliumError `roster-mismatch` */
 function checkSameRoster({ roster, study }: StudyReview, seen: Sha256): void {
-  if (rosterDigest(roster) === seen) return;
+  if (rosterSha256Of(roster) === seen) return;
   throw new ConsiliumError("roster-mismatch", {
     subject: `study "${study.name}"`,
     expected: "the list of sites that the reviewer saw",

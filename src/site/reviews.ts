@@ -7,8 +7,8 @@
  * and on disk before it is sent.
  */
 import { z } from "zod";
-import { ConsiliumError, canonicalJson, LIMITS, type Sha256, sha256 } from "../base/index.ts";
-import { plannedPrivacy, plannedSitePrivacy } from "../privacy/index.ts";
+import { ConsiliumError, canonicalJson, LIMITS, type Sha256 } from "../base/index.ts";
+import { plannedPrivacy, plannedSitePrivacy, rosterSha256Of } from "../privacy/index.ts";
 import type { Directive, ReviewStudy } from "../protocol/index.ts";
 import {
   checkStudyConsistency,
@@ -59,10 +59,6 @@ export interface StudyReview {
   readonly changes?: readonly StudyChange[];
 }
 
-export function rosterDigest(roster: readonly RosterMember[]): Sha256 {
-  return sha256(canonicalJson(sortedRoster(roster)));
-}
-
 /**
  * Keeps what is offered, after checking that the study is what its hash says and that this site is on the roster.
  *
@@ -73,7 +69,7 @@ export async function recordOffer(site: Site, offer: ReviewStudy, nowMs: number)
   const roster = sortedRoster(offer.roster);
   checkRoster(site, roster);
   const known = await readOffer(site.store, offer.studyHash);
-  if (known === undefined || rosterDigest(known.roster) !== rosterDigest(roster)) {
+  if (known === undefined || rosterSha256Of(known.roster) !== rosterSha256Of(roster)) {
     await site.store.write(`review/${offer.studyHash}`, {
       studyHash: offer.studyHash,
       study: JSON.parse(new TextDecoder().decode(offer.study)),
@@ -103,7 +99,7 @@ export async function readReview(store: SiteStore, studyHash: Sha256): Promise<S
     roster: offer.roster,
     networkBytes: offer.networkBytes,
     offeredAtMs: offer.offeredAtMs,
-    ...(decision?.rosterSha256 === rosterDigest(offer.roster) && { decision }),
+    ...(decision?.rosterSha256 === rosterSha256Of(offer.roster) && { decision }),
     ...(refusal && { refusal }),
     ...(last && { changes: studyDifference(last, study) }),
   };
@@ -139,7 +135,7 @@ export async function writeDecision(
       hint: "Say it shorter: it travels to the coordinator.",
     });
   }
-  const kept: Decision = { ...decision, rosterSha256: rosterDigest(review.roster) };
+  const kept: Decision = { ...decision, rosterSha256: rosterSha256Of(review.roster) };
   await store.write(`decision/${review.studyHash}`, kept);
   return kept;
 }

@@ -72,13 +72,9 @@ export function sealedBytes(context: RoundContext, { from, to }: Omit<SealedShar
   return boundBytes(context, "sealed shares", { from, to });
 }
 
-/**
- * Divergence: the list that is signed names the dropped sites too, whose mask keys will be opened. Among neighbours it is
- * bound to the roster, by which those who sign reckon one ring.
- */
+/** Divergence: the list that is signed names the dropped sites too, whose mask keys will be opened. */
 export function listBytes(context: RoundContext, { survivors, dropped }: SurvivorList): Uint8Array {
-  const { graph, sites } = context;
-  return boundBytes(context, "survivors", { survivors, dropped, ...(graph && { roster: sites }) });
+  return boundBytes(context, "survivors", { survivors, dropped });
 }
 
 /**

@@ -63,7 +63,7 @@ describe("neighbours", () => {
 
   it("are taken above the declared number of sites, and bind keys to them", () => {
     const declared = { threshold: 12, neighbours: { aboveSites: 19, count: 6, colluders: 0 } };
-    const round = { studyHash: "5".repeat(64), round: 1 };
+    const round = { studyHash: "5".repeat(64), round: 1, roster: [] };
     expect(contextOfRound(declared, { ...round, sites: named(19) }).graph).toBeUndefined();
     const { graph } = contextOfRound(declared, { ...round, sites: named(20) });
     expect(graph).toEqual({ neighbours: 6, threshold: 4, colluders: 0 });

@@ -7,7 +7,8 @@
  *
  * Promised, against a coordinator that shows what it likes to whom it likes, with at most c = `colluders` of the n sites
  * on its side: of one round it reads at most one sum, and at least t - c honest sites are in it. Assumed: keys of the
- * roster are the sites' own, and a site takes part in a round in one attempt (src/site/masked-update.ts). With k
+ * roster are the sites' own, and a site takes part in a round in one attempt (src/site/masked-update.ts). That all honest
+ * sites in a round were shown one roster is not assumed: every message is bound to it (round-context.ts). With k
  * neighbours each, s shares that open a secret and t signatures under a list, the argument is:
  * 1. 2 t > n + c, so that honest sites reveal under one list alone. With s > c, no mask key of a survivor opens, and no
  *    self seed of another site, whose upload therefore tells nothing.

@@ -1,7 +1,9 @@
 /**
  * What one attempt at a masked round is about, and how everything in it is bound to that: keys, seeds, signatures and
- * ciphertexts are derived over these bytes, so that nothing of one study, round, attempt or pair of sites has any
- * meaning in another.
+ * ciphertexts are derived over these bytes, so that nothing of one study, roster, round, attempt or pair of sites has any
+ * meaning in another. Sites whose reviewers approved different rosters (other sites, or other keys of them) therefore
+ * believe no advertisement of one another's, and take part in no round together: a coordinator that shows different
+ * rosters gets no round, where it could otherwise have two lists signed for one.
  *
  * The threshold. Shares of a secret open with t of n. A site signs one list of survivors; t signatures open it. Two
  * lists for one attempt would need t signatures each, which honest sites do not give twice: with c sites that help a
@@ -9,7 +11,7 @@
  * majority, and `toleratedColluders` says how much more than that it is. With a graph of neighbours, t still signs the
  * list, and fewer shares open a secret: neighbour-graph.ts.
  */
-import { ConsiliumError, canonicalJson, isSha256, type Json, LIMITS, type Sha256 } from "../../base/index.ts";
+import { ConsiliumError, canonicalJson, isSha256, type Json, LIMITS, type Sha256, sha256 } from "../../base/index.ts";
 import { leastNeighbourShares } from "../../study/index.ts";
 
 /** shamir-secret-sharing works in GF(2^8), whose shares lie at the 255 points that are not zero. */
@@ -31,6 +33,8 @@ export interface RoundContext {
   readonly attempt: number;
   /** Shares that open a secret, signatures that open a list, and the fewest sites that a sum is made of. */
   readonly threshold: number;
+  /** Of the roster that reviewers approved: every site with its key (`rosterSha256Of`). */
+  readonly rosterSha256: Sha256;
   /** Every site of the approved roster that may take part, in ascending order. */
   readonly sites: readonly string[];
   /** Without one, every site masks with every other. */
@@ -50,13 +54,24 @@ interface DeclaredMasking {
     | undefined;
 }
 
-/** The context of a round, as every site and the coordinator derive it from study and roster. */
+type Roster = readonly { readonly siteId: string; readonly keySha256: string }[];
+
+export function rosterSha256Of(roster: Roster): Sha256 {
+  const members = roster.map(({ siteId, keySha256 }) => ({ siteId, keySha256 }));
+  return sha256(canonicalJson(members.sort((a, b) => (a.siteId < b.siteId ? -1 : 1))));
+}
+
+/**
+ * The context of a round, as every site and the coordinator derive it from study and roster.
+ * @param sites of the roster that train; in any order.
+ */
 export function contextOfRound(
   { threshold, neighbours }: DeclaredMasking,
-  round: Pick<RoundContext, "studyHash" | "round" | "sites">,
+  round: Pick<RoundContext, "studyHash" | "round" | "sites"> & { readonly roster: Roster },
 ): RoundContext {
-  const { studyHash, round: number, sites } = round;
-  const context: RoundContext = { studyHash, round: number, attempt: 0, threshold, sites };
+  const { studyHash, round: number, roster } = round;
+  const sites = [...round.sites].sort();
+  const context = { studyHash, round: number, attempt: 0, threshold, rosterSha256: rosterSha256Of(roster), sites };
   if (neighbours === undefined || sites.length <= neighbours.aboveSites) return context;
   const { count, colluders } = neighbours;
   const least = leastNeighbourShares({ count, colluders });
@@ -65,7 +80,7 @@ export function contextOfRound(
 
 /** @throws ConsiliumError `masking-parameters` */
 export function checkContext(context: RoundContext): void {
-  const { studyHash, round, attempt, threshold, sites, graph } = context;
+  const { studyHash, rosterSha256, round, attempt, threshold, sites, graph } = context;
   const sorted = sites.every((site, i) => site !== "" && (i === 0 || sites[i - 1] < site));
   const most = graph === undefined ? MAX_HOLDERS : LIMITS.sitesPerFederation;
   if (!sorted || sites.length < 2 || sites.length > most) {
@@ -79,7 +94,9 @@ export function checkContext(context: RoundContext): void {
     throw invalid(`a threshold of more than half of ${sites.length} sites`, String(threshold));
   }
   const counted = [round, attempt].every((value) => Number.isSafeInteger(value) && value >= 0);
-  if (!counted || !isSha256(studyHash)) throw invalid("a study's hash, a round and an attempt", "others");
+  if (!counted || !isSha256(studyHash) || !isSha256(rosterSha256)) {
+    throw invalid("a study's hash, a roster's digest, a round and an attempt", "others");
+  }
   if (graph !== undefined) checkGraph(context, graph);
 }
 
@@ -111,13 +128,14 @@ export function boundBytes(
   purpose: string,
   about: { readonly [key: string]: Json },
 ): Uint8Array {
-  const { studyHash, round, attempt, threshold, graph } = context;
+  const { studyHash, rosterSha256, round, attempt, threshold, graph } = context;
   const text = canonicalJson({
     ...about,
     ...(graph && { graph: { ...graph } }),
     protocol: "consilium.v1.masking",
     purpose,
     studyHash,
+    rosterSha256,
     round,
     attempt,
     threshold,

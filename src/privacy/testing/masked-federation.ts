@@ -8,7 +8,7 @@ import { type OpenedMasks, openMasks } from "../secure-aggregation/coordinator-r
 import type { MaskTerm } from "../secure-aggregation/mask-stream.ts";
 import { createMaskedInput, createMaskedSum } from "../secure-aggregation/masked-input.ts";
 import { type WordBits, wordBitsFor } from "../secure-aggregation/masked-words.ts";
-import type { RoundContext } from "../secure-aggregation/round-context.ts";
+import { type RoundContext, rosterSha256Of } from "../secure-aggregation/round-context.ts";
 import * as site from "../secure-aggregation/site-rounds.ts";
 
 /** Steps of a site; a site that drops at `input` has shared its secrets and sends no input. */
@@ -34,7 +34,8 @@ export function portsOf(siteId: string) {
 }
 
 export function contextOf(sites: readonly string[], threshold: number, attempt = 0): RoundContext {
-  return { studyHash: "5".repeat(64), round: 3, attempt, threshold, sites };
+  const rosterSha256 = rosterSha256Of(sites.map((siteId) => ({ siteId, keySha256: siteId })));
+  return { studyHash: "5".repeat(64), round: 3, attempt, threshold, rosterSha256, sites };
 }
 
 export interface SiteInput {
