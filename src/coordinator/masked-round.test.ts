@@ -1,12 +1,14 @@
 /** The state machine in masked rounds: what closes a step, what is refused, what is late. */
 import { createPublicKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { LIMITS, sha256 } from "../base/index.ts";
+import { invariant, LIMITS, sha256 } from "../base/index.ts";
 import {
   advertiseKeys,
   contextOfRound,
+  maskInput,
   type SiteAdvertised,
   shareSecrets,
+  signSurvivors,
   signWithSiteKey,
   verifyByRoster,
   writeMasking,
@@ -184,6 +186,46 @@ describe("a masked round at the coordinator", () => {
     const last = step(failedOnce, late(200_020)).state;
     expect(last.phase).toMatchObject({ kind: "failed", code: "masking-below-threshold", round: 2 });
     expect(last.study?.failedRounds?.map(({ round }) => round)).toEqual([1, 2]);
+  });
+
+  test("that fails once shares were asked for ends the study, unless each round is noised anew", async () => {
+    const advertisements = SITES.flatMap((siteId) => advertised.get(siteId)?.advertisement ?? []);
+    const shared = await Promise.all(
+      [...advertised].map(([siteId, state]) => shareSecrets(state, advertisements, portsOf(siteId))),
+    );
+    const sealed = shared.flatMap(({ message }) => message);
+    const list = { survivors: [...SITES], dropped: [] };
+    const signatures = shared.map(({ state }) => {
+      const { siteId } = state;
+      const masked = maskInput(
+        state,
+        sealed.filter(({ to }) => to === siteId),
+      );
+      return reply(siteId, "signature", signSurvivors(masked.state, list, portsOf(siteId)).message);
+    });
+    const sized = (siteId: string) =>
+      update(siteId, 1, study, { update: { sha256: sha256(siteId), bytes: 8 * (PARAMETERS + 1) } });
+    const shares = shared.map(({ state, message }) => reply(state.siteId, "shares", message));
+    const signing = stateAfter(...approved, ...keyReplies, ...shares, ...SITES.map(sized));
+    const revealing = signatures.reduce((state, event) => step(state, event).state, signing);
+    const told = directiveFor(revealing, "tum", 30).kind;
+    expect(told.case === "masking" && told.value.step).toBe("reveal");
+    const late: CoordinatorEvent = { kind: "time-reached", atMs: 10_000_000 };
+
+    // Nobody was asked to reveal: the next round may start from the same model.
+    expect(step(signing, late).state.phase).toMatchObject({ kind: "agreeing", round: 2 });
+    const ended = step(revealing, late).state;
+    expect(ended.phase).toMatchObject({ kind: "failed", reason: expect.stringContaining("Shares were revealed") });
+    expect(ended.study?.failedRounds).toMatchObject([{ round: 1, code: "masking-below-threshold" }]);
+
+    const noise = { clipNorm: 1, noiseMultiplier: 1, samplingRate: 0.1, delta: 1e-5, patchesPerScan: 1 };
+    const noised: Study = { ...study, privacy: { ...study.privacy, patientLevel: noise } };
+    invariant(revealing.study !== null, "a study underway");
+    const anew = step({ ...revealing, study: { ...revealing.study, study: noised } }, late).state;
+    expect(anew.phase).toMatchObject({ kind: "agreeing", round: 2 });
+    const summed: Study = { ...noised, metrics: "summed" };
+    const figures = step({ ...revealing, study: { ...revealing.study, study: summed } }, late).state;
+    expect(figures.phase.kind).toBe("failed");
   });
 
   test("fails the study after LIMITS.failedRoundsInARow of them", () => {

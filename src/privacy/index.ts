@@ -118,6 +118,7 @@ export {
   clipSiteUpdate,
   countedWithin,
   isLossTold,
+  isMaskedAnew,
   ledgerRound,
   ledgerRounds,
   plannedLedger,

@@ -247,3 +247,11 @@ export function plannedLedger(study: Study, accountant: Accountant = "rdp"): Pri
 export function isLossTold({ privacy }: Study): boolean {
   return privacy.patientLevel === undefined && privacy.siteLevel === undefined;
 }
+
+/**
+ * Whether a second masked sum of the same model's updates would betray no site: noise of each round is its own. Summed
+ * figures have no noise.
+ */
+export function isMaskedAnew(study: Study): boolean {
+  return !isLossTold(study) && study.metrics !== "summed";
+}

@@ -6,7 +6,7 @@ import { openCoordinator } from "../coordinator/index.ts";
 import { writeMasking } from "../privacy/index.ts";
 import { type CoordinatorLink, DirectiveSchema, MaskingOrderSchema } from "../protocol/index.ts";
 import { readSite, type Site } from "./home.ts";
-import { answerMaskingStep } from "./masked-update.ts";
+import { answerMaskingStep, maskUpdate } from "./masked-update.ts";
 import { readMaskingDocument } from "./masking-document.ts";
 import { startShift } from "./shift.ts";
 import { readRound } from "./study-progress.ts";
@@ -140,6 +140,16 @@ describe("a masked federation", () => {
     await ask("keys", {});
     expect(await readMaskingDocument(site.store, studyHash)).toEqual(before);
     expect(Object.keys(before?.answers ?? {})).toEqual(["keys", "reveal", "shares", "signature"]);
+
+    // The same sum under another name: a next round from the same model, as if this one had failed.
+    await ask("keys", {}, 2);
+    const from = before?.from ?? "";
+    expect((await readMaskingDocument(site.store, studyHash))?.revealedFrom).toBe(from);
+    const maskFrom = (globalSha256: string) =>
+      maskUpdate(shift, { studyHash, round: 2, globalSha256, masking: new Uint8Array() }, { trainingCases: 6 });
+    await expect(maskFrom(from)).rejects.toThrow(/masking-round-revealed.*the same model/s);
+    // Of another model it would be masked, once this site has shared its secrets.
+    await expect(maskFrom("0".repeat(64))).rejects.toThrow(/masking-message-invalid.*after advertised/s);
     await shift.out.close();
     await coordinator.close();
   });

@@ -21,6 +21,7 @@ import {
   createDiscreteGaussian,
   createMaskedInput,
   encodeFigures,
+  isMaskedAnew,
   isMaskingStep,
   MASKING_ORDERS,
   type MaskingStep,
@@ -49,7 +50,7 @@ import {
 } from "../privacy/index.ts";
 import type { Directive, MaskingOrder } from "../protocol/index.ts";
 import { type Study, siteTrains } from "../study/index.ts";
-import { type MaskingDocument, maskingDocumentName, readMaskingDocument } from "./masking-document.ts";
+import { type MaskingDocument, maskingDocumentName, readMaskingDocument, revealedFrom } from "./masking-document.ts";
 import type { Answer } from "./outgoing.ts";
 import { approvedReview, type StudyReview } from "./reviews.ts";
 import { type Shift, say, type Worked } from "./shift.ts";
@@ -63,9 +64,9 @@ export async function answerMaskingStep(shift: Shift, _: Directive, order: Maski
   const { studyHash, round, step } = order;
   const review = await approvedReview(shift.site.store, studyHash);
   if (!isMaskingStep(step)) throw unknownStep(round, step);
-  const known = await currentDocument(shift, studyHash, round);
+  const { known, before } = await documentsFor(shift, studyHash, round);
   const text = Buffer.from(order.payload).toString("utf8");
-  const next = await nextDocument(shift, review, known, { round, step, text });
+  const next = await nextDocument(shift, review, known, { round, step, text, before });
   // On disk before it is sent, and unchanged where it was sent before.
   if (next !== known) await shift.site.store.write(maskingDocumentName(studyHash), next);
   const payload = next.answers[step];
@@ -80,9 +81,17 @@ export async function answerMaskingStep(shift: Shift, _: Directive, order: Maski
   return { kind: "finished", value: answer };
 }
 
-async function currentDocument(shift: Shift, hash: Sha256, round: number): Promise<MaskingDocument | undefined> {
+interface Documents {
+  /** Of this round. */
+  readonly known: MaskingDocument | undefined;
+  /** Of the last round before it, where this one is not begun. */
+  readonly before: MaskingDocument | undefined;
+}
+
+async function documentsFor(shift: Shift, hash: Sha256, round: number): Promise<Documents> {
   const known = await readMaskingDocument(shift.site.store, hash);
-  if (known === undefined || known.round <= round) return known?.round === round ? known : undefined;
+  if (known === undefined || known.round < round) return { known: undefined, before: known };
+  if (known.round === round) return { known, before: undefined };
   throw new ConsiliumError("masking-round-revealed", {
     subject: `study ${hash.slice(0, 12)}, masking of round ${round}`,
     expected: `round ${known.round} or later`,
@@ -95,13 +104,14 @@ interface Asked {
   readonly round: number;
   readonly step: MaskingStep;
   readonly text: string;
+  readonly before: MaskingDocument | undefined;
 }
 
 async function nextDocument(
   shift: Shift,
   review: StudyReview,
   known: MaskingDocument | undefined,
-  { round, step, text }: Asked,
+  { round, step, text, before }: Asked,
 ): Promise<MaskingDocument> {
   const { siteId, privateKey } = shift.site;
   const ports = {
@@ -111,6 +121,7 @@ async function nextDocument(
   };
   const state = known && restoreMasking<SiteState>(known.state);
   const answered = (after: { readonly state: SiteState; readonly message: unknown }): MaskingDocument => ({
+    ...revealedFrom(before),
     ...known,
     round,
     state: writeMasking(after.state),
@@ -177,18 +188,28 @@ const STRETCH_COORDINATES = 1 << 18;
 
 /**
  * The masked update of a round, in the store when this returns: the same bytes each time.
- * @param sealed the order's `masking`: shares that other sites sealed for this one.
+ *
+ * Not where this site helped to open a sum of updates of the same model before, in a round that a coordinator then calls
+ * failed, unless each is noised anew: two sums over nearly the same sites betray the difference.
+ * @param order.masking shares that other sites sealed for this one.
+ * @throws ConsiliumError `masking-round-revealed`, and what the protocol refuses
  */
 export async function maskUpdate(
   shift: Shift,
-  order: { readonly studyHash: Sha256; readonly round: number; readonly masking: Uint8Array },
+  order: {
+    readonly studyHash: Sha256;
+    readonly round: number;
+    readonly globalSha256: Sha256;
+    readonly masking: Uint8Array;
+  },
   update: UpdateToMask,
 ): Promise<{ readonly sha256: Sha256; readonly bytes: number }> {
   const { store } = shift.site;
-  const { studyHash, round } = order;
-  const known = await currentDocument(shift, studyHash, round);
+  const { studyHash, round, globalSha256 } = order;
+  const { known } = await documentsFor(shift, studyHash, round);
   if (known?.masked !== undefined) return known.masked;
   const { study, roster } = await approvedReview(store, studyHash);
+  if (known?.revealedFrom === globalSha256 && !isMaskedAnew(study)) throw openedBefore(studyHash, round);
   const shared = expectState(known && restoreMasking<SiteState>(known.state), "shared", "shares");
   const { sealed } = readMasking(Buffer.from(order.masking).toString("utf8"), MASKING_ORDERS.input);
   const { state, masks } = maskInput(shared, sealed);
@@ -216,8 +237,18 @@ export async function maskUpdate(
     ...known,
     state: writeMasking(state),
     masked,
+    from: globalSha256,
   });
   return masked;
+}
+
+function openedBefore(studyHash: Sha256, round: number): ConsiliumError {
+  return new ConsiliumError("masking-round-revealed", {
+    subject: `study ${studyHash.slice(0, 12)}, masking of round ${round}`,
+    expected: "another model to start from than that of the round whose sum this site helped to open",
+    actual: "the same model",
+    hint: "Two sums over nearly the same sites betray single ones. The study has to be started anew.",
+  });
 }
 
 /** Figures that are summed, then the noised word that says whether the update was within the clip norm. */

@@ -2,8 +2,10 @@
  * Where a site is in a masked round: `study/<hash>/masking`, one document for the round that it is in. It names the
  * masked update's object, which must be kept for as long as the coordinator may ask for it.
  *
- * Invariant: once the study has ended here, the document holds no secret and no answer, and no round of it is masked
- * again, whatever a coordinator asks for.
+ * Invariants
+ * - Once the study has ended here, the document holds no secret and no answer, and no round of it is masked again,
+ *   whatever a coordinator asks for.
+ * - It says from which model the last sum was made that this site helped to open, whatever rounds came after.
  */
 import { z } from "zod";
 import { ConsiliumError, type Sha256 } from "../base/index.ts";
@@ -18,8 +20,18 @@ const documentSchema = z.strictObject({
   answers: z.partialRecord(z.enum(["keys", "shares", "signature", "reveal"]), z.string()),
   /** The masked update, once it was made. */
   masked: z.strictObject({ sha256: z.string(), bytes: z.number().int().min(0) }).optional(),
+  /** The global model that the masked update starts from. */
+  from: z.string().optional(),
+  /** The same of the last round before this one in which this site revealed shares. */
+  revealedFrom: z.string().optional(),
 });
 export type MaskingDocument = z.infer<typeof documentSchema>;
+
+/** For the document of a later round. */
+export function revealedFrom(before: MaskingDocument | undefined): Pick<MaskingDocument, "revealedFrom"> {
+  const model = before?.answers.reveal === undefined ? before?.revealedFrom : before.from;
+  return model === undefined ? {} : { revealedFrom: model };
+}
 
 /** What is left of it when the study has ended. */
 const erasedSchema = z.strictObject({ round: z.number().int().min(1), erased: z.literal(true) });
