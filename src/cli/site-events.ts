@@ -1,23 +1,42 @@
 /** What a site at work says to its operator: lines that stay, and progress that is rewritten. */
-import type { Comparison, SiteEvent } from "../site/index.ts";
+import type { ConsiliumError } from "../base/index.ts";
+import type { ActivityRecorder, Comparison, SiteEvent } from "../site/index.ts";
 import { formatBytes, formatDuration, formatFigure } from "./format.ts";
 import { describeChange } from "./live-change.ts";
 import type { Progress } from "./progress.ts";
 
-/** Tells events as they come; waiting is told once for each reason, not at every question. */
-export function createSiteTeller(progress: Progress): (event: SiteEvent) => void {
+export interface SiteVoice {
+  readonly progress: Progress;
+  readonly activity: ActivityRecorder;
+  /** What of an error of this site's work may be told where others read it. */
+  readonly quiet: (error: ConsiliumError) => ConsiliumError;
+}
+
+/** Tells events as they come, and keeps them as the site's activity; waiting is told once for each reason. */
+export function createSiteTeller({ progress, activity, quiet }: SiteVoice): (event: SiteEvent) => void {
   let lastWait = "";
   return (event) => {
     if (event.kind === "progress") {
-      const label = `Round ${event.round}, ${event.activity}`;
-      const unit = event.activity === "training" ? "steps" : "cases";
-      const detail = event.loss === undefined ? {} : { detail: `loss ${event.loss.toFixed(3)}` };
-      return progress.update({ label, done: event.done, total: event.total, unit, ...detail });
+      const { activity: what, round, done, total, loss } = event;
+      activity.working({ what, round, done, total, loss: loss ?? null });
+      const detail = loss === undefined ? {} : { detail: `loss ${loss.toFixed(3)}` };
+      const unit = what === "training" ? "steps" : "cases";
+      return progress.update({ label: `Round ${round}, ${what}`, done, total, unit, ...detail });
     }
     const wait = event.kind === "waiting" || event.kind === "unreachable" ? `${event.kind} ${reasonOf(event)}` : "";
-    if (wait === "" || wait !== lastWait) progress.note(describeSiteEvent(event));
+    if (wait === "" || wait !== lastWait) {
+      const line = describeSiteEvent(quietly(event, quiet));
+      progress.note(line);
+      activity.told(line);
+    }
     lastWait = wait;
   };
+}
+
+/** Errors of work at the site name cases and files; those of its talk with the coordinator cannot. */
+function quietly<E extends SiteEvent>(event: E, quiet: SiteVoice["quiet"]): E {
+  if (event.kind !== "failure" && event.kind !== "own-not-evaluated") return event;
+  return { ...event, error: quiet(event.error) };
 }
 
 function reasonOf(event: Extract<SiteEvent, { kind: "waiting" | "unreachable" }>): string {

@@ -35,8 +35,8 @@ export function plannedPrivacy(study: Study, accountant: Accountant = "rdp"): Pr
  * no epsilon here covers it.
  */
 export const OUTSIDE_THE_ACCOUNT: readonly string[] = [
-  "Figures of evaluation (Dice, HD95) and the choice of the best model by them: of validation patients, whom no model is trained on.",
-  "Numbers of training and validation cases.",
+  "Figures of evaluation (Dice, HD95) and what is decided by them, the choice of the best model and early stopping: of validation patients, on whom no model is trained.",
+  "Numbers of training and validation cases: the size of a site also enters the divisor and the weight of its update.",
   "When a step ends, by which one may guess how many patients took part, and that training failed, where it did.",
   "What the hospital does with its data elsewhere, and models that it trained by itself.",
 ];

@@ -60,4 +60,5 @@ export const NOT_EXECUTED: readonly (readonly [...Place, why: string])[] = [
   ["docs/adr/0003-no-dicom-node.md", "3-serve-is-no-dicom-node-itself", "looks at a package that was refused"],
   ["docs/RESULTS.md", "phantoms", "needs real MRI beside, and hours"],
   ["docs/RESULTS.md", "twenty-nine-sites-of-unequal-sizes", "takes hours"],
+  ["docs/RESULTS.md", "noise-of-whole-sites", "takes hours"],
 ];

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { type Json, LIMITS } from "../../base/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
+import { toConsiliumError } from "../errors.ts";
 import { option } from "../options.ts";
 import { createSiteTeller, describeSiteEvent } from "../site-events.ts";
 
@@ -29,22 +30,25 @@ export const siteStart = defineCommand({
   },
   examples: ["consilium site start --home site", "consilium site start --home site --once"],
   async run({ options, version, progress, signal }) {
-    const { caseCacheFolder, dialCoordinator, eraseCaseCache, openSite, recordActivity, runSite } = await import(
-      "../../site/index.ts"
-    );
+    const {
+      caseCacheFolder,
+      dialCoordinator,
+      eraseCaseCache,
+      openSite,
+      quietError,
+      quietWhereNamed,
+      readRegisteredData,
+      recordActivity,
+      runSite,
+    } = await import("../../site/index.ts");
     const { openLocalWork } = await import("../../segmentation/index.ts");
     const { readLowerings } = await import("../read-lowerings.ts");
     const lowerings = options.lowerings === undefined ? undefined : await readLowerings(options.lowerings);
     const site = await openSite(options.home);
     const link = dialCoordinator(site, options.maxRate === undefined ? undefined : options.maxRate * 1e6);
     const activity = recordActivity(site.store);
-    const tell = createSiteTeller({
-      ...progress,
-      note(line) {
-        progress.note(line);
-        activity.told(line);
-      },
-    });
+    const data = await readRegisteredData(site.store);
+    const onEvent = createSiteTeller({ progress, activity, quiet: (error) => quietError(error, data) });
     try {
       progress.note(`${site.siteId} of "${site.membership.federationName}", coordinator ${site.membership.address}`);
       const outcome = await runSite({
@@ -53,13 +57,7 @@ export const siteStart = defineCommand({
         productVersion: version,
         signal,
         until: options.once ? "study-ends" : "stopped",
-        onEvent(event) {
-          tell(event);
-          if (event.kind === "progress") {
-            const { activity: what, round, done, total, loss = null } = event;
-            activity.working({ what, round, done, total, loss });
-          }
-        },
+        onEvent,
         eraseCaches: () => eraseCaseCache(options.home),
         openWork: async ({ study, data, networkFile }) => {
           const modelBytes = networkFile === undefined ? undefined : await readFile(networkFile);
@@ -69,6 +67,8 @@ export const siteStart = defineCommand({
       });
       signal.throwIfAborted();
       return resultOf(outcome);
+    } catch (error) {
+      throw quietWhereNamed(toConsiliumError(error), data);
     } finally {
       await activity.close();
       await link.close();
