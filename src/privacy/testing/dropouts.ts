@@ -3,11 +3,13 @@ import { expect } from "vitest";
 import { ConsiliumError, createRandom } from "../../base/index.ts";
 import { areNeighbours } from "../secure-aggregation/neighbour-graph.ts";
 import type { RoundContext } from "../secure-aggregation/round-context.ts";
+import { readableSums } from "./dishonest-routing.ts";
 import {
   contextOf,
   type DropPoint,
   MAX_WEIGHT,
   type MaskedRoundOutcome,
+  newTrace,
   PRECISION_BITS,
   runMaskedRound,
   type SiteInput,
@@ -57,13 +59,18 @@ export async function checkPattern(pattern: readonly DropPoint[], seed: number):
   const dropsAt = (siteId: string): DropPoint => pattern[SITES.indexOf(siteId as (typeof SITES)[number])];
   const enough = STEPS.every((step) => reaching(pattern, step) >= THRESHOLD);
   let outcome: MaskedRoundOutcome | undefined;
+  const context = contextOf(SITES, THRESHOLD);
+  const trace = newTrace();
   try {
-    outcome = await runMaskedRound(contextOf(SITES, THRESHOLD), inputs, dropsAt);
+    outcome = await runMaskedRound(context, inputs, dropsAt, trace);
   } catch (error) {
     expect(error).toBeInstanceOf(ConsiliumError);
     expect((error as ConsiliumError).code).toBe("masking-below-threshold");
   }
   expect(outcome !== undefined).toBe(enough);
+  // What the shares in the coordinator's hands open, not what it says that it opened.
+  const readable = await readableSums({ context, ...trace }, trace.reveals, new Set());
+  expect(readable).toEqual(outcome === undefined ? [] : [outcome.list.survivors]);
   if (outcome === undefined) return "failed";
   const { list, sums } = outcome;
   const sent = (point: DropPoint): boolean => POINTS.indexOf(point) > STEPS.indexOf("input");

@@ -8,6 +8,7 @@ import { type OpenedMasks, openMasks } from "../secure-aggregation/coordinator-r
 import type { MaskTerm } from "../secure-aggregation/mask-stream.ts";
 import { createMaskedInput, createMaskedSum } from "../secure-aggregation/masked-input.ts";
 import { type WordBits, wordBitsFor } from "../secure-aggregation/masked-words.ts";
+import type { Advertisement, RevealedShares } from "../secure-aggregation/masking-messages.ts";
 import { type RoundContext, rosterSha256Of } from "../secure-aggregation/round-context.ts";
 import * as site from "../secure-aggregation/site-rounds.ts";
 
@@ -52,6 +53,17 @@ export interface MaskedRoundOutcome {
   readonly uploads: ReadonlyMap<string, Uint8Array>;
 }
 
+/** All that came to the coordinator, and the masks that were put on each upload, however the round ends. */
+export interface MaskedRoundTrace {
+  readonly advertisements: Advertisement[];
+  readonly sites: Map<string, { readonly state: site.SiteMasked; readonly masks: readonly MaskTerm[] }>;
+  readonly reveals: RevealedShares[];
+}
+
+export function newTrace(): MaskedRoundTrace {
+  return { advertisements: [], sites: new Map(), reveals: [] };
+}
+
 export const PRECISION_BITS = 16;
 
 /** @throws ConsiliumError where the round fails, with `masking-below-threshold` where too many dropped. */
@@ -59,6 +71,7 @@ export async function runMaskedRound(
   context: RoundContext,
   inputs: ReadonlyMap<string, SiteInput>,
   dropsAt: (siteId: string) => DropPoint,
+  trace: MaskedRoundTrace = newTrace(),
 ): Promise<MaskedRoundOutcome> {
   const { sites } = context;
   const here = (siteId: string, step: (typeof STEPS)[number]): boolean => {
@@ -71,6 +84,7 @@ export async function runMaskedRound(
   for (const siteId of sites.filter((each) => here(each, "keys"))) {
     const { state, message } = site.advertiseKeys(context, siteId, [], portsOf(siteId));
     advertised.set(siteId, state);
+    trace.advertisements.push(message);
     keys = coordinator.acceptAdvertisement(keys, message, ports);
   }
   let shares = coordinator.closeAdvertising(keys, ports);
@@ -89,6 +103,7 @@ export async function runMaskedRound(
     if (!here(siteId, "input")) continue;
     const next = site.maskInput(state, coordinator.sealedSharesFor(arriving, siteId));
     masked.set(siteId, next.state);
+    trace.sites.set(siteId, next);
     uploads.set(siteId, uploadOf(next.masks, inputs.get(siteId) as SiteInput, bits));
     arriving = coordinator.acceptMaskedInput(arriving, siteId);
   }
@@ -104,6 +119,7 @@ export async function runMaskedRound(
   for (const [siteId, state] of signed) {
     if (!here(siteId, "reveal")) continue;
     const { message } = site.revealShares(state, revealing.list, revealing.signatures, portsOf(siteId));
+    trace.reveals.push(message);
     revealing = coordinator.acceptReveal(revealing, message);
   }
   const opened = await openMasks(revealing);
