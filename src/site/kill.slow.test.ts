@@ -8,7 +8,13 @@ import { startProcess, type TestProcess } from "./testing/processes.ts";
 import { temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 
 const STEP_MS = "60";
-const STUDY = tinyStudy({ rounds: { count: 4 } });
+const SUMMED = { algorithm: "fedavg", weightBy: "cases", precisionBits: 24 };
+const STUDY = tinyStudy({ rounds: { count: 4 }, aggregation: SUMMED });
+const MASKED = tinyStudy({
+  rounds: { count: 4 },
+  aggregation: SUMMED,
+  privacy: { secureAggregation: { threshold: 2 } },
+});
 
 let root: string;
 const running = new Set<TestProcess>();
@@ -33,13 +39,13 @@ interface Prepared {
 }
 
 /** Joined sites and a submitted study; the coordinator is closed again, its address stays. */
-async function prepare(name: string): Promise<Prepared> {
+async function prepare(name: string, study = STUDY): Promise<Prepared> {
   const folder = join(root, name);
   await mkdir(folder);
   const home = await newCoordinatorHome(folder);
   const { coordinator, close } = await serveCoordinator(home);
   const sites = await joinSites(folder, coordinator, "tls");
-  await submit(coordinator, STUDY);
+  await submit(coordinator, study);
   await close();
   return { home, sites };
 }
@@ -53,13 +59,24 @@ async function finalOf(sites: readonly TestProcess[]): Promise<unknown> {
 const inTraining = (round: number) => (line: Record<string, unknown>) =>
   line.kind === "progress" && line.activity === "training" && line.round === round;
 
-it("ends with the same model whether or not coordinator and sites are killed", { timeout: 240_000 }, async () => {
+/** What nobody's death disturbs. */
+async function calmFinal(): Promise<unknown> {
   const calm = await prepare("calm");
-  const undisturbedCoordinator = start("coordinator-process", calm.home);
-  await undisturbedCoordinator.until(({ kind }) => kind === "serving");
-  const undisturbed = await finalOf(calm.sites.map(({ home }) => start("site-process", home, STEP_MS)));
-  await undisturbedCoordinator.kill();
+  const coordinator = start("coordinator-process", calm.home);
+  await coordinator.until(({ kind }) => kind === "serving");
+  const final = await finalOf(calm.sites.map(({ home }) => start("site-process", home, STEP_MS)));
+  await coordinator.kill();
+  return final;
+}
 
+let undisturbed: unknown;
+beforeAll(async () => {
+  undisturbed = await calmFinal();
+}, 120_000);
+
+const sent = (round: number) => (line: Record<string, unknown>) => line.kind === "update-sent" && line.round === round;
+
+it("ends with the same model whether or not coordinator and sites are killed", { timeout: 240_000 }, async () => {
   const stormy = await prepare("stormy");
   let coordinator = start("coordinator-process", stormy.home);
   await coordinator.until(({ kind }) => kind === "serving");
@@ -77,6 +94,28 @@ it("ends with the same model whether or not coordinator and sites are killed", {
   await coordinator.kill();
   coordinator = start("coordinator-process", stormy.home);
   const cAgain = start("site-process", stormy.sites[2].home, STEP_MS);
+  expect(await finalOf([aAgain, bAgain, cAgain])).toBe(undisturbed);
+  await coordinator.kill();
+});
+
+it("ends with the same model, masked, where sites die in training and while the sum is opened", {
+  timeout: 240_000,
+}, async () => {
+  const { home, sites } = await prepare("masked", MASKED);
+  let coordinator = start("coordinator-process", home);
+  await coordinator.until(({ kind }) => kind === "serving");
+  const [a, b, c] = sites.map((site) => start("site-process", site.home, STEP_MS));
+  await a.until(inTraining(1));
+  await a.kill();
+  const aAgain = start("site-process", sites[0].home, STEP_MS);
+  // Its masked update is with the coordinator; it has yet to sign and to reveal.
+  await b.until(sent(1));
+  await b.kill();
+  const bAgain = start("site-process", sites[1].home, STEP_MS);
+  await c.until(sent(2));
+  await Promise.all([c.kill(), coordinator.kill()]);
+  coordinator = start("coordinator-process", home);
+  const cAgain = start("site-process", sites[2].home, STEP_MS);
   expect(await finalOf([aAgain, bAgain, cAgain])).toBe(undisturbed);
   await coordinator.kill();
 });
