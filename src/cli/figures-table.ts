@@ -1,5 +1,5 @@
-/** The figures of a finished federation as a table: the federated model beside its references. */
-import type { FederationResult } from "../simulate/index.ts";
+/** The figures of a finished federation as tables: the federated model beside its references, and what means hide. */
+import { besideMeans, type FederationResult } from "../simulate/index.ts";
 import { type Cell, countOf, formatDuration, formatFigure, formatTable } from "./format.ts";
 
 export function figuresTable(result: FederationResult): string {
@@ -30,11 +30,15 @@ export function figuresTable(result: FederationResult): string {
     evaluatedOn.kind === "heldOut"
       ? `${countOf(evaluatedOn.cases, "patient")} whom no site has`
       : `${countOf(evaluatedOn.cases, "validation case")} of the sites`;
+  const beside = besideMeans(result, "main models");
   const lines = [
     `Measured on ${where}; HD95 in mm.`,
     "",
     formatTable(head, rows),
     "",
+    formatTable(beside.head, beside.rows),
+    "",
+    ...beside.notes,
     ...(undefinedCases.length > 0 ? [`Left out as undefined: ${undefinedCases.join(", ")}.`] : []),
     ...(ratio === null ? [] : [`Federated over pooled: ${(100 * ratio).toFixed(1)} % of its mean Dice.`]),
     `${countOf(sites.length, "site")}, ${countOf(result.rounds, "round")}, ${result.gradientSteps} gradient steps, ${formatDuration(1000 * result.seconds)}, at most ${Math.round(result.peakRssBytes / 2 ** 20)} MiB in a process.`,

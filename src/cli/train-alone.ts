@@ -8,8 +8,10 @@ import { ConsiliumError, type Json } from "../base/index.ts";
 import { type CaseFiles, type LabelConvention, scanDataset } from "../imaging/index.ts";
 import {
   type CardFacts,
+  type CaseFigures,
   type CaseScores,
   cardFigures,
+  figuresOfCases,
   type ModelDescription,
   openEnginePool,
   pairedChange,
@@ -43,6 +45,8 @@ export interface TrainedAlone {
   readonly cases: { readonly train: number; readonly validation: number };
   /** Null where there is nothing to measure on. */
   readonly figures: ScoreSummary | null;
+  /** What stands beside the means; null where there are none. */
+  readonly spread: CaseFigures | null;
   /** By region, what training changed in the model that it started from; null without one, or without a case. */
   readonly change: Readonly<Record<string, RegionChange>> | null;
   readonly modelSha256: string;
@@ -105,6 +109,7 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
             scores.map((score) => score.regions),
             regions,
           );
+    const spread = scores.length === 0 ? null : figuresOfCases(scored(data, scores), regions);
     const change =
       before === null || scores.length === 0 ? null : pairedChange(scored(data, before), scored(data, scores), regions);
     const cases = { train: trainingCases.length, validation: validationCases.length };
@@ -117,7 +122,7 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
     });
     await writeFile(join(out, "scores.json"), `${JSON.stringify(scores, null, 2)}\n`);
     await writeFile(join(out, "run-record.json"), `${JSON.stringify(runRecord, null, 2)}\n`);
-    return { cases, figures, change, modelSha256, modelDir, gradientSteps, losses, runRecord };
+    return { cases, figures, spread, change, modelSha256, modelDir, gradientSteps, losses, runRecord };
   } finally {
     signal.removeEventListener("abort", stop);
     await pool.close();

@@ -1,7 +1,7 @@
 /** The report of the study that ended last, out of what the coordinator knows: the same document as a demonstration's. */
 import { ConsiliumError } from "../base/index.ts";
 import { type Coordinator, type FigureStatus, type RoundStatus, roundStatusOf } from "../coordinator/index.ts";
-import type { RegionMeans } from "../segmentation/index.ts";
+import { type CaseFigure, type RegionMeans, worstSites } from "../segmentation/index.ts";
 import { renderReport, type SiteTraffic } from "../simulate/index.ts";
 
 const PAGE = 500;
@@ -18,6 +18,15 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
   const cases = roster.map(({ siteId }) => sites[siteId]?.data);
   const gradientSteps = rounds.reduce((sum, round) => sum + stepsIn(round), 0);
   const dice = meansOf(told.dice, "dice", regions);
+  const siteFigures = roster.map(({ siteId: id }, i) => {
+    const own = told.sites.find((site) => site.id === id)?.dice ?? null;
+    return {
+      id,
+      cases: { train: cases[i]?.trainingCases ?? 0, validation: cases[i]?.validationCases ?? 0 },
+      dice: own && meansOf(own, "dice", regions),
+      hd95: own && meansOf(own, "hd95", regions),
+    };
+  });
   return renderReport({
     study,
     facts: [
@@ -28,17 +37,16 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
       `Study ${hash}.`,
     ],
     result: {
-      sites: roster.map(({ siteId: id }, i) => {
-        const own = told.sites.find((site) => site.id === id)?.dice ?? null;
-        return {
-          id,
-          cases: { train: cases[i]?.trainingCases ?? 0, validation: cases[i]?.validationCases ?? 0 },
-          dice: own && meansOf(own, "dice", regions),
-          hd95: own && meansOf(own, "hd95", regions),
-        };
-      }),
+      sites: siteFigures,
       evaluatedOn: { kind: "validation", cases: told.dice?.cases ?? 0 },
-      federated: { dice, hd95: meansOf(told.dice, "hd95", regions), undefined: {}, modelSha256: told.modelSha256 },
+      federated: {
+        dice,
+        hd95: meansOf(told.dice, "hd95", regions),
+        undefined: {},
+        spread: { dice: spreadOf(told.dice, "dice", regions), hd95: spreadOf(told.dice, "hd95", regions) },
+        modelSha256: told.modelSha256,
+      },
+      worstSite: worstSites(siteFigures, regions),
       pooled: null,
       alone: null,
       ratio: null,
@@ -67,6 +75,18 @@ function meansOf(figures: FigureStatus | null, which: "dice" | "hd95", regions: 
   const defined = values.flatMap(([, value]) => (value === null ? [] : [value]));
   const mean = defined.length === 0 ? null : defined.reduce((a, b) => a + b, 0) / defined.length;
   return { ...Object.fromEntries(values), mean };
+}
+
+/** Sites send sums: intervals follow from these, the worst tenth of the cases does not. */
+function spreadOf(figures: FigureStatus | null, which: "dice" | "hd95", regions: readonly string[]) {
+  return Object.fromEntries(
+    regions.map((region): [string, CaseFigure] => {
+      const own = figures?.regions[region];
+      const mean = own?.[which] ?? null;
+      const cases = mean === null ? 0 : (figures?.cases ?? 0);
+      return [region, { mean, interval: own?.[`${which}Interval`] ?? null, worstTenth: null, cases }];
+    }),
+  );
 }
 
 function stepsIn({ sites }: RoundStatus): number {

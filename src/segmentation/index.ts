@@ -1,3 +1,11 @@
+export {
+  type CaseFigure,
+  type CaseFigures,
+  figuresOfCases,
+  type ScoredCase,
+  type WorstSites,
+  worstSites,
+} from "./case-figures.ts";
 export { drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
 export { type CaseReportInput, renderCaseReport } from "./case-report.ts";
 export {
@@ -41,7 +49,7 @@ export {
   cardFigures,
   cardFiguresOfMeans,
   type MeanFigures,
-  type ScoredCase,
+  siteCardFigures,
 } from "./model-card.ts";
 export { type Model, type ModelDescription, type NewModel, readModelFolder, writeModelFolder } from "./model-folder.ts";
 export type { ModelSigner, VerifiedSigner } from "./model-signature.ts";

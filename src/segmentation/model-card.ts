@@ -9,14 +9,16 @@
 import { z } from "zod";
 import { type PrivacySpent, plannedPrivacy, plannedSitePrivacy } from "../privacy/index.ts";
 import { describePostProcessing, type Study } from "../study/index.ts";
-import { bootstrapInterval, type Sample } from "./bootstrap.ts";
-import type { CaseRegionScores } from "./metrics-summary.ts";
+import { figuresOfCases, type ScoredCase, samplesOf, type WorstSites, worstSites } from "./case-figures.ts";
+import { failureModesOf } from "./failure-modes.ts";
 
 const figureSchema = z.strictObject({
   /** Over the cases that define it; null without any. */
   mean: z.number().nullable(),
   /** 95 %, by `intervalsBy`. */
-  interval: z.tuple([z.number(), z.number()]).nullable(),
+  interval: z.tuple([z.number(), z.number()]).readonly().nullable(),
+  /** Mean of the worst tenth of the cases; null where single cases are not known, or are a site's own. */
+  worstTenth: z.number().nullable(),
   /** Cases that define it. */
   cases: z.number().int(),
 });
@@ -38,6 +40,8 @@ const figuresSchema = z.strictObject({
   /** By region, cases in which the region is there and was missed altogether (Dice 0); null where not known. */
   missed: z.record(z.string(), z.number().int()).nullable(),
 });
+
+const worstByRegionSchema = z.record(z.string(), z.strictObject({ id: z.string(), mean: z.number() }).nullable());
 
 export const cardSchema = z.strictObject({
   intendedUse: z.string(),
@@ -64,7 +68,16 @@ export const cardSchema = z.strictObject({
     statement: z.string(),
   }),
   evaluation: z.strictObject({ on: z.enum(["heldOut", "validation", "nothing"]), figures: figuresSchema.nullable() }),
-  worstSite: z.strictObject({ id: z.string(), meanDice: z.number() }).nullable(),
+  worstSite: z
+    .strictObject({
+      id: z.string(),
+      meanDice: z.number(),
+      /** By region; null where fewer than two sites have the figure. */
+      dice: worstByRegionSchema,
+      /** By region, in mm. */
+      hd95: worstByRegionSchema,
+    })
+    .nullable(),
   failureModes: z.array(z.string()),
   lineage: z.strictObject({
     kind: z.enum(["federation", "one institution"]),
@@ -88,39 +101,29 @@ export interface CardFacts {
   readonly lineage: ModelCard["lineage"];
 }
 
-export interface ScoredCase {
-  readonly subject: string;
-  readonly regions: CaseRegionScores;
-}
-
 /** Figures with intervals from single cases; null without a case. */
 export function cardFigures(cases: readonly ScoredCase[], regions: readonly string[]): CardFigures | null {
   if (cases.length === 0) return null;
-  const samples = (region: string, figure: "dice" | "hd95"): Sample[] =>
-    cases.flatMap(({ subject, regions: scores }) => {
-      const value = scores[region]?.[figure] ?? null;
-      return value === null ? [] : [{ subject, value }];
-    });
-  const summary = (figure: "dice" | "hd95"): CardFigures["dice"] =>
-    Object.fromEntries(regions.map((region) => [region, summarised(samples(region, figure))]));
-  const dice = summary("dice");
+  const { dice, hd95 } = figuresOfCases(cases, regions);
   return {
     cases: cases.length,
     intervalsBy: RESAMPLING,
     dice,
-    hd95: summary("hd95"),
+    hd95,
     meanDice: meanOfMeans(dice),
     missed: Object.fromEntries(
-      regions.map((region) => [region, samples(region, "dice").filter(({ value }) => value === 0).length]),
+      regions.map((region) => [region, samplesOf(cases, region, "dice").filter(({ value }) => value === 0).length]),
     ),
   };
 }
 
-function summarised(samples: readonly Sample[]): CardFigures["dice"][string] {
-  if (samples.length === 0) return { mean: null, interval: null, cases: 0 };
-  const mean = samples.reduce((sum, { value }) => sum + value, 0) / samples.length;
-  const interval = bootstrapInterval(samples);
-  return { mean, interval: interval === undefined ? null : [interval[0], interval[1]], cases: samples.length };
+/** Without the worst tenth: of a site's own cases it would often be the figure of one patient. */
+export function siteCardFigures(cases: readonly ScoredCase[], regions: readonly string[]): CardFigures | null {
+  const figures = cardFigures(cases, regions);
+  if (figures === null) return null;
+  const without = (of: CardFigures["dice"]): CardFigures["dice"] =>
+    Object.fromEntries(Object.entries(of).map(([region, figure]) => [region, { ...figure, worstTenth: null }]));
+  return { ...figures, dice: without(figures.dice), hd95: without(figures.hd95) };
 }
 
 type Interval = readonly [number, number] | null;
@@ -147,8 +150,7 @@ export function cardFiguresOfMeans({ cases, regions }: MeanFigures): CardFigures
     Object.fromEntries(
       Object.entries(regions).map(([region, means]) => {
         const interval = means[`${figure}Interval`];
-        const own = interval === null ? null : ([...interval] as [number, number]);
-        return [region, { mean: means[figure], interval: own, cases: means[figure] === null ? 0 : cases }];
+        return [region, { mean: means[figure], interval, worstTenth: null, cases: means[figure] === null ? 0 : cases }];
       }),
     );
   const dice = of("dice");
@@ -172,7 +174,7 @@ export function makeCard(study: Study, facts: CardFacts): ModelCard {
     algorithm: algorithmOf(study, lineage.kind),
     privacy: privacyOf(study, lineage),
     evaluation,
-    worstSite: worstOf(sites),
+    worstSite: worstOf(sites, Object.keys(study.task.regions)),
     failureModes: failureModesOf(study, facts),
     lineage,
     licence: study.licence ?? null,
@@ -222,32 +224,20 @@ function inWords({ epsilon, delta }: { epsilon: number; delta: number }): string
   return `epsilon at most ${(Math.ceil(epsilon * 100) / 100).toFixed(2)} at delta ${delta}`;
 }
 
-function worstOf(sites: ModelCard["sites"]): ModelCard["worstSite"] {
+function worstOf(sites: ModelCard["sites"], regions: readonly string[]): ModelCard["worstSite"] {
   const judged = sites.flatMap(({ id, figures }) =>
     figures === null || figures.meanDice === null ? [] : [{ id, meanDice: figures.meanDice }],
   );
-  return judged.length < 2 ? null : judged.reduce((worst, site) => (site.meanDice < worst.meanDice ? site : worst));
-}
-
-function failureModesOf({ task }: Study, { evaluation, sites }: CardFacts): string[] {
-  const { figures } = evaluation;
-  const missed = Object.entries(figures?.missed ?? {}).flatMap(([region, count]) =>
-    count === 0
-      ? []
-      : [
-          `${region} was missed altogether, or drawn where there is none, in ${count} of ${figures?.cases} measured case(s).`,
-        ],
-  );
-  const without = task.channels.filter((modality) => !task.mayMiss?.includes(modality));
-  const unjudged = sites.filter((site) => site.figures === null).length;
-  return [
-    ...missed,
-    ...(figures === null ? ["It was measured on no case: nothing is known of its quality."] : []),
-    ...(sites.length > 1 && unjudged > 0 ? [`${unjudged} site(s) have no figures of their own.`] : []),
-    `It needs ${without.join(", ")}: a case without one of them is refused.`,
-    "Scans that are not skull-stripped, or not registered to each other, are out of its reach.",
-    "A cavity after an operation is no class of it: what it draws there is not known.",
-  ];
+  if (judged.length < 2) return null;
+  const means = (figures: CardFigures["dice"] | undefined) =>
+    figures === undefined ? null : Object.fromEntries(Object.entries(figures).map(([key, { mean }]) => [key, mean]));
+  return {
+    ...judged.reduce((worst, site) => (site.meanDice < worst.meanDice ? site : worst)),
+    ...worstSites(
+      sites.map(({ id, figures }) => ({ id, dice: means(figures?.dice), hd95: means(figures?.hd95) })),
+      regions,
+    ),
+  };
 }
 
 /** The card as Markdown. */
@@ -294,7 +284,7 @@ ${markdownTable(["", ""], facts)}
 
 ## Figures
 
-${evaluation.figures === null ? "It was measured on no case." : figuresTable(regions, [[measuredOn(evaluation), evaluation.figures]])}
+${evaluation.figures === null ? "It was measured on no case." : `${figuresTable(regions, [[measuredOn(evaluation), evaluation.figures]])}\n\n${worstTable(regions, evaluation.figures, worstSite)}`}
 
 ## Data by site (counts only)
 
@@ -334,6 +324,27 @@ function intervalsInWords(figures: readonly (CardFigures | null)[]): string {
   const ways = new Set(figures.flatMap((each) => (each === null ? [] : [each.intervalsBy])));
   const how = ways.size === 0 ? "" : ` by ${[...ways].join(" or ")}`;
   return `Figures are means; in brackets the 95 % interval${how}, where two patients or more define the figure.`;
+}
+
+/** The worst parts of what the means sum up. */
+function worstTable(regions: readonly string[], figures: CardFigures, worst: WorstSites | null): string {
+  const rows = (["dice", "hd95"] as const).flatMap((figure) =>
+    regions.map((region) => {
+      const digits = figure === "dice" ? 3 : 1;
+      const [all, site] = [figures[figure][region], worst?.[figure][region] ?? null];
+      return [
+        figure === "dice" ? `Dice ${region}` : `HD95 ${region}, mm`,
+        all.mean?.toFixed(digits) ?? "–",
+        all.worstTenth?.toFixed(digits) ?? "–",
+        site === null ? "–" : `${site.id} ${site.mean.toFixed(digits)}`,
+      ];
+    }),
+  );
+  const tenth =
+    figures.intervalsBy === STUDENT
+      ? "Sites send sums over their cases and no single case, so the worst tenth of the cases is not known."
+      : "The worst tenth is the mean of the worst tenth of the cases, rounded up to whole cases.";
+  return `${markdownTable(["", "mean", "worst tenth", "worst site"], rows)}\n\n${tenth} The worst site is that with the worst mean over its own validation cases.`;
 }
 
 function siteFigures(regions: readonly string[], sites: ModelCard["sites"]): string {

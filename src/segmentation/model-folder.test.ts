@@ -7,7 +7,7 @@ import { networkOfStudy } from "../networks/index.ts";
 import { privacySpent } from "../privacy/index.ts";
 import { studySchema } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
-import { type CardFacts, cardFigures, cardFiguresOfMeans, makeCard } from "./model-card.ts";
+import { type CardFacts, cardFigures, cardFiguresOfMeans, makeCard, siteCardFigures } from "./model-card.ts";
 import { readModelFolder, writeModelFolder } from "./model-folder.ts";
 import { type ModelSigner, signModel } from "./model-signature.ts";
 import { testSigner } from "./testing/signers.ts";
@@ -36,7 +36,7 @@ const none = { dice: null, hd95: null, diceInterval: null, hd95Interval: null };
 const south = { WT: { ...none, dice: 0.2, hd95: 4, diceInterval: [0.1, 0.3] as const }, TC: none, ET: none };
 const facts: CardFacts = {
   sites: [
-    { id: "north", training: 12, validation: 4, figures: cardFigures(cases, ["WT", "TC", "ET"]) },
+    { id: "north", training: 12, validation: 4, figures: siteCardFigures(cases, ["WT", "TC", "ET"]) },
     {
       id: "south",
       training: 3,
@@ -130,7 +130,13 @@ test("the card tells counts, figures with intervals, the worst site, what fails,
   const { description } = await readModelFolder(join(root, "signed"));
   const { card } = description;
   expect(card).toEqual(makeCard(study, facts));
-  expect(card.worstSite).toEqual({ id: "south", meanDice: 0.2 });
+  expect(card.worstSite).toEqual({
+    id: "south",
+    meanDice: 0.2,
+    // The others have no mean at one site or at both.
+    dice: { WT: { id: "south", mean: 0.2 }, TC: null, ET: null },
+    hd95: { WT: null, TC: null, ET: null },
+  });
   const dice = card.evaluation.figures?.dice ?? {};
   expect(dice.WT.mean).toBeCloseTo(0.525, 12);
   const [low, high] = dice.WT.interval ?? [Number.NaN, Number.NaN];
@@ -138,12 +144,16 @@ test("the card tells counts, figures with intervals, the worst site, what fails,
   expect(low).toBeLessThan(0.525);
   expect(high).toBeGreaterThan(0.525);
   expect(high).toBeLessThanOrEqual(0.9);
-  expect(dice.TC).toEqual({ mean: null, interval: null, cases: 0 });
+  expect(dice.TC).toEqual({ mean: null, interval: null, worstTenth: null, cases: 0 });
+  expect(dice.WT.worstTenth).toBe(0);
+  expect(card.sites.map(({ figures }) => figures?.dice.WT.worstTenth)).toEqual([null, null]);
   expect(card.failureModes[0]).toMatch(/^WT was missed .* in 1 of 4/);
   const text = await readFile(join(root, "signed", "card.md"), "utf8");
   for (const part of [
     "| north | 12 | 4 |",
     "Worst site: south, mean Dice 0.200",
+    "| Dice WT | 0.525 | 0.000 | south 0.200 |",
+    "The worst tenth is the mean",
     "CC-BY-4.0",
     "ab".repeat(32),
     "30 gradient steps",
@@ -153,6 +163,16 @@ test("the card tells counts, figures with intervals, the worst site, what fails,
   ]) {
     expect(text).toContain(part);
   }
+});
+
+test("the card of a federation that sent sums says why it has no worst tenth", async () => {
+  const evaluation = { on: "validation", figures: cardFiguresOfMeans({ cases: 5, regions: south }) } as const;
+  const dir = join(root, "sums");
+  await writeModelFolder(dir, { study, network, parameters, facts: { ...facts, evaluation } });
+  const text = await readFile(join(dir, "card.md"), "utf8");
+  expect(text).toContain("| Dice WT | 0.200 | – | south 0.200 |");
+  expect(text).toContain("the worst tenth of the cases is not known");
+  expect((await readModelFolder(dir)).description.card.evaluation.figures?.dice.WT.worstTenth).toBeNull();
 });
 
 test("the card of a study with noise tells what it spends on each patient and on each site", () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { ScoredCase } from "./model-card.ts";
+import type { ScoredCase } from "./case-figures.ts";
 import { pairedChange } from "./paired-change.ts";
 
 const cases = (dices: readonly (number | null)[]): ScoredCase[] =>

@@ -4,7 +4,7 @@
  * probabilities are corrected for the number of regions after Holm.
  */
 import { bootstrapInterval } from "./bootstrap.ts";
-import type { ScoredCase } from "./model-card.ts";
+import type { ScoredCase } from "./case-figures.ts";
 import { holm, signedRankTest } from "./signed-rank.ts";
 
 export interface RegionChange {

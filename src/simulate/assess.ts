@@ -62,7 +62,11 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
     const siteScores = await scoresBySite(options, pool, heldOut.length > 0 ? undefined : federatedScores);
     const regions = Object.keys(study.task.regions);
     const figuresOf = (scores: readonly CaseScores[], parameters: Float32Array): ModelFigures =>
-      modelFigures(scores, regions, parametersSha256({ layout: federated.layout, data: parameters }));
+      modelFigures(
+        scores.map((score, i) => ({ subject: cases[i].subject, regions: score.regions })),
+        regions,
+        parametersSha256({ layout: federated.layout, data: parameters }),
+      );
     const own = {
       evaluatedOn: { kind, cases: cases.length },
       federated: figuresOf(federatedScores, federated.data),
@@ -89,7 +93,12 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
           dice: meanOfMeans(bySite.map(({ figures }) => figures.dice)),
           hd95: meanOfMeans(bySite.map(({ figures }) => figures.hd95)),
         },
-        bySite: bySite.map(({ id, figures }) => ({ id, dice: figures.dice, hd95: figures.hd95 })),
+        bySite: bySite.map(({ id, figures }) => ({
+          id,
+          dice: figures.dice,
+          hd95: figures.hd95,
+          spread: figures.spread,
+        })),
       },
     };
   } finally {

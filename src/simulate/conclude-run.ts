@@ -2,6 +2,7 @@
 import type { Graph, Parameters } from "../graph/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
 import { plannedPrivacy } from "../privacy/index.ts";
+import { worstSites } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
 import type { LoweringTable } from "../training/index.ts";
 import { assess } from "./assess.ts";
@@ -50,10 +51,12 @@ export async function concludeRun(options: ConclusionOptions): Promise<Conclusio
     ...(options.triedRates && { learningRates: options.triedRates.map(({ rate }) => rate) }),
   });
   const { evaluatedOn, federated, pooled, alone, pooledTraining } = assessment;
+  const sites = run.sites.map(({ id, cases, dice, hd95 }) => ({ id, cases, dice, hd95 }));
   const result: FederationResult = {
-    sites: run.sites.map(({ id, cases, dice, hd95 }) => ({ id, cases, dice, hd95 })),
+    sites,
     evaluatedOn,
     federated,
+    worstSite: worstSites(sites, Object.keys(study.task.regions)),
     pooled,
     alone,
     ratio: ratioOf(federated.dice, pooled?.dice),

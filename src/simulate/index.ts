@@ -1,4 +1,5 @@
 export { trainOnCases } from "./baselines.ts";
+export { besideMeans } from "./beside-means.ts";
 export { type Conclusion, concludeRun } from "./conclude-run.ts";
 export { defaultStudy, type StudyOverrides, withOverrides } from "./default-study.ts";
 export type { FederatedRun } from "./federated-run.ts";

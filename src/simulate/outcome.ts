@@ -9,6 +9,7 @@ import {
   cardFigures,
   readModelFolder,
   type ScoredCase,
+  siteCardFigures,
   writeModelFolder,
 } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
@@ -83,7 +84,7 @@ function cardFacts({ study, run, assessment, heldOut, result }: Outcome): CardFa
   return {
     sites: run.sites.map(({ id, cases, data }, i) => {
       const tells = study.metrics === "perSite" && data.validationCases.length >= study.minCasesPerMetric;
-      const figures = cardFigures(scored(data.validationCases, assessment.siteScores[i]), regions);
+      const figures = siteCardFigures(scored(data.validationCases, assessment.siteScores[i]), regions);
       return { id, training: cases.train, validation: cases.validation, figures: tells ? figures : null };
     }),
     round: run.modelRound,

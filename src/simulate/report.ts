@@ -6,6 +6,7 @@ import { escapeHtml } from "../base/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
 import type { BaselineResult } from "./baselines.ts";
+import { besideMeans, MODELS_ALONE } from "./beside-means.ts";
 import { type Chart, lineChart } from "./line-chart.ts";
 import type { FederationResult } from "./result.ts";
 
@@ -61,6 +62,7 @@ export function renderReport(input: ReportInput): string {
 ${headline(result)}
 <h2>Figures</h2>
 ${figuresTable(input)}
+${spreadTable(input)}
 ${siteTable(input)}
 <h2>Training</h2>
 ${curves(input)}
@@ -101,7 +103,7 @@ function figuresTable({ result, study }: ReportInput): string {
   if (pooled !== null) rows.push(["Pooled data (upper reference)", pooled.dice, pooled.hd95]);
   if (alone !== null) {
     rows.push(["One hospital alone, mean", alone.mean.dice, alone.mean.hd95]);
-    for (const { id, dice, hd95 } of alone.bySite.slice(0, 8)) rows.push([`${id} alone`, dice, hd95]);
+    for (const { id, dice, hd95 } of alone.bySite.slice(0, MODELS_ALONE)) rows.push([`${id} alone`, dice, hd95]);
   }
   const head = [...regions.map((r) => `Dice ${r}`), "Dice mean", ...regions.map((r) => `HD95 ${r}, mm`)];
   const cells = ([name, dice, hd95]: [string, RegionMeans, RegionMeans]): string[] => [
@@ -111,6 +113,11 @@ function figuresTable({ result, study }: ReportInput): string {
     ...regions.map((r) => figure(hd95[r], 1)),
   ];
   return table(["Model", ...head], rows.map(cells)) + undefinedNote(result);
+}
+
+function spreadTable({ result }: ReportInput): string {
+  const { head, rows, notes } = besideMeans(result, "every model");
+  return `<h3>Beside the means</h3>${table(head, rows)}<p class="small">${notes.map(escapeHtml).join(" ")}</p>`;
 }
 
 function undefinedNote({ federated }: FederationResult): string {

@@ -1,7 +1,7 @@
 /** What a simulated or demonstrated federation ends with: the document of `--json`, and the material of the report. */
 import type { PrivacySpent } from "../privacy/index.ts";
-import type { CaseScores, RegionMeans, ScoreSummary } from "../segmentation/index.ts";
-import { summariseScores } from "../segmentation/index.ts";
+import type { CaseFigures, RegionMeans, ScoredCase, ScoreSummary, WorstSites } from "../segmentation/index.ts";
+import { figuresOfCases, summariseScores } from "../segmentation/index.ts";
 
 export interface ModelFigures {
   readonly dice: RegionMeans;
@@ -9,6 +9,8 @@ export interface ModelFigures {
   readonly hd95: RegionMeans;
   /** Cases without a Dice, by region; only regions that have any. */
   readonly undefined: Readonly<Record<string, number>>;
+  /** What stands beside the means. */
+  readonly spread: CaseFigures;
   readonly modelSha256: string;
 }
 
@@ -22,7 +24,7 @@ export interface SiteFigures {
 
 export interface AloneFigures {
   readonly mean: { readonly dice: RegionMeans; readonly hd95: RegionMeans };
-  readonly bySite: readonly { readonly id: string; readonly dice: RegionMeans; readonly hd95: RegionMeans }[];
+  readonly bySite: readonly ({ readonly id: string } & Pick<ModelFigures, "dice" | "hd95" | "spread">)[];
 }
 
 export interface LearningRates {
@@ -41,6 +43,8 @@ export interface FederationResult {
   readonly sites: readonly SiteFigures[];
   readonly evaluatedOn: { readonly kind: "heldOut" | "validation"; readonly cases: number };
   readonly federated: ModelFigures;
+  /** The federated model at the sites' own validation cases. */
+  readonly worstSite: WorstSites;
   readonly pooled: ModelFigures | null;
   readonly alone: AloneFigures | null;
   /** Federated mean Dice over pooled; null without a pooled baseline. */
@@ -58,15 +62,16 @@ export interface FederationResult {
 }
 
 export function modelFigures(
-  scores: readonly CaseScores[],
+  cases: readonly ScoredCase[],
   regions: readonly string[],
   modelSha256: string,
 ): ModelFigures {
   const summary = summariseScores(
-    scores.map((score) => score.regions),
+    cases.map((each) => each.regions),
     regions,
   );
-  return { dice: summary.dice, hd95: summary.hd95, undefined: undefinedOf(summary), modelSha256 };
+  const { dice, hd95 } = summary;
+  return { dice, hd95, undefined: undefinedOf(summary), spread: figuresOfCases(cases, regions), modelSha256 };
 }
 
 function undefinedOf(summary: ScoreSummary): Record<string, number> {

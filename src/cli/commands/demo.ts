@@ -2,7 +2,6 @@
 import { join, relative, resolve } from "node:path";
 import type { Json } from "../../base/index.ts";
 import { defineCommand } from "../command.ts";
-import { figuresTable } from "../figures-table.ts";
 import { option } from "../options.ts";
 
 export const demo = defineCommand({
@@ -20,6 +19,7 @@ export const demo = defineCommand({
   },
   examples: ["consilium demo", "consilium demo --quick --json"],
   async run({ options, progress, signal, launcher }) {
+    const { figuresTable } = await import("../figures-table.ts");
     const { demoPlan } = await import("../demo/demo-plan.ts");
     const { runDemo } = await import("../demo/run-demo.ts");
     const { quick, seed, threads } = options;

@@ -2,7 +2,6 @@
 import { relative } from "node:path";
 import type { Json } from "../../base/index.ts";
 import { defineCommand } from "../command.ts";
-import { figuresTable } from "../figures-table.ts";
 import { labelsOption } from "../labels-option.ts";
 import { option } from "../options.ts";
 import { openChosenStudy, studyOptions } from "../study-options.ts";
@@ -42,6 +41,7 @@ export const simulate = defineCommand({
     "consilium simulate --data phantoms --sizes fets --baselines --learning-rates 0.03,0.1 --seed 1 --out fets",
   ],
   async run({ options, progress, signal }) {
+    const { figuresTable } = await import("../figures-table.ts");
     const { runSimulation } = await import("../../simulate/index.ts");
     const { data, out, sizes = "even", holdOut = [], baselines, labels, workers, learningRates } = options;
     const { sites = sizes === "fets" ? FETS_SITES : EVEN_SITES } = options;

@@ -1,7 +1,7 @@
 /** `train`: one institution alone, or pooled data. */
 import { relative } from "node:path";
 import type { Json } from "../../base/index.ts";
-import type { RegionChange } from "../../segmentation/index.ts";
+import type { CaseFigures, RegionChange, ScoreSummary } from "../../segmentation/index.ts";
 import { defineCommand } from "../command.ts";
 import { countOf, formatDuration, formatFigure, formatTable } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
@@ -45,7 +45,7 @@ export const train = defineCommand({
       ...(labels !== undefined && { labels }),
       ...(from && { from: from.description }),
     });
-    const { change, cases, figures, modelSha256, modelDir, gradientSteps, losses, runRecord } = trained;
+    const { change, cases, figures, spread, modelSha256, modelDir, gradientSteps, losses, runRecord } = trained;
     const seconds = (performance.now() - startedMs) / 1000;
     const rounds = opened.study.rounds.count;
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
@@ -55,27 +55,33 @@ export const train = defineCommand({
       dice: figures?.dice ?? null,
       hd95: figures?.hd95 ?? null,
       undefined: figures?.undefined ?? {},
+      spread: spread as Json,
       change: change as Json,
       modelSha256,
       runRecord,
       ...run,
     };
     const measured =
-      figures === null
-        ? "No case was left to measure on."
-        : formatTable(
-            ["Region", "Dice", "HD95, mm"],
-            Object.keys(figures.dice).map((region) => [
-              region,
-              formatFigure(figures.dice[region]),
-              formatFigure(figures.hd95[region], 1),
-            ]),
-          );
+      figures === null || spread === null ? "No case was left to measure on." : measuredTable(figures, spread);
     const facts = `${countOf(cases.train, "training case")}, ${cases.validation} to measure on; ${gradientSteps} gradient steps, ${formatDuration(seconds * 1000)}.`;
     const changed = change === null ? "" : `\n\n${changeTable(change)}`;
     return { json, text: `${measured}${changed}\n\n${facts}\nModel  ${relative(process.cwd(), modelDir)}` };
   },
 });
+
+function measuredTable({ dice, hd95 }: ScoreSummary, spread: CaseFigures): string {
+  const cells = (figure: "dice" | "hd95", region: string, decimals: number): string[] => {
+    const { interval = null, worstTenth } = spread[figure][region] ?? {};
+    return [
+      formatFigure((figure === "dice" ? dice : hd95)[region], decimals),
+      interval === null ? "–" : interval.map((end) => end.toFixed(decimals)).join(" to "),
+      formatFigure(worstTenth, decimals),
+    ];
+  };
+  const rows = Object.keys(dice).map((region) => [region, ...cells("dice", region, 3), ...cells("hd95", region, 1)]);
+  const head = ["Region", "Dice", "95 %", "worst tenth", "HD95, mm", "95 %", "worst tenth"];
+  return `${formatTable(head, rows)}\n\nWorst tenth: mean of the worst tenth of the cases, rounded up to whole cases.`;
+}
 
 function changeTable(change: Readonly<Record<string, RegionChange>>): string {
   const rows = Object.entries(change).map(
