@@ -13,6 +13,7 @@ import {
   type MeanFigures,
   type ModelDescription,
   type ModelSigner,
+  withStatistics,
   writeModelFolder,
 } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
@@ -33,6 +34,8 @@ interface EndedStudy {
   /** Means over all sites' validation cases; undefined where the home does not tell. */
   readonly figures: MeanFigures | undefined;
   readonly gradientSteps: number | null;
+  /** A site's own running statistics, where the study leaves them there and the site has trained. */
+  readonly statistics: Float32Array | undefined;
 }
 
 /** @throws ConsiliumError `home-invalid`, `study-unknown` where no study has ended, `file-exists` for a used folder. */
@@ -45,18 +48,20 @@ export async function exportModel(
   const ended = existsSync(join(home, "coordinator.json"))
     ? await fromCoordinator(home, which)
     : await fromSite(home, which, productVersion);
-  const { study, studyHash, weights, modelBytes, round, signer, sites, figures, gradientSteps } = ended;
+  const { study, studyHash, weights, modelBytes, round, signer, sites, figures, gradientSteps, statistics } = ended;
   const label = labelOf(which);
   const network = networkOfStudy(study, modelBytes);
   const { layout } = networkParameters(network);
+  const global = pickParameters(parametersFromSafetensors(weights, "the study's model"), layout);
   return writeModelFolder(out, {
     study,
     network,
-    parameters: pickParameters(parametersFromSafetensors(weights, "the study's model"), layout),
+    parameters: { layout, data: withStatistics(layout, global.data, statistics) },
     facts: {
       sites,
       round: round ?? null,
       gradientSteps,
+      hasSiteStatistics: statistics !== undefined,
       evaluation: {
         on: figures === undefined ? "nothing" : "validation",
         figures: figures === undefined ? null : cardFiguresOfMeans(figures),
@@ -102,6 +107,7 @@ async function fromCoordinator(home: string, which: WhichModel): Promise<EndedSt
     modelBytes: result.network === null ? undefined : await readFile(result.network.path),
     round: model.round,
     signer: await modelSigner(home),
+    statistics: undefined,
     ...told,
   };
 }
@@ -134,7 +140,7 @@ function gradientStepsOf({ summed, sites }: NonNullable<CoordinatorStatus["study
 }
 
 async function fromSite(home: string, which: WhichModel, productVersion: string): Promise<EndedStudy> {
-  const { readSite, reviewStudies, siteStatus } = await import("../site/index.ts");
+  const { ownStatisticsOf, readSite, reviewStudies, siteStatus } = await import("../site/index.ts");
   const { studies } = await siteStatus(home);
   const ended = studies.find(({ end }) => end?.kind === "done");
   if (ended?.end?.kind !== "done") throw notEnded();
@@ -162,6 +168,7 @@ async function fromSite(home: string, which: WhichModel, productVersion: string)
     sites: [],
     figures: undefined,
     gradientSteps: null,
+    statistics: await ownStatisticsOf(store, studyHash, chosen.round),
   };
 }
 

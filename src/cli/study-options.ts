@@ -47,9 +47,13 @@ async function openUntuned(
   const overrides = { rounds, seed, threads, spacingMm, learningRate, patchesPerCase, maskingThreshold };
   if (from !== undefined) {
     if (options.study !== undefined || options.spacing !== undefined) throw studyBesideModel();
-    const { description, network, parameters } = from;
+    const { pickParameters } = await import("../graph/index.ts");
+    const { networkParameters, withBatchStatistics } = await import("../training/index.ts");
+    const { description, parameters } = from;
     const study = withOverrides(description.study, overrides);
-    return { study, network, initial: parameters };
+    // As it lies in a model folder a network predicts; what the study says of its norms holds again.
+    const network = withBatchStatistics(from.network, study.training.runningStatistics);
+    return { study, network, initial: pickParameters(parameters, networkParameters(network).layout) };
   }
   if (options.study === undefined) return openStudy(defaultStudy(overrides), undefined, "the usual study");
   return openStudyFile(options.study, (study) => withOverrides(study, overrides));

@@ -37,6 +37,7 @@ export {
 } from "./node-readings.ts";
 export { isOpType, OP_TYPES, type OpType } from "./op-types.ts";
 export {
+  bufferValues,
   type ParameterEntry,
   type ParameterLayout,
   type Parameters,
@@ -49,6 +50,7 @@ export {
   readSafetensors,
   type StoredTensor,
   sameLayout,
+  setBufferValues,
 } from "./parameters.ts";
 export { separateMergedInitializers } from "./separate-initializers.ts";
 export {

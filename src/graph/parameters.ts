@@ -49,6 +49,23 @@ export function parameterView(parameters: Parameters, entry: ParameterEntry): Fl
   return parameters.data.subarray(entry.offset, entry.offset + entry.length);
 }
 
+/** The values of a vector's buffers one after another, in the layout's order; copied. */
+export function bufferValues({ entries }: ParameterLayout, data: Float32Array): Float32Array {
+  const buffers = entries.filter(({ buffer }) => buffer);
+  return Float32Array.from(buffers.flatMap(({ offset, length }) => [...data.subarray(offset, offset + length)]));
+}
+
+/** Writes such values over a vector's buffers. @throws ConsiliumError `tensors-corrupt` where there are not as many. */
+export function setBufferValues({ entries }: ParameterLayout, data: Float32Array, values: Float32Array): void {
+  let from = 0;
+  for (const { buffer, offset, length } of entries) {
+    if (!buffer) continue;
+    data.set(values.subarray(from, from + length), offset);
+    from += length;
+  }
+  if (from !== values.length) throw corrupt("running statistics", `${from} numbers`, String(values.length));
+}
+
 export function sameLayout(a: ParameterLayout, b: ParameterLayout): boolean {
   if (a.entries.length !== b.entries.length) return false;
   return a.entries.every((entry, i) => {

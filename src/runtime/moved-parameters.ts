@@ -1,6 +1,6 @@
 /** What a training session moves: parameters, the optimiser's state and its age, and the feeds that are made of them. */
 import type { SeedPath } from "../base/index.ts";
-import type { ParameterLayout } from "../graph/index.ts";
+import { bufferValues, type ParameterLayout, setBufferValues } from "../graph/index.ts";
 import { type OptimiserStepOptions, STEP, stepScalars } from "../training/index.ts";
 import type { FeedTensor } from "./graph-session.ts";
 
@@ -33,23 +33,13 @@ export interface MovedParameters {
 }
 
 export function createMovedParameters(
-  { entries, length }: ParameterLayout,
+  layout: ParameterLayout,
   stateLength: number,
   { optimiser, proximal = 0, controlVariate = false, averageDecay = 0 }: OptimiserStepOptions,
 ): MovedParameters {
   const none: Float32Array = new Float32Array();
   let [parameters, state, average, anchor, correction] = [none, none, none, none, none];
   let steps = 0;
-  const buffers = entries.filter(({ buffer }) => buffer);
-  const buffersOf = (from: Float32Array): Float32Array =>
-    Float32Array.from(buffers.flatMap(({ offset, length: count }) => [...from.subarray(offset, offset + count)]));
-  const writeBuffers = (target: Float32Array, values: Float32Array): void => {
-    let from = 0;
-    for (const { offset, length: count } of buffers) {
-      target.set(values.subarray(from, from + count), offset);
-      from += count;
-    }
-  };
   const vector = (data: Float32Array): FeedTensor => ({ dtype: "float32", shape: [data.length], data });
   return {
     steps: () => steps,
@@ -59,7 +49,7 @@ export function createMovedParameters(
       steps = stepsTaken;
       average = parameters;
       if (proximal > 0) anchor = hooks.anchor?.slice() ?? parameters;
-      if (controlVariate) correction = hooks.controlVariate?.slice() ?? new Float32Array(length);
+      if (controlVariate) correction = hooks.controlVariate?.slice() ?? new Float32Array(layout.length);
     },
     feeds: (learningRate) => ({
       [STEP.parameters]: vector(parameters),
@@ -71,16 +61,16 @@ export function createMovedParameters(
     }),
     parametersFeed: () => vector(parameters),
     moved(results) {
-      const values = results[STEP.nextBuffers] ?? buffersOf(parameters);
+      const values = results[STEP.nextBuffers] ?? bufferValues(layout, parameters);
       parameters = results[STEP.nextParameters];
       state = results[STEP.nextState];
       average = results[STEP.nextAverage] ?? parameters;
-      for (const target of new Set([parameters, average])) writeBuffers(target, values);
+      for (const target of new Set([parameters, average])) setBufferValues(layout, target, values);
       steps++;
     },
     passed(results) {
       const values = results[STEP.nextBuffers];
-      if (values !== undefined) writeBuffers(parameters, values);
+      if (values !== undefined) setBufferValues(layout, parameters, values);
     },
     parameters: () => parameters,
     state: () => state,

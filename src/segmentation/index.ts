@@ -23,6 +23,7 @@ export {
   openLocalWork,
 } from "./engine-pool.ts";
 export { LESION_RULES, type LesionRulesName, type LesionScores } from "./lesion-wise.ts";
+export { withStatistics } from "./local-round.ts";
 export {
   type CaseScores,
   EVALUATION,

@@ -1,9 +1,12 @@
 /**
  * A site's round as its training session sees it: the round's vector and what the site carried over, taken apart before
  * the steps and put together after them. What a site carries from round to round is its optimiser's state, and behind
- * it its control variate where the study has one.
+ * it its control variate where the study has one; beside them its running statistics where they stay at the site.
+ *
+ * Invariant: with local statistics, what a round gives holds those that it was given, bit for bit, so that no update has
+ * anything of the site's own (SiloBN, Andreux et al. 2020: what gradients move is averaged, statistics are not).
  */
-import type { ParameterLayout } from "../graph/index.ts";
+import { bufferValues, type ParameterLayout, setBufferValues } from "../graph/index.ts";
 import type { Study } from "../study/index.ts";
 import {
   closeSharedVectors,
@@ -31,7 +34,8 @@ interface Lengths {
 
 export function beginLocalRound(study: Study, { layout, stateLength }: Lengths, request: TrainRequest): LocalRound {
   const { optimiserState: carried, stepsTaken } = request;
-  const { parameters, optimiser, control } = openSharedVectors(study, layout, request.parameters);
+  const { parameters: sent, optimiser, control } = openSharedVectors(study, layout, request.parameters);
+  const parameters = withStatistics(layout, sent, request.statistics);
   const isReset = study.training.optimiserState === "reset";
   const own = carried === null || isReset ? null : carried.subarray(0, stateLength);
   return {
@@ -48,22 +52,36 @@ export function endLocalRound(
   request: TrainRequest,
   begun: LocalRound,
   end: { readonly parameters: Float32Array; readonly state: Float32Array; readonly steps: number },
-): Pick<TrainResult, "parameters" | "optimiserState" | "stepsTaken"> {
+): Pick<TrainResult, "parameters" | "optimiserState" | "statistics" | "stepsTaken"> {
   const stepsTaken = begun.optimiser.stepsTaken + end.steps;
-  const { control } = openSharedVectors(study, layout, request.parameters);
+  const { parameters: sent, control } = openSharedVectors(study, layout, request.parameters);
+  const staysHere = study.training.runningStatistics === "local";
   const next =
     begun.control &&
     control &&
     nextControl(layout, begun.control, control, begun.parameters, end.parameters, sumOfRates(study, request));
   return {
     parameters: closeSharedVectors(study, layout, request.parameters, {
-      parameters: end.parameters,
+      parameters: staysHere ? withStatistics(layout, end.parameters, bufferValues(layout, sent)) : end.parameters,
       optimiser: { state: end.state, stepsTaken },
       ...(next && { control: next.control }),
     }),
     optimiserState: next === undefined ? end.state.slice() : joined(end.state, next.own),
+    ...(staysHere && { statistics: bufferValues(layout, end.parameters) }),
     stepsTaken,
   };
+}
+
+/** Parameters with other running statistics, copied; as they are where there are none. */
+export function withStatistics(
+  layout: ParameterLayout,
+  parameters: Float32Array,
+  statistics: Float32Array | undefined,
+): Float32Array {
+  if (statistics === undefined) return parameters;
+  const own = parameters.slice();
+  setBufferValues(layout, own, statistics);
+  return own;
 }
 
 function sumOfRates(study: Study, { round, steps }: TrainRequest): number {

@@ -61,6 +61,8 @@ export const cardSchema = z.strictObject({
     gradientSteps: z.number().int().nullable(),
   }),
   algorithm: z.string(),
+  /** Whose running statistics the norms use, where sites keep their own. */
+  normStatistics: z.string().optional(),
   privacy: z.strictObject({
     secureAggregation: z.boolean(),
     /** What all planned rounds spend on each patient and on each site; null where no such noise was added. */
@@ -97,6 +99,8 @@ export interface CardFacts {
   readonly sites: ModelCard["sites"];
   readonly round: number | null;
   readonly gradientSteps: number | null;
+  /** Of a site's own model, where the study leaves running statistics at the sites. */
+  readonly hasSiteStatistics?: boolean;
   readonly evaluation: ModelCard["evaluation"];
   readonly lineage: ModelCard["lineage"];
 }
@@ -167,11 +171,13 @@ const INTENDED_USE =
 
 export function makeCard(study: Study, facts: CardFacts): ModelCard {
   const { sites, round, gradientSteps, evaluation, lineage } = facts;
+  const normStatistics = normStatisticsOf(study, facts);
   return {
     intendedUse: INTENDED_USE,
     sites,
     training: { rounds: study.rounds.count, round, gradientSteps },
     algorithm: algorithmOf(study, lineage.kind),
+    ...(normStatistics !== undefined && { normStatistics }),
     privacy: privacyOf(study, lineage),
     evaluation,
     worstSite: worstOf(sites, Object.keys(study.task.regions)),
@@ -187,6 +193,15 @@ function algorithmOf({ aggregation, training }: Study, kind: ModelCard["lineage"
   if (kind === "one institution") return `${local}; one institution, nothing was exchanged`;
   const weights = aggregation.weightBy === "cases" ? "weighted by training cases" : "every site alike";
   return `${local}; ${aggregation.algorithm} ${weights}, updates as integers of ${aggregation.precisionBits} bits`;
+}
+
+function normStatisticsOf({ training }: Study, { lineage, hasSiteStatistics }: CardFacts): string | undefined {
+  if (training.runningStatistics !== "local" || lineage.kind !== "federation") return undefined;
+  return hasSiteStatistics
+    ? "one site's own running means and variances; all else is the federation's. On another hospital's scans it is another model."
+    : "the running means and variances that the study began with. Each site kept its own, which are not in these files and " +
+        "with which figures of its cases were measured. Elsewhere this model is another: train it on cases of the " +
+        "hospital first (`consilium train --from`), and measure it before any use.";
 }
 
 function privacyOf(study: Study, { kind, parent }: ModelCard["lineage"]): ModelCard["privacy"] {
@@ -269,6 +284,7 @@ export function renderCard(
       `${network.kind}, ${parameters.toLocaleString("en")} parameters, patches of ${training.patch.join(" x ")} voxels`,
     ],
     ["algorithm", card.algorithm],
+    ...(card.normStatistics === undefined ? [] : [["norms use", card.normStatistics] as [string, string]]),
     [
       "training",
       `${card.training.rounds} rounds, ${card.training.gradientSteps ?? "unknown"} gradient steps, seed ${training.seed}, ${training.threads} thread(s)`,

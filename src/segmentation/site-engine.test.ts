@@ -7,6 +7,7 @@ import { decodeOnnx, type ParameterEntry, parameterView, pickParameters } from "
 import { openForwardSession } from "../runtime/index.ts";
 import { parseStudy, type Study } from "../study/index.ts";
 import { networkParameters, withSharedVectors } from "../training/index.ts";
+import { withStatistics } from "./local-round.ts";
 import type { SiteData, TrainRequest, TrainResult } from "./local-work.ts";
 import { readModelFolder, writeModelFolder } from "./model-folder.ts";
 import { createSiteEngine, type SiteEngine } from "./site-engine.ts";
@@ -88,6 +89,36 @@ describe("a network with norms over the batch and dropped values", () => {
     // what is dropped depends on the round (positive control)
     const twice = await trained(study, [() => ({ ...following(first), round: 1 })]);
     expect(twice.parameters).not.toEqual(whole.parameters);
+  });
+
+  it("moves running statistics that stay at the site as it moves averaged ones, and lets none out", async () => {
+    const statisticsOf = (data: Float32Array): number[] =>
+      ["norm.running_mean", "norm.running_var"].flatMap((name) => valuesOf(data, name));
+    const averaged = await trained(studyWith({}), [() => firstRound, (before) => following(before as TrainResult)]);
+    const local = studyWith({ runningStatistics: "local" });
+    const next = (before: TrainResult): TrainRequest => ({
+      ...following(before),
+      ...(before.statistics && { statistics: before.statistics.slice() }),
+    });
+    const first = await trained(local, [() => firstRound]);
+    const second = await trained(local, [() => next(first)]);
+    for (const { parameters } of [first, second]) expect(statisticsOf(parameters)).toEqual(statisticsOf(initial.data));
+    expect([...(second.statistics ?? [])]).toEqual(statisticsOf(averaged.parameters));
+    expect(withStatistics(layout, second.parameters, second.statistics)).toEqual(averaged.parameters);
+    // weights do not depend on statistics that are never looked at in training, and the next statistics do
+    const forgetful = await trained(local, [() => following(first)]);
+    expect(forgetful.parameters).toEqual(second.parameters);
+    expect(forgetful.statistics).not.toEqual(second.statistics);
+
+    const engine = createSiteEngine({ study: local, network });
+    const held = { ...site, validationCases: site.trainingCases };
+    const { parameters, statistics = new Float32Array() } = second;
+    const scores = await engine.evaluate(held, { parameters, statistics, overlap: 0 }, idle);
+    const placed = await engine.evaluate(held, { parameters: averaged.parameters, overlap: 0 }, idle);
+    const without = await engine.evaluate(held, { parameters, overlap: 0 }, idle);
+    await engine.close();
+    expect(scores).toEqual(placed);
+    expect(scores).not.toEqual(without);
   });
 
   it("is refused with patient-level privacy, also by a site that was told otherwise", async () => {

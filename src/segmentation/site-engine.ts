@@ -22,7 +22,7 @@ import {
 } from "../training/index.ts";
 import { type CaseStore, caseStoreOfStudy } from "./case-store.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
-import { beginLocalRound, endLocalRound, type LocalRound } from "./local-round.ts";
+import { beginLocalRound, endLocalRound, type LocalRound, withStatistics } from "./local-round.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
 import { openPatchQueue, type PatchQueue } from "./patch-queue.ts";
 import type { Predict } from "./sliding-window.ts";
@@ -153,10 +153,10 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
     finishWithin(ms) {
       if (finishAtMs !== undefined) finishAtMs = performance.now() + ms;
     },
-    async evaluate(site, { parameters, overlap }, onProgress) {
+    async evaluate(site, { parameters, statistics, overlap }, onProgress) {
       const predictor = await openPredictor();
       const window = predictor.window(overlap);
-      const model = parameters.subarray(0, predictor.layout.length);
+      const model = withStatistics(predictor.layout, parameters.subarray(0, predictor.layout.length), statistics);
       const predict: Predict = (image, sides) => {
         signal?.throwIfAborted();
         return predictor.predict(image, sides, model);

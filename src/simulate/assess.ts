@@ -2,6 +2,7 @@
  * From a federated model to its figures: the baselines trained beside it, all models measured on the same patients,
  * and the result that `--json`, the table and the report are made of.
  */
+import { groupedBy } from "../base/index.ts";
 import type { Graph, Parameters } from "../graph/index.ts";
 import { parametersSha256 } from "../graph/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
@@ -58,7 +59,9 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
     const kind = heldOut.length > 0 ? "heldOut" : "validation";
     const cases = heldOut.length > 0 ? heldOut : sites.flatMap(({ data }) => data.validationCases);
     const judge = createJudge(pool, cases, convention, options);
-    const federatedScores = await judge("Measuring the federated model", federated.data);
+    // A case of a site is measured as that site measures it; on anybody else's the model is as it is exported.
+    const statistics = heldOut.length > 0 ? [] : statisticsByCase(sites);
+    const federatedScores = await judge("Measuring the federated model", federated.data, statistics);
     const siteScores = await scoresBySite(options, pool, heldOut.length > 0 ? undefined : federatedScores);
     const regions = Object.keys(study.task.regions);
     const figuresOf = (scores: readonly CaseScores[], parameters: Float32Array): ModelFigures =>
@@ -173,7 +176,8 @@ async function scoresBySite(
   const { sites, federated, convention } = options;
   const validating = sites.flatMap(({ data }) => data.validationCases);
   const judge = createJudge(pool, validating, convention, options);
-  const scores = known ?? (await judge("Measuring the federated model at each site", federated.data));
+  const scores =
+    known ?? (await judge("Measuring the federated model at each site", federated.data, statisticsByCase(sites)));
   const counts = sites.map(({ data }) => data.validationCases.length);
   return counts.map((count, i) => {
     const before = counts.slice(0, i).reduce((a, b) => a + b, 0);
@@ -181,7 +185,17 @@ async function scoresBySite(
   });
 }
 
-type Judge = (phase: string, parameters: Float32Array) => Promise<readonly CaseScores[]>;
+/** Of all sites' validation cases, in the order of the sites. */
+function statisticsByCase(sites: readonly SiteOfRun[]): (Float32Array | undefined)[] {
+  return sites.flatMap(({ data, statistics }) => data.validationCases.map(() => statistics));
+}
+
+/** @param statistics by case, in place of the model's running statistics. */
+type Judge = (
+  phase: string,
+  parameters: Float32Array,
+  statistics?: readonly (Float32Array | undefined)[],
+) => Promise<readonly CaseScores[]>;
 
 /** Measures any model on the same cases, shared out among the engines. */
 function createJudge(
@@ -190,18 +204,23 @@ function createJudge(
   convention: LabelConvention,
   { workers, onProgress }: AssessmentOptions,
 ): Judge {
-  return async (phase, parameters) => {
+  return async (phase, parameters, statistics = []) => {
     let done = 0;
-    const parts = await Promise.all(
-      Array.from({ length: Math.min(workers, cases.length) }, async (_, w) => {
-        const own = cases.filter((_case, i) => i % workers === w);
-        const work = pool.forSite({ siteId: "assessment", trainingCases: [], validationCases: own, convention });
-        return work.evaluate({ parameters, overlap: FINAL_OVERLAP }, () =>
-          onProgress({ phase, done: ++done, total: cases.length }),
-        );
-      }),
-    );
-    // Sites name their cases themselves: two of one name are told apart by their places.
-    return cases.map((_, i) => parts[i % workers][Math.floor(i / workers)]);
+    const scores = new Map<number, CaseScores>();
+    const kinds = [...new Set(statistics)];
+    const measure = async (places: readonly number[]): Promise<void> => {
+      for (const alike of groupedBy(places, (i) => String(kinds.indexOf(statistics[i]))).values()) {
+        const own = statistics[alike[0]];
+        const validationCases = alike.map((i) => cases[i]);
+        const work = pool.forSite({ siteId: "assessment", trainingCases: [], validationCases, convention });
+        const request = { parameters, ...(own && { statistics: own }), overlap: FINAL_OVERLAP };
+        const measured = await work.evaluate(request, () => onProgress({ phase, done: ++done, total: cases.length }));
+        // Sites name their cases themselves: two of one name are told apart by their places.
+        for (const [k, i] of alike.entries()) scores.set(i, measured[k]);
+      }
+    };
+    const places = [...cases.keys()];
+    await Promise.all(Array.from({ length: workers }, (_, w) => measure(places.filter((i) => i % workers === w))));
+    return places.flatMap((i) => scores.get(i) ?? []);
   };
 }

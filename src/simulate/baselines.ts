@@ -18,6 +18,7 @@ import {
   type SiteData,
   summariseScores,
   type WorkProgress,
+  withStatistics,
 } from "../segmentation/index.ts";
 import { isEvaluated, type Study } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
@@ -56,7 +57,9 @@ export interface BaselineResult {
 export async function trainOnCases(options: BaselineOptions): Promise<BaselineResult> {
   const { pool, study, network, data, stepsOfRounds, onProgress } = options;
   const work = pool.forSite(data);
-  let parameters = options.initial ?? networkParameters(network).data;
+  const own = networkParameters(network);
+  const { layout } = own;
+  let parameters = options.initial ?? own.data;
   let optimiserState: Float32Array | null = null;
   let stepsTaken = 0;
   const losses: (number | null)[] = [];
@@ -70,19 +73,20 @@ export async function trainOnCases(options: BaselineOptions): Promise<BaselineRe
   for (const [i, steps] of stepsOfRounds.entries()) {
     const round = i + 1;
     if (steps > 0) {
-      const reset = study.training.optimiserState === "reset";
       const result = await work.train(
         {
           parameters,
-          optimiserState: reset ? null : optimiserState,
-          stepsTaken: reset ? 0 : stepsTaken,
+          optimiserState,
+          stepsTaken,
           round,
           steps,
           siteId: data.siteId,
         },
         ({ done, loss }) => onProgress({ done: before + done, total, ...(loss !== undefined && { loss }) }),
       );
-      ({ parameters, optimiserState, stepsTaken, runRecord } = result);
+      ({ optimiserState, stepsTaken, runRecord } = result);
+      // One set of cases is one site: its model is the one with its own statistics.
+      parameters = withStatistics(layout, result.parameters, result.statistics);
       before += steps;
       measured = undefined;
       losses.push(result.meanLoss);

@@ -12,6 +12,8 @@ export interface SiteOfRun {
   /** The chosen model on the site's own validation cases; null where these are too few. */
   readonly dice: RegionMeans | null;
   readonly hd95: RegionMeans | null;
+  /** With local running statistics: the site's own for the chosen model; undefined where it trained nothing. */
+  readonly statistics?: Float32Array;
 }
 
 export interface FederatedRun {

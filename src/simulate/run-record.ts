@@ -3,7 +3,7 @@ import { invariant } from "../base/index.ts";
 import { type CoordinatorState, modelSigner } from "../coordinator/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
-import { casesOf, departuresIn, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
+import { casesOf, departuresIn, ownStatisticsOf, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
 import type { FederatedRun, SiteOfRun } from "./federated-run.ts";
 import type { RoundFigures, SiteTraffic } from "./report.ts";
 import { stepsOfSite } from "./site-steps.ts";
@@ -30,7 +30,9 @@ export async function describeRun(
     model,
     modelRound,
     studyHash: record.hash,
-    sites: await Promise.all(sites.map((site) => describeSite(site, record, evaluation?.sites[site.siteId]?.regions))),
+    sites: await Promise.all(
+      sites.map((site) => describeSite(site, record, modelRound, evaluation?.sites[site.siteId]?.regions)),
+    ),
     signer: await modelSigner(coordinatorHome),
     rounds: record.rounds.map(describeRound),
     traffic: await Promise.all(sites.map(describeTraffic)),
@@ -41,7 +43,13 @@ export async function describeRun(
   };
 }
 
-async function describeSite(site: Site, { study, rounds }: Study, sums: Sums | undefined): Promise<SiteOfRun> {
+async function describeSite(
+  site: Site,
+  { hash, study, rounds }: Study,
+  modelRound: number,
+  sums: Sums | undefined,
+): Promise<SiteOfRun> {
+  const statistics = await ownStatisticsOf(site.store, hash, modelRound);
   const registered = await readRegisteredData(site.store);
   const cases = registered?.cases ?? [];
   const split = registered?.split ?? {};
@@ -59,6 +67,7 @@ async function describeSite(site: Site, { study, rounds }: Study, sums: Sums | u
     steps: stepsOfSite(study, rounds, { siteId: site.siteId, trainingCases: training.length }),
     dice: told ? means(sums, ({ diceSum, diceCases }) => [diceSum, diceCases]) : null,
     hd95: told ? means(sums, ({ hd95Sum, hd95Cases }) => [hd95Sum, hd95Cases]) : null,
+    ...(statistics && { statistics }),
   };
 }
 

@@ -7,24 +7,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { aggregateRound, encodeUpdate, quantiseUpdate, updateScales } from "../aggregation/index.ts";
-import { createRandom, sha256 } from "../base/index.ts";
-import {
-  attr,
-  createGraphBuilder,
-  encodeOnnx,
-  float32Tensor,
-  type Parameters,
-  parametersSha256,
-  parameterView,
-  pickParameters,
-} from "../graph/index.ts";
+import { sha256 } from "../base/index.ts";
+import { bufferValues, type Parameters, parametersSha256, parameterView, pickParameters } from "../graph/index.ts";
 import { writeCohort } from "../imaging/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
-import { openEnginePool, type TrainResult } from "../segmentation/index.ts";
+import { EVALUATION, openEnginePool, summariseScores, type TrainResult } from "../segmentation/index.ts";
 import { parseStudy, type Study, stepsOfRound } from "../study/index.ts";
 import { networkParameters, withSharedVectors } from "../training/index.ts";
 import { federateInMemory } from "./federate-in-memory.ts";
 import type { FederatedRun, SiteOfRun } from "./federated-run.ts";
+import { normedModel } from "./testing/normed-model.ts";
 
 const SITES = ["east", "west"];
 const ROUNDS = 2;
@@ -59,23 +51,6 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** A convolution, a norm over the batch and a convolution of single voxels. */
-function normedModel(): Uint8Array {
-  const b = createGraphBuilder(17);
-  const random = createRandom("normed model");
-  const weight = (name: string, shape: number[], value = random.normal): string => {
-    const count = shape.reduce((product, n) => product * n, 1);
-    return b.weight(name, float32Tensor(shape, Float32Array.from({ length: count }, value)));
-  };
-  const image = b.input("image", "float32", [1, 4, 8, 8, 8]);
-  const hidden = b.emit("Conv", [image, weight("first", [3, 4, 1, 1, 1])], {});
-  const statistics = [weight("mean", [3], () => 0), weight("variance", [3], () => 1)];
-  const affine = [weight("scale", [3], () => 1), weight("bias", [3], () => 0)];
-  const normed = b.emit("BatchNormalization", [hidden, ...affine, ...statistics], { momentum: attr.float(0.9) });
-  const last = b.emit("Conv", [b.emit("Relu", [normed]), weight("last", [4, 3, 1, 1, 1])], {});
-  return encodeOnnx(b.build("normed", [last]));
-}
-
 async function federated(study: Study, name: string, model?: Uint8Array): Promise<FederatedRun> {
   const network = networkOfStudy(study, model);
   const modelFile = join(folder, `${name}.onnx`);
@@ -99,7 +74,7 @@ async function byHand(
   study: Study,
   sites: readonly SiteOfRun[],
   model?: Uint8Array,
-  onTrained: (round: number, weight: number, parameters: Float32Array) => void = () => undefined,
+  onTrained: (round: number, weight: number, trained: TrainResult) => void = () => undefined,
 ): Promise<Parameters[]> {
   const network = networkOfStudy(study, model);
   const pool = openEnginePool({ study, network, workers: 1, cacheDir: join(folder, "cache") });
@@ -116,13 +91,14 @@ async function byHand(
       const trained = await pool.forSite(data).train({
         parameters: global.data.slice(),
         optimiserState: before?.optimiserState.slice() ?? null,
+        ...(before?.statistics && { statistics: before.statistics.slice() }),
         stepsTaken: before?.stepsTaken ?? 0,
         round,
         steps: stepsOfRound(study, weight),
         siteId: id,
       });
       carried.set(id, { ...trained, optimiserState: trained.optimiserState.slice() });
-      onTrained(round, weight, trained.parameters);
+      onTrained(round, weight, trained);
       const local = { layout: global.layout, data: trained.parameters };
       const { coordinates } = quantiseUpdate(global, local, updateScales(global, precisionBits), precisionBits);
       const bytes = encodeUpdate(coordinates).slice();
@@ -185,7 +161,7 @@ describe("a federation", () => {
       return entry === undefined ? new Float32Array() : parameterView({ layout, data }, entry);
     };
     const ofSites: { weight: number; mean: Float32Array }[] = [];
-    const models = await byHand(study, run.sites, model, (round, weight, parameters) => {
+    const models = await byHand(study, run.sites, model, (round, weight, { parameters }) => {
       if (round === 1) ofSites.push({ weight, mean: meanOf(parameters).slice() });
     });
     expect(parametersSha256(run.model)).toBe(parametersSha256(models[run.modelRound - 1]));
@@ -200,4 +176,54 @@ describe("a federation", () => {
     const frozen = networkOfStudy(studyWith({ runningStatistics: "frozen" }, {}, study.network), model);
     expect(networkParameters(frozen).layout.entries.map(({ name }) => name)).not.toContain("mean");
   }, 300_000);
+
+  it.each([
+    ["plain", {}],
+    ["masked", { secureAggregation: { threshold: 2 } }],
+  ])(
+    "leaves running statistics at the sites, %s: none in the update, each site's in what it measures",
+    async (name, privacy) => {
+      const model = normedModel();
+      const network = { kind: "onnx", file: "normed.onnx", sha256: sha256(model) };
+      const study = studyWith({ runningStatistics: "local" }, privacy, network);
+      const run = await federated(study, `local-statistics-${name}`, model);
+      const initial = networkParameters(networkOfStudy(study, model));
+      const { layout } = initial;
+      const statisticsOf = (data: Float32Array): Float32Array => bufferValues(layout, data);
+      const results: { round: number; trained: TrainResult }[] = [];
+      const models = await byHand(study, run.sites, model, (round, _weight, trained) => {
+        results.push({ round, trained: { ...trained, parameters: trained.parameters.slice() } });
+      });
+      expect(parametersSha256(run.model)).toBe(parametersSha256(models[run.modelRound - 1]));
+      expect(statisticsOf(run.model.data)).toEqual(statisticsOf(initial.data));
+      for (const { trained } of results) expect(statisticsOf(trained.parameters)).toEqual(statisticsOf(initial.data));
+      const own = results.filter(({ round }) => round === run.modelRound).map(({ trained }) => trained.statistics);
+      expect(own[0]).not.toEqual(own[1]);
+      expect(run.sites.map(({ statistics }) => statistics)).toEqual(own);
+
+      // what the coordinator was told of the model is what each site measures with its own
+      const pool = openEnginePool({ study, network: networkOfStudy(study, model), workers: 1, cacheDir: folder });
+      const dice = async (statistics: readonly (Float32Array | undefined)[]): Promise<number> => {
+        const measured = run.sites.map(({ data }, i) => {
+          const mine = statistics[i];
+          return pool
+            .forSite(data)
+            .evaluate({ parameters: run.model.data, ...(mine && { statistics: mine }), ...EVALUATION });
+        });
+        const scores = (await Promise.all(measured)).flat().map(({ regions }) => regions);
+        return summariseScores(scores, Object.keys(study.task.regions)).dice.mean ?? Number.NaN;
+      };
+      const told = run.rounds.find(({ round }) => round === run.modelRound)?.dice?.mean;
+      expect(told).toBeCloseTo(await dice(own), 10);
+      const apart = await Promise.all([dice([]), dice(own.toReversed())]);
+      await pool.close();
+      for (const other of apart) expect(Math.abs(other - (told ?? 0))).toBeGreaterThan(1e-6);
+
+      // averaged, the same rounds end in a model with other statistics (positive control)
+      const averaged = { ...study, training: { ...study.training, runningStatistics: "averaged" } } as const;
+      const [, leaked] = await byHand(averaged, run.sites, model);
+      expect(statisticsOf(leaked.data)).not.toEqual(statisticsOf(initial.data));
+    },
+    300_000,
+  );
 });

@@ -1,5 +1,6 @@
 /**
- * What a study leaves at a site once it has ended: its models, the reviewer's decision and the records of what left.
+ * What a study leaves at a site once it has ended: its models (their network and the site's own running
+ * statistics with them), the reviewer's decision and the records of what left.
  * Everything else of it goes: updates, moments, residuals, what was fetched in part, secrets of masked rounds, and the
  * prepared cases of the cache.
  *

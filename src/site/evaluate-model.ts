@@ -6,7 +6,7 @@ import { toldFigures, toldProgress } from "./figures.ts";
 import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
 import { type Shift, say, type Worked, withSignsOfLife } from "./shift.ts";
-import { commitEvaluation, type MadeEvaluation, readEvaluation } from "./study-progress.ts";
+import { commitEvaluation, type MadeEvaluation, ownStatisticsOf, readEvaluation } from "./study-progress.ts";
 
 type ModelToEvaluate = Pick<EvaluateModel, "studyHash" | "round" | "modelSha256" | "modelBytes">;
 
@@ -57,22 +57,27 @@ async function scoresOf(
   if (prepared.data.validationCases.length === 0) return { kind: "finished", value: [] };
   const { studyHash, round, modelSha256, modelBytes } = order;
   const model = await fetchModel(shift, studyHash, round, modelSha256, Number(modelBytes));
-  return scoresOfModel(shift, directive, order, prepared, model.data);
+  const statistics = await ownStatisticsOf(shift.site.store, studyHash, round);
+  return scoresOfModel(shift, directive, order, prepared, model.data, statistics);
 }
 
-/** Scores of parameters that are at hand, over this site's validation cases. */
+/**
+ * Scores of parameters that are at hand, over this site's validation cases.
+ * @param statistics the site's own, in place of the model's.
+ */
 export async function scoresOfModel(
   shift: Shift,
   directive: Directive,
   { studyHash, round }: Pick<ModelToEvaluate, "studyHash" | "round">,
   prepared: PreparedOrder,
   parameters: Float32Array,
+  statistics: Float32Array | undefined,
 ): Promise<Worked<readonly CaseScores[]>> {
   if (prepared.data.validationCases.length === 0) return { kind: "finished", value: [] };
   const scored = await withSignsOfLife(shift, directive, "evaluating", async (report, signal) => {
     const work = await openEngineFor(shift, studyHash, prepared);
     signal.throwIfAborted();
-    return work.evaluate({ parameters, ...EVALUATION }, ({ done, total }) => {
+    return work.evaluate({ parameters, ...(statistics && { statistics }), ...EVALUATION }, ({ done, total }) => {
       report(...toldProgress(prepared.study, done, total));
       void shift.emit({ kind: "progress", activity: "evaluating", round, done, total });
     });

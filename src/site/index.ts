@@ -46,4 +46,5 @@ export { departuresIn } from "./site-log.ts";
 export { readSiteLog, type SiteStatus, type SiteStudyStatus, siteStatus } from "./site-status.ts";
 export type { SiteStore } from "./site-store.ts";
 export type { ToldChange } from "./study-news.ts";
+export { ownStatisticsOf } from "./study-progress.ts";
 export type { Comparison } from "./summed-figures.ts";

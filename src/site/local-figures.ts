@@ -16,7 +16,7 @@ import { fetchModel } from "./fetch-model.ts";
 import { toldFigures } from "./figures.ts";
 import type { PreparedOrder } from "./prepare-order.ts";
 import { endsTheShift, type Shift, type Worked } from "./shift.ts";
-import { commitUpdate, type MadeUpdate, type RoundProgress } from "./study-progress.ts";
+import { commitUpdate, type MadeUpdate, type RoundProgress, statisticsFor } from "./study-progress.ts";
 
 /** The update with its scores, on disk, where the study asks for them and they can be made; the update as it is otherwise. */
 export async function withLocalFigures(
@@ -57,7 +57,8 @@ async function scored(
   if (before.kind === "withdrawn") return before;
   const global = await fetchModel(shift, studyHash, round, begun.globalSha256, begun.globalBytes);
   const own = await ownModel(shift, study, global, made);
-  const after = await scoresOfModel(shift, directive, { studyHash, round }, prepared, own.data);
+  const { statistics } = await statisticsFor(shift.site.store, { ...begun, update: made }, round);
+  const after = await scoresOfModel(shift, directive, { studyHash, round }, prepared, own.data, statistics);
   if (after.kind === "withdrawn") return after;
   const { cases, regions } = before.value;
   const local = { cases, before: regions, after: toldFigures(study, after.value, data.validationCases) };

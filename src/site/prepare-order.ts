@@ -26,7 +26,15 @@ export async function openEngineFor(shift: Shift, studyHash: Sha256, order: Prep
   return shift.engine.for(studyHash, { study, data, ...(networkFile !== undefined && { networkFile }) });
 }
 
-async function networkFileOf(shift: Shift, studyHash: Sha256, order: PreparedOrder): Promise<string | undefined> {
+/**
+ * The study's ONNX model as a file of this home, brought here if it is not; undefined where its network is no file.
+ * @throws ConsiliumError `study-invalid` where the study does not tell which file.
+ */
+export async function networkFileOf(
+  shift: Shift,
+  studyHash: Sha256,
+  order: Pick<PreparedOrder, "study" | "networkBytes">,
+): Promise<string | undefined> {
   const { network } = order.study;
   if (network.kind !== "onnx") return undefined;
   const { sha256 } = network;

@@ -16,7 +16,8 @@ import { eraseEndedStudies } from "./erase-study.ts";
 import { evaluateModel } from "./evaluate-model.ts";
 import { answerMaskingStep } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
-import type { StudyReview } from "./reviews.ts";
+import { networkFileOf } from "./prepare-order.ts";
+import { readReviews, type StudyReview } from "./reviews.ts";
 import {
   ask,
   endsTheShift,
@@ -220,20 +221,21 @@ async function finish(shift: Shift, done: StudyDone): Promise<Next> {
   const { store } = shift.site;
   const known = await readEnd(store, studyHash);
   if (known === undefined) {
-    await keepModels(shift, done);
+    const networkSha256 = await keepModels(shift, done);
     const endedAtMs = shift.clock.nowMs();
     const compared = await compareWithOthers(store, shift.site.siteId, studyHash, done.figures);
     if (compared !== undefined) await shift.emit({ kind: "compared", studyHash, ...compared });
     const byRegion = Object.fromEntries(done.byRegion.map(({ region, round, sha256 }) => [region, { round, sha256 }]));
-    await commitEnd(store, studyHash, { kind: "done", finalSha256, bestSha256, bestRound, byRegion, endedAtMs });
+    const end = { finalSha256, bestSha256, bestRound, byRegion, ...(networkSha256 !== undefined && { networkSha256 }) };
+    await commitEnd(store, studyHash, { kind: "done", ...end, endedAtMs });
     await shift.emit({ kind: "done", studyHash, finalSha256, bestSha256, bestRound });
   }
   await eraseEndedStudies(shift);
   return { kind: "end", outcome: { kind: "done", studyHash, finalSha256, bestSha256, bestRound } };
 }
 
-/** The model comes back to every site that helped to make it. */
-async function keepModels(shift: Shift, done: StudyDone): Promise<void> {
+/** The model comes back to every site that helped to make it. @returns the digest of its network, where that is a file */
+async function keepModels(shift: Shift, done: StudyDone): Promise<Sha256 | undefined> {
   const { studyHash, finalSha256, finalBytes, bestSha256, bestBytes, finalRound } = done;
   for (const [sha256, bytes] of [
     [finalSha256, finalBytes],
@@ -244,6 +246,9 @@ async function keepModels(shift: Shift, done: StudyDone): Promise<void> {
     const transfer = { sha256, studyHash, round: finalRound, signal: shift.signal };
     await untilReached(shift, () => shift.out.fetch(transfer, Number(bytes)));
   }
+  const review = (await readReviews(shift.site.store)).find((each) => each.studyHash === studyHash);
+  if (review === undefined || (await networkFileOf(shift, studyHash, review)) === undefined) return undefined;
+  return review.study.network.kind === "onnx" ? review.study.network.sha256 : undefined;
 }
 
 /** On to the next directive; where it is the one just answered, not at once. */

@@ -45,6 +45,16 @@ export interface SiteStore {
   lastLine(log: string): Promise<string | undefined>;
 }
 
+/** A vector as an object: float32, little-endian. */
+export async function keepFloats(store: SiteStore, values: Float32Array): Promise<Sha256> {
+  return store.keepObject(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+}
+
+/** @throws ConsiliumError `object-missing` or `object-corrupt` */
+export async function floatsOf(store: SiteStore, hash: Sha256): Promise<Float32Array> {
+  return new Float32Array(Uint8Array.from(await store.object(hash)).buffer);
+}
+
 /** Lower-case names with folders: `study/<hash>`. @throws ConsiliumError `internal` for any other. */
 export function checkName(name: string): string {
   if (/^[a-z0-9-]+(\/[a-z0-9-]+)*$/.test(name)) return name;

@@ -10,6 +10,8 @@
  * - A round's starting moments never change once written, whatever attempt of the round is asked for.
  * - Rounds never go back.
  * - Objects are in the store before a document names them.
+ * - With local running statistics, those after each round are kept while the study lasts: a round's model is always
+ *   measured with those of that round, whenever it is measured.
  */
 import { z } from "zod";
 import { ConsiliumError, type Sha256 } from "../base/index.ts";
@@ -17,7 +19,7 @@ import { isLossTold } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
 import { parseDocument } from "./home.ts";
 import { readMaskingDocument } from "./masking-document.ts";
-import type { Erased, SiteStore } from "./site-store.ts";
+import { type Erased, floatsOf, type SiteStore } from "./site-store.ts";
 
 const whole = z.number().int().min(0);
 const moments = z.strictObject({
@@ -57,6 +59,8 @@ const updateSchema = z.strictObject({
   momentsAfter: moments,
   /** With a short encoding: object of float32, what this round's update and those before it left unsaid. */
   residualAfter: z.string().optional(),
+  /** With local running statistics: object of float32, the site's own after this round. */
+  statisticsAfter: z.string().optional(),
   /** With `privacy.siteLevel`: what the update was clipped to, and whether it was within that as it was. */
   clipped: z.strictObject({ clipNorm: z.number(), within: z.boolean() }).optional(),
   /** With `rounds.evaluateLocal`: scores before training and after it. */
@@ -74,6 +78,8 @@ const roundSchema = z.strictObject({
   momentsBefore: moments.nullable(),
   /** With a short encoding: what updates before this round left unsaid. */
   residualBefore: z.string().optional(),
+  /** With local running statistics: this site's own after each round that it trained, the first one first. */
+  statistics: z.array(z.strictObject({ round: whole, sha256: z.string() })).optional(),
   update: updateSchema.optional(),
 });
 export type RoundProgress = z.infer<typeof roundSchema>;
@@ -96,6 +102,8 @@ const endSchema = z.discriminatedUnion("kind", [
     bestRound: whole,
     /** The model of the highest mean Dice in each region. */
     byRegion: z.record(z.string(), z.strictObject({ round: whole, sha256: z.string() })).optional(),
+    /** The study's ONNX model, where its network is a file: without it the weights are no model. */
+    networkSha256: z.string().optional(),
     endedAtMs: z.number(),
   }),
 ]);
@@ -146,6 +154,7 @@ export async function beginRound(store: SiteStore, study: Study, order: RoundOrd
   const network = study.network.kind === "onnx" ? study.network.sha256 : undefined;
   const residualBefore =
     last?.round === round ? last.residualBefore : (last?.update?.residualAfter ?? last?.residualBefore);
+  const statistics = last?.round === round ? last.statistics : last && ownStatistics(last);
   const begun: RoundProgress = {
     round,
     globalSha256,
@@ -153,9 +162,34 @@ export async function beginRound(store: SiteStore, study: Study, order: RoundOrd
     ...(network !== undefined && { networkSha256: network }),
     momentsBefore,
     ...(residualBefore !== undefined && { residualBefore }),
+    ...(statistics !== undefined && { statistics }),
   };
   await store.write(`study/${studyHash}/round`, begun);
   return begun;
+}
+
+/** All running statistics of the site's own; undefined where it has none. */
+function ownStatistics({ round, statistics, update }: RoundProgress): RoundProgress["statistics"] {
+  if (update?.statisticsAfter === undefined) return statistics;
+  return [...(statistics ?? []), { round, sha256: update.statisticsAfter }];
+}
+
+/**
+ * The site's own running statistics for the model of a round: after that round, or the last before it that the site
+ * trained. Undefined where it trained none, and in studies whose statistics do not stay at the sites.
+ */
+export function statisticsOfRound(progress: RoundProgress | undefined, round: number): Sha256 | undefined {
+  return (progress && ownStatistics(progress))?.findLast((each) => each.round <= round)?.sha256;
+}
+
+/** The same, read, as a request to the engine names them. */
+export async function statisticsFor(
+  store: SiteStore,
+  progress: RoundProgress | undefined,
+  round: number,
+): Promise<{ readonly statistics?: Float32Array }> {
+  const sha256 = statisticsOfRound(progress, round);
+  return sha256 === undefined ? {} : { statistics: await floatsOf(store, sha256) };
 }
 
 /** A study may be cut short while it runs; to more rounds than its reviewer approved a site does not go. */
@@ -202,8 +236,10 @@ export async function dropUnneededObjects(store: SiteStore): Promise<Erased> {
     const end = await readEnd(store, studyHash);
     if (end !== undefined) {
       if (end.kind === "done") {
+        for (const hash of await statisticsOfModels(store, studyHash, end)) needed.add(hash);
         const byRegion = Object.values(end.byRegion ?? {}).map(({ sha256 }) => sha256);
         for (const hash of [end.finalSha256, end.bestSha256, ...byRegion]) needed.add(hash);
+        if (end.networkSha256 !== undefined) needed.add(end.networkSha256);
       }
       continue;
     }
@@ -216,11 +252,35 @@ export async function dropUnneededObjects(store: SiteStore): Promise<Erased> {
       round?.update?.momentsAfter.sha256,
       round?.residualBefore,
       round?.update?.residualAfter,
+      ...((round && ownStatistics(round)) ?? []).map(({ sha256 }) => sha256),
       (await readMaskingDocument(store, studyHash))?.masked?.sha256,
     ];
     for (const hash of hashes) if (hash !== undefined) needed.add(hash);
   }
   return store.retainObjects(needed);
+}
+
+/** Of the models that a study ended with; the last model's are the last. */
+async function statisticsOfModels(
+  store: SiteStore,
+  studyHash: Sha256,
+  { bestRound, byRegion = {} }: StudyEnd & { readonly kind: "done" },
+): Promise<Sha256[]> {
+  const progress = await readRound(store, studyHash);
+  const rounds = [bestRound, ...Object.values(byRegion).map(({ round }) => round), Number.POSITIVE_INFINITY];
+  return rounds.flatMap((round) => statisticsOfRound(progress, round) ?? []);
+}
+
+/**
+ * This site's own running statistics for the model of a round; the last where no round is given. Undefined where the
+ * study averages them or has none, and where the site trained nothing.
+ */
+export async function ownStatisticsOf(
+  store: SiteStore,
+  studyHash: Sha256,
+  round = Number.POSITIVE_INFINITY,
+): Promise<Float32Array | undefined> {
+  return (await statisticsFor(store, await readRound(store, studyHash), round)).statistics;
 }
 
 /** Hashes of the studies that this site worked in. */

@@ -31,7 +31,7 @@ import { maskUpdate } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
 import { type Shift, say, untilReached, type Worked, withSignsOfLife } from "./shift.ts";
-import type { SiteStore } from "./site-store.ts";
+import { floatsOf, keepFloats } from "./site-store.ts";
 import { isHeld } from "./study-news.ts";
 import {
   beginRound,
@@ -40,6 +40,7 @@ import {
   type MadeEvaluation,
   type MadeUpdate,
   type RoundProgress,
+  statisticsFor,
 } from "./study-progress.ts";
 import { compareWithOthers, keepOwnFigures, ownFigures } from "./summed-figures.ts";
 
@@ -157,6 +158,7 @@ async function updateOf(
     const request: TrainRequest = {
       parameters: global.data.slice(),
       optimiserState: await momentsOf(shift, begun),
+      ...(await statisticsFor(shift.site.store, begun, round - 1)),
       stepsTaken: begun.momentsBefore?.stepsTaken ?? 0,
       round,
       steps,
@@ -233,7 +235,7 @@ async function keepUpdate(
     clip === undefined
       ? encoded(study, global, trained.parameters, before)
       : clippedBytes(clipSiteUpdate(global.data, trained.parameters, clip));
-  const moments = trained.optimiserState;
+  const { optimiserState: moments, statistics } = trained;
   return {
     sha256: await store.keepObject(bytes),
     bytes: bytes.length,
@@ -243,12 +245,13 @@ async function keepUpdate(
     meanLoss: trained.meanLoss,
     runRecord: canonicalJson(trained.runRecord),
     momentsAfter: {
-      sha256: await store.keepObject(new Uint8Array(moments.buffer, moments.byteOffset, moments.byteLength)),
+      sha256: await keepFloats(store, moments),
       stepsTaken: trained.stepsTaken,
     },
     ...(residual !== undefined && {
-      residualAfter: await store.keepObject(new Uint8Array(residual.buffer, residual.byteOffset, residual.byteLength)),
+      residualAfter: await keepFloats(store, residual),
     }),
+    ...(statistics !== undefined && { statisticsAfter: await keepFloats(store, statistics) }),
     ...(clip !== undefined && within !== undefined && { clipped: { clipNorm: clip.clipNorm, within } }),
   };
 }
@@ -296,10 +299,6 @@ function clipNormOf({ privacy: { siteLevel } }: Study, { round, clipNorm }: Trai
 async function momentsOf({ site }: Shift, { momentsBefore }: RoundProgress): Promise<Float32Array | null> {
   if (momentsBefore === null) return null;
   return floatsOf(site.store, momentsBefore.sha256);
-}
-
-async function floatsOf(store: SiteStore, sha256: Sha256): Promise<Float32Array> {
-  return new Float32Array(Uint8Array.from(await store.object(sha256)).buffer);
 }
 
 async function sendUpdate(

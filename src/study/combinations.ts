@@ -197,6 +197,12 @@ export const CHOICES = {
     isMade: ({ training }) => training.runningStatistics === "averaged",
     make: (study) => withTraining(study, { runningStatistics: "averaged" }),
   },
+  localStatistics: {
+    group: "norms",
+    written: "training.runningStatistics: local",
+    isMade: ({ training }) => training.runningStatistics === "local",
+    make: (study) => withTraining(study, { runningStatistics: "local" }),
+  },
 } as const satisfies Record<string, Choice>;
 
 export type ChoiceName = keyof typeof CHOICES;
@@ -211,6 +217,12 @@ const UNDER_MASKS = {
   path: "aggregation.encoding",
   expected: "int32 with privacy.secureAggregation",
   hint: "Masks hide whole numbers of one modulus, and a rounded number under a mask is another number: lower precisionBits.",
+} as const;
+
+const UNDER_SITE_NOISE = {
+  path: "training.runningStatistics",
+  expected: "averaged or frozen with privacy.siteLevel",
+  hint: "Noise on every number of the model would move statistics that no site trains.",
 } as const;
 
 export const EXCLUSIONS: readonly Exclusion[] = [
@@ -319,6 +331,15 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     actual: ({ training }) => training.runningStatistics,
     hint: "Running statistics are made from patients without noise: freeze them, or take norms over each case.",
   },
+  {
+    between: ["patientLevel", "localStatistics"],
+    path: "training.runningStatistics",
+    expected: "frozen with privacy.patientLevel",
+    actual: ({ training }) => training.runningStatistics,
+    hint: "Running statistics are made from patients without noise, and figures that leave would be made with them: freeze them, or take norms over each case.",
+  },
+  { between: ["siteLevel", "localStatistics"], ...UNDER_SITE_NOISE, actual: () => "local" },
+  { between: ["siteLevelCapped", "localStatistics"], ...UNDER_SITE_NOISE, actual: () => "local" },
   { between: ["masking", "halves"], ...UNDER_MASKS, actual: () => "float16" },
   { between: ["masking", "bytes"], ...UNDER_MASKS, actual: () => "int8" },
   {

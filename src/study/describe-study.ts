@@ -124,6 +124,12 @@ function trainingDetails({ training }: Study): string[] {
   if (runningStatistics === "averaged") {
     lines.push("Norms over the batch learn running means and variances here, which are part of the update.");
   }
+  if (runningStatistics === "local") {
+    lines.push(
+      "Norms over the batch learn running means and variances here, which stay here: this site measures and uses the " +
+        "model with its own, and the study's model keeps those that it began with.",
+    );
+  }
   if (averageDecay > 0) lines.push(`What leaves is the moving average of the weights, with decay ${averageDecay}.`);
   return lines;
 }

@@ -137,9 +137,10 @@ export const trainingSchema = z.strictObject({
   warmUpRounds: z.number().min(0).default(0),
   /**
    * Norms over the batch (BatchNormalization): as the network's file says, with the statistics that they came with, or
-   * with each batch's own, while running statistics are averaged over the sites like weights.
+   * with each batch's own, while running statistics are averaged over the sites like weights or stay local to each (SiloBN,
+   * Andreux et al. 2020: scales and shifts are averaged, statistics are not).
    */
-  runningStatistics: z.enum(["asExported", "frozen", "averaged"]).default("asExported"),
+  runningStatistics: z.enum(["asExported", "frozen", "averaged", "local"]).default("asExported"),
   /**
    * SCAFFOLD (Karimireddy et al. 2020): each gradient is corrected by how the site's differ from all sites'. Twice the
    * traffic.

@@ -3,6 +3,7 @@
  * BatchNormalization 15, `training_mode`; Ioffe and Szegedy 2015), and what of it stays in a network that predicts.
  *
  * Running statistics are buffers among the parameters: every forward pass of training moves them, no gradient does.
+ * Whether they are averaged over the sites or stay at each is the site's round's affair (`segmentation/local-round.ts`).
  * As PyTorch, and not as ONNX says, the running variance takes the batch's unbiased one.
  */
 import { ConsiliumError } from "../base/index.ts";

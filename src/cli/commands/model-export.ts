@@ -9,7 +9,7 @@ export const modelExport = defineCommand({
   summary: "Take the model out of a coordinator's or a site's home",
   description:
     "Writes model.onnx, weights.safetensors, card.md and model.json of the study that ended last, signed with the " +
-    "home's key.",
+    "home's key. Where the study leaves running statistics at the sites, a site's model has its own.",
   options: {
     home: option.requiredText("DIR", "home folder of the coordinator, or of a site"),
     out: option.requiredText("DIR", "folder to write; must not exist"),
@@ -37,8 +37,19 @@ export const modelExport = defineCommand({
       version,
     );
     return {
-      json: { out: resolve(options.out), modelSha256, name, lineage: card.lineage, federationId },
-      text: `Model of "${name}" in ${options.out}\n${modelSha256}`,
+      json: {
+        out: resolve(options.out),
+        modelSha256,
+        name,
+        lineage: card.lineage,
+        normStatistics: card.normStatistics ?? null,
+        federationId,
+      },
+      text: [
+        `Model of "${name}" in ${options.out}`,
+        modelSha256,
+        ...(card.normStatistics === undefined ? [] : [`Its norms use ${card.normStatistics}`]),
+      ].join("\n"),
     };
   },
 });

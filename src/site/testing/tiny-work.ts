@@ -23,10 +23,13 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
   const { learningRate } = study.training.optimiser;
   let finishAtMs: number | undefined;
   return {
-    async train({ parameters, optimiserState, stepsTaken, round, siteId, steps: asked, finishWithinMs }, onProgress) {
+    async train(request, onProgress) {
+      const { parameters, optimiserState, stepsTaken, round, siteId, steps: asked, finishWithinMs } = request;
       const noise = noiseOf(study, data, parameters.length);
       const weights = parameters.slice();
       const moments = optimiserState?.slice() ?? new Float32Array(weights.length);
+      const own = study.training.runningStatistics === "local";
+      const statistics = request.statistics?.slice() ?? new Float32Array(2);
       let lossSum = 0;
       finishAtMs = finishWithinMs === undefined ? undefined : performance.now() + finishWithinMs;
       const least = leastSteps(study, asked);
@@ -45,6 +48,7 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
           moments[i] = 0.9 * moments[i] + direction[i];
           weights[i] -= learningRate * moments[i];
         }
+        for (let i = 0; i < statistics.length; i++) statistics[i] = 0.9 * statistics[i] + 0.1 * target[i];
         lossSum += loss / weights.length;
         onProgress?.({ done: step + 1, total: asked, loss });
       }
@@ -53,6 +57,7 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
       return {
         parameters: weights,
         optimiserState: moments,
+        ...(own && { statistics }),
         stepsTaken: stepsTaken + steps,
         meanLoss,
         steps,
@@ -62,7 +67,9 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
     finishWithin(ms) {
       if (finishAtMs !== undefined) finishAtMs = performance.now() + ms;
     },
-    async evaluate({ parameters }, onProgress) {
+    async evaluate({ parameters: model, statistics = [] }, onProgress) {
+      const parameters = model.slice();
+      parameters.set(statistics);
       const scores = [];
       for (const [i, { id }] of data.validationCases.entries()) {
         await hooks.onStep?.("evaluate", 0, i);
