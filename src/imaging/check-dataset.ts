@@ -4,6 +4,7 @@ import { type CaseFiles, type CaseProblem, compare, type Dataset } from "./datas
 import type { MeasuredCase } from "./find-outliers.ts";
 import { inspectCase } from "./load-case.ts";
 import type { CaseMeasures } from "./measure-case.ts";
+import type { NegativeVoxels } from "./negative-voxels.ts";
 
 export interface CheckedCase {
   readonly id: string;
@@ -22,11 +23,17 @@ export interface CheckDatasetOptions {
   readonly onCase?: (done: number, total: number) => void;
 }
 
+export interface NegativeScan extends NegativeVoxels {
+  readonly caseId: string;
+}
+
 export interface DatasetCheck {
   /** Every case, sorted by id. */
   readonly cases: readonly CheckedCase[];
   /** As they were found: first those that names alone tell. */
   readonly problems: readonly CaseProblem[];
+  /** Scans with negative voxels among the cases that can be read. */
+  readonly negative: readonly NegativeScan[];
 }
 
 /** Cases are read one after another, since each takes hundreds of megabytes. */
@@ -35,11 +42,13 @@ export async function checkDataset(
   { alsoWrong, onCase }: CheckDatasetOptions = {},
 ): Promise<DatasetCheck> {
   const problems: CaseProblem[] = [...known];
+  const negative: NegativeScan[] = [];
   const measured = new Map<string, CaseMeasures | undefined>();
   for (const [i, files] of cases.entries()) {
     onCase?.(i, cases.length);
     const inspected = await inspectCase(files, convention);
     problems.push(...inspected.problems);
+    negative.push(...inspected.negative.map((each) => ({ caseId: files.id, ...each })));
     const also = alsoWrong?.(files);
     if (also !== undefined) problems.push({ caseId: files.id, error: also });
     measured.set(files.id, inspected.measures);
@@ -58,7 +67,7 @@ export async function checkDataset(
       measures: own.length > 0 ? null : (measured.get(id) ?? null),
     };
   });
-  return { cases: checked, problems };
+  return { cases: checked, problems, negative };
 }
 
 /** Those that can be compared with each other. */

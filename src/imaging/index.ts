@@ -5,7 +5,13 @@ export { withoutBias } from "./bias-field.ts";
 export { blockAverage } from "./block-average.ts";
 export { BRAIN_ML, checkBrainVolume, type ExtractedBrain, extractBrain } from "./brain/index.ts";
 export { type CaseFileName, type CaseFileRole, caseFileName, parseCaseFileName, subjectOfCase } from "./case-names.ts";
-export { type CheckedCase, checkDataset, type DatasetCheck, measuredCases } from "./check-dataset.ts";
+export {
+  type CheckedCase,
+  checkDataset,
+  type DatasetCheck,
+  measuredCases,
+  type NegativeScan,
+} from "./check-dataset.ts";
 export { readTable, type TableRow } from "./csv.ts";
 export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts";
 export { MANIFEST_NAME, type ManifestRow, manifestText } from "./dataset-manifest.ts";

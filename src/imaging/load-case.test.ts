@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { CaseFiles } from "./dataset.ts";
-import { checkCase, loadCase } from "./load-case.ts";
+import { checkCase, inspectCase, loadCase } from "./load-case.ts";
 import { readNifti, writeNifti } from "./nifti-file.ts";
 import { scanDataset } from "./scan-dataset.ts";
 import { sampleClasses, sampleImages, temporaryFolder, volumeOf, writeSampleCase } from "./testing/sample-volumes.ts";
@@ -91,6 +91,24 @@ describe("a bad case", () => {
   it("some negative intensities are none (positive control)", async () => {
     await rewrite(files.images.t1ce as string, (volume) => asFloat(volume, (value) => (value === 0 ? 0 : value - 430)));
     expect(await problems()).toEqual([]);
+  });
+
+  it("some negative intensities are named with their share, none otherwise", async () => {
+    expect((await inspectCase(files, "brats2021")).negative).toEqual([]);
+    let [filled, negative] = [0, 0];
+    await rewrite(files.images.t2 as string, (volume) =>
+      asFloat(volume, (value, index) => {
+        if (value === 0) return 0;
+        filled++;
+        if (index % 5 !== 0) return value;
+        negative++;
+        return -value;
+      }),
+    );
+    expect(negative).toBeGreaterThan(0);
+    const inspected = await inspectCase(files, "brats2021");
+    expect(inspected.problems).toEqual([]);
+    expect(inspected.negative).toEqual([{ modality: "t2", share: negative / filled }]);
   });
 
   it("has modalities of another shape, or place", async () => {

@@ -12,6 +12,7 @@ import { cornerDistanceMm } from "./affine.ts";
 import type { CaseFiles, CaseProblem } from "./dataset.ts";
 import { type LabelConvention, labelsToClasses } from "./label-convention.ts";
 import { type CaseMeasures, measureCase } from "./measure-case.ts";
+import { type NegativeVoxels, negativeVoxels } from "./negative-voxels.ts";
 import type { NiftiImage } from "./nifti-codec.ts";
 import { readNifti } from "./nifti-file.ts";
 import { spacingMmOf, type Volume } from "./volume.ts";
@@ -52,10 +53,15 @@ export async function checkCase(files: CaseFiles, convention: LabelConvention): 
 export async function inspectCase(
   files: CaseFiles,
   convention: LabelConvention,
-): Promise<{ readonly problems: readonly CaseProblem[]; readonly measures: CaseMeasures | undefined }> {
+): Promise<{
+  readonly problems: readonly CaseProblem[];
+  readonly measures: CaseMeasures | undefined;
+  readonly negative: readonly NegativeVoxels[];
+}> {
   const { loaded, errors } = await examine(files, convention);
   const problems = errors.map((error) => ({ caseId: files.id, error }));
-  return { problems, measures: loaded && measureCase(loaded) };
+  const negative = loaded === undefined ? [] : negativeVoxels(loaded.modalities, loaded.channels);
+  return { problems, measures: loaded && measureCase(loaded), negative };
 }
 
 interface Examination {

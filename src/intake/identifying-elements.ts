@@ -67,7 +67,17 @@ const ELEMENTS: Readonly<Record<string, string>> = {
   x00400275: "Request Attributes Sequence",
 };
 
-/** Names of the elements that any of the files has, and whether there are private ones. */
+interface Elements {
+  readonly elements: Readonly<Record<string, { readonly items?: readonly { readonly dataSet?: Elements }[] }>>;
+}
+
+/** Sequences within sequences that are looked into. */
+const MAX_DEPTH = 16;
+
+/**
+ * Names of the elements that any of the files has, at the top or within sequences, and whether there are private ones.
+ * Headers alone are read: text that is burnt into pixels is not found.
+ */
 export async function identifyingElements(paths: readonly string[]): Promise<string[]> {
   const found = new Set<string>();
   for (const path of paths) {
@@ -75,11 +85,17 @@ export async function identifyingElements(paths: readonly string[]): Promise<str
       throw renamed(error, "DICOM file");
     });
     if (typeof header === "string") continue;
-    for (const tag of Object.keys(header.dataSet.elements)) {
-      const name = ELEMENTS[tag];
-      if (name !== undefined) found.add(name);
-      else if (Number.parseInt(tag.slice(4, 5), 16) % 2 === 1) found.add("private elements");
-    }
+    collect(header.dataSet, found, 0);
   }
   return [...found].sort();
+}
+
+function collect({ elements }: Elements, found: Set<string>, depth: number): void {
+  for (const [tag, { items = [] }] of Object.entries(elements)) {
+    const name = ELEMENTS[tag];
+    if (name !== undefined) found.add(name);
+    else if (Number.parseInt(tag.slice(4, 5), 16) % 2 === 1) found.add("private elements");
+    if (depth === MAX_DEPTH) continue;
+    for (const { dataSet } of items) if (dataSet !== undefined) collect(dataSet, found, depth + 1);
+  }
 }

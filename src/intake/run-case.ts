@@ -145,9 +145,9 @@ async function convert(order: CaseOrder, record: CaseRecord): Promise<CaseRecord
   await writeSheet(order, "converted", columns, true);
   const paths = MODALITIES.flatMap((modality) => {
     const source = order.sources[modality];
-    return source.kind === "series" ? [source.stack.frames[0].image.path] : [];
+    return source.kind === "series" ? source.stack.frames.map(({ image }) => image.path) : [];
   });
-  const identifying = await identifyingElements(paths);
+  const identifying = await identifyingElements([...new Set(paths)]);
   const converted = { ...record, grids: grids as NonNullable<CaseRecord["grids"]>, identifying };
   if (order.labels === undefined) return converted;
   const { classes, on, cavityMl } = await placeLabels(order.labels, converted.grids);

@@ -1,6 +1,6 @@
 /** `cohort check`: what a dataset folder holds and what is wrong with it, case by case. */
 import { ConsiliumError, type Json } from "../../base/index.ts";
-import type { CaseProblem, Dataset, DatasetCheck, Outlier } from "../../imaging/index.ts";
+import type { CaseProblem, Dataset, DatasetCheck, NegativeScan, Outlier } from "../../imaging/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { countOf, formatTable } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
@@ -23,17 +23,21 @@ export const cohortCheck = defineCommand({
   async run({ args, options, progress, signal }) {
     const { checkDataset, findOutliers, measuredCases, scanDataset } = await import("../../imaging/index.ts");
     const dataset = await scanDataset(args[0], options.labels === undefined ? {} : { labels: options.labels });
-    const { cases, problems } = await checkDataset(dataset, {
+    const check = await checkDataset(dataset, {
       onCase(done, total) {
         signal.throwIfAborted();
         progress.update({ label: "Checking", done, total, unit: "cases" });
       },
     });
-    return reportOf(dataset, { cases, problems }, findOutliers(measuredCases(cases)));
+    return reportOf(dataset, check, findOutliers(measuredCases(check.cases)));
   },
 });
 
-function reportOf(dataset: Dataset, { cases, problems }: DatasetCheck, outliers: readonly Outlier[]): CommandResult {
+function reportOf(
+  dataset: Dataset,
+  { cases, problems, negative }: DatasetCheck,
+  outliers: readonly Outlier[],
+): CommandResult {
   const usable = cases.filter((each) => each.problems.length === 0);
   const subjects = new Set(usable.map(({ subject }) => subject)).size;
   const labelled = usable.filter(({ labelMap }) => labelMap).length;
@@ -45,6 +49,7 @@ function reportOf(dataset: Dataset, { cases, problems }: DatasetCheck, outliers:
     labelled,
     cases: cases.map((each) => ({ ...each, problems: each.problems.map((problem) => problem.toJSON()) })),
     outliers: outliers.map((each) => ({ ...each })),
+    negative: negative.map((each) => ({ ...each })),
     ignored: dataset.ignored,
     ...(error && { error: error.toJSON() }),
   } satisfies Json;
@@ -59,11 +64,23 @@ function reportOf(dataset: Dataset, { cases, problems }: DatasetCheck, outliers:
       [`\n${caseId}: ${subject}: expected ${expected}, got ${actual}.`, `  ${hint}`].join("\n"),
     ),
     ...outlierLines(outliers).map((line, i) => (i === 0 ? `\n${line}` : line)),
+    ...negativeLines(negative).map((line, i) => (i === 0 ? `\n${line}` : line)),
     `\n${usable.length} of ${countOf(cases.length, "case")} can be used, from ${countOf(subjects, "subject")}; ` +
       `${labelled} with a label map (${dataset.convention}).`,
     ...(dataset.ignored.length > 0 ? [`Not used, since their names say no role: ${dataset.ignored.join(", ")}`] : []),
   ].join("\n");
   return error === undefined ? { json, text } : { json, text, exitCode: EXIT_BAD_INPUT };
+}
+
+function negativeLines(negative: readonly NegativeScan[]): readonly string[] {
+  if (negative.length === 0) return [];
+  return [
+    "Negative voxels, which a scanner's magnitude image has none of; an image z-scored by a step of your own has:",
+    ...negative.map(({ caseId, modality, share }) => {
+      const percent = 100 * share;
+      return `  ${caseId}: ${modality}, ${percent < 0.1 ? "under 0.1" : percent.toFixed(1)} % of what is not zero`;
+    }),
+  ];
 }
 
 /** One problem speaks for itself; several under one code. */
