@@ -1,5 +1,13 @@
 /** The models that studies ended with, latest first: their lineage and their figures by site. */
-import { type CoordinatorState, type FigureStatus, type RoundStatus, roundStatusOf } from "../coordinator/index.ts";
+import {
+  type CoordinatorState,
+  type FigureStatus,
+  offIn,
+  type RoundStatus,
+  roundStatusOf,
+  type SummedStatus,
+  trainedIn,
+} from "../coordinator/index.ts";
 import type { Study } from "../study/index.ts";
 
 export interface ModelEntry {
@@ -15,6 +23,10 @@ export interface ModelEntry {
   readonly trainedFrom: { readonly sha256: string; readonly given: boolean };
   readonly rounds: number;
   readonly sites: readonly ModelSite[];
+  /** What all sites did together in the best model's round. */
+  readonly trained: SummedStatus | null;
+  /** What of single sites the study's privacy switches off, in words. */
+  readonly off: readonly string[];
   /** Of the best model, over all sites that tell. */
   readonly figures: FigureStatus | null;
   readonly privacy: string;
@@ -69,6 +81,8 @@ function entry(record: Record, end: End, latest: boolean): ModelEntry {
         best: figuresAt(best, id),
       };
     }),
+    trained: best === undefined ? null : trainedIn(best),
+    off: offIn(record),
     figures: best?.dice ?? null,
     privacy: privacyOf(study),
     downloadable: latest && done,

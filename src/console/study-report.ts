@@ -1,6 +1,13 @@
 /** The report of the study that ended last, out of what the coordinator knows: the same document as a demonstration's. */
 import { ConsiliumError } from "../base/index.ts";
-import { type Coordinator, type FigureStatus, type RoundStatus, roundStatusOf } from "../coordinator/index.ts";
+import {
+  type Coordinator,
+  type FigureStatus,
+  offIn,
+  type RoundRecord,
+  roundStatusOf,
+  trainedIn,
+} from "../coordinator/index.ts";
 import { type CaseFigure, type RegionMeans, worstSites } from "../segmentation/index.ts";
 import { renderReport, type SiteTraffic } from "../simulate/index.ts";
 
@@ -16,7 +23,8 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
   const { study, roster, hash } = record;
   const regions = Object.keys(study.task.regions);
   const cases = roster.map(({ siteId }) => sites[siteId]?.data);
-  const gradientSteps = rounds.reduce((sum, round) => sum + stepsIn(round), 0);
+  const gradientSteps = rounds.reduce((sum, round) => sum + trainedIn(round).gradientSteps, 0);
+  const trainingCases = told.summed?.trainingCases ?? cases.reduce((sum, each) => sum + (each?.trainingCases ?? 0), 0);
   const dice = meansOf(told.dice, "dice", regions);
   const siteFigures = roster.map(({ siteId: id }, i) => {
     const own = told.sites.find((site) => site.id === id)?.dice ?? null;
@@ -30,10 +38,11 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
   return renderReport({
     study,
     facts: [
-      `${roster.length} hospitals with ${cases.reduce((sum, each) => sum + (each?.trainingCases ?? 0), 0)} training cases trained one network over ${rounds.length} of ${study.rounds.count} rounds (${gradientSteps} gradient steps in all).`,
+      `${roster.length} hospitals with ${trainingCases} training cases trained one network over ${rounds.length} of ${study.rounds.count} rounds (${gradientSteps} gradient steps in all).`,
       phase.kind === "done"
         ? `The model is that of round ${told.round}.`
         : "The study goes on: these are its figures so far.",
+      ...offIn(record),
       `Study ${hash}.`,
     ],
     result: {
@@ -59,12 +68,12 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
     },
     roundFigures: rounds.map((round) => ({
       round: round.round,
-      meanLoss: lossOf(round),
+      meanLoss: trainedIn(round).meanLoss,
       dice: round.dice && meansOf(round.dice, "dice", regions),
       leftOut: round.leftOut,
     })),
     pooledTraining: null,
-    traffic: await trafficOf(coordinator, rounds),
+    traffic: await trafficOf(coordinator, record.rounds),
     pictures: [],
     commands: ["consilium study submit --home HOME study.yaml", "consilium model export --home HOME --out model"],
   });
@@ -89,28 +98,17 @@ function spreadOf(figures: FigureStatus | null, which: "dice" | "hd95", regions:
   );
 }
 
-function stepsIn({ sites }: RoundStatus): number {
-  return sites.reduce((sum, { gradientSteps }) => sum + gradientSteps, 0);
-}
-
-/** Mean over the round's steps; null where a site keeps its loss. */
-function lossOf(round: RoundStatus): number | null {
-  const steps = stepsIn(round);
-  if (steps === 0 || round.sites.some(({ meanLoss }) => meanLoss === null)) return null;
-  return round.sites.reduce((sum, { meanLoss, gradientSteps }) => sum + (meanLoss ?? 0) * gradientSteps, 0) / steps;
-}
-
 /** Updates as they were counted, and the signed messages that the journal keeps. */
-async function trafficOf({ journal }: Coordinator, rounds: readonly RoundStatus[]): Promise<SiteTraffic[]> {
+async function trafficOf({ journal }: Coordinator, rounds: readonly RoundRecord[]): Promise<SiteTraffic[]> {
   const traffic = new Map<string, { updates: number; updateBytes: number; messages: number; messageBytes: number }>();
   const of = (siteId: string) => {
     const known = traffic.get(siteId) ?? { updates: 0, updateBytes: 0, messages: 0, messageBytes: 0 };
     traffic.set(siteId, known);
     return known;
   };
-  for (const { id, updateBytes } of rounds.flatMap(({ sites }) => sites)) {
-    of(id).updates += 1;
-    of(id).updateBytes += updateBytes;
+  for (const [siteId, { bytes }] of rounds.flatMap(({ updates }) => Object.entries(updates))) {
+    of(siteId).updates += 1;
+    of(siteId).updateBytes += bytes;
   }
   for (let after = 0; ; ) {
     const page = await journal.page(after, PAGE);

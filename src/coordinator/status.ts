@@ -285,8 +285,13 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     rules: rulesOf(study),
     paused: pause === undefined ? null : { reason: pause.reason, atMs: pause.atMs },
     changes: study.changes ?? [],
-    off: isSummed(study) ? OFF_WHERE_SUMMED : [],
+    off: offIn(study),
   };
+}
+
+/** What a study's privacy switches off, in words. */
+export function offIn(study: StudyRecord): readonly string[] {
+  return isSummed(study) ? OFF_WHERE_SUMMED : [];
 }
 
 function cameOf(phase: Phase): readonly string[] {

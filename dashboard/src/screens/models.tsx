@@ -7,6 +7,7 @@ import { countOf, formatBytes, formatChange, formatCount, formatFigure, formatIn
 import { useLoaded } from "../live.ts";
 import { meanInterval } from "../mean-interval.ts";
 import { Badge, Digest, Empty, Loading, Section, Table, Tiles, Time, TroubleNote } from "../parts/parts.tsx";
+import { Off } from "./study.tsx";
 
 interface Props {
   readonly status: CoordinatorStatus;
@@ -40,8 +41,21 @@ export function Models({ status, role }: Props) {
 }
 
 function ModelCard({ model, role }: { readonly model: ModelEntry; readonly role: Role }) {
-  const { study, studyHash, best, figures, network, parameterCount, trainedFrom, rounds, privacy, endedMs, sites } =
-    model;
+  const {
+    study,
+    studyHash,
+    best,
+    figures,
+    network,
+    parameterCount,
+    trainedFrom,
+    rounds,
+    privacy,
+    endedMs,
+    sites,
+    trained,
+    off,
+  } = model;
   const regions = Object.entries(figures?.regions ?? {});
   return (
     <Section title={study}>
@@ -74,27 +88,37 @@ function ModelCard({ model, role }: { readonly model: ModelEntry; readonly role:
         <dt>Privacy</dt>
         <dd>{privacy}</dd>
       </dl>
-      <Table
-        caption={`${study}, by site`}
-        columns={[
-          "Site",
-          "#Share",
-          "#Training cases",
-          "#Dice, first round",
-          "#Dice, best",
-          "#Change",
-          "#Validation cases",
-        ]}
-        rows={sites.map(({ id, share, trainingCases, first, best: last }) => [
-          <b key="id">{id}</b>,
-          `${(100 * share).toFixed(1)} %`,
-          trainingCases,
-          formatFigure(first?.mean),
-          formatFigure(last?.mean),
-          formatChange(first?.mean, last?.mean),
-          last?.cases ?? "–",
-        ])}
-      />
+      {off.length > 0 ? (
+        <>
+          <p>
+            Trained in its round: {trained?.sites} sites, {countOf(trained?.trainingCases ?? 0, "case")},{" "}
+            {countOf(trained?.gradientSteps ?? 0, "gradient step")}, mean loss {formatFigure(trained?.meanLoss)}.
+          </p>
+          <Off lines={off} />
+        </>
+      ) : (
+        <Table
+          caption={`${study}, by site`}
+          columns={[
+            "Site",
+            "#Share",
+            "#Training cases",
+            "#Dice, first round",
+            "#Dice, best",
+            "#Change",
+            "#Validation cases",
+          ]}
+          rows={sites.map(({ id, share, trainingCases, first, best: last }) => [
+            <b key="id">{id}</b>,
+            `${(100 * share).toFixed(1)} %`,
+            trainingCases,
+            formatFigure(first?.mean),
+            formatFigure(last?.mean),
+            formatChange(first?.mean, last?.mean),
+            last?.cases ?? "–",
+          ])}
+        />
+      )}
       {model.downloadable ? (
         <p class="buttons">
           {(role === "lead" || role === "operator") && (

@@ -49,6 +49,7 @@ export function SiteOverview({ status }: { readonly status: LiveSite }) {
           </p>
         )}
       </Section>
+      <BesideOthers status={status} />
       <Section title="Studies here">
         {studies.length === 0 ? (
           <Empty title="No study was offered yet.">The site asks its coordinator by itself while it runs.</Empty>
@@ -73,6 +74,29 @@ export function SiteOverview({ status }: { readonly status: LiveSite }) {
         )}
       </Section>
     </>
+  );
+}
+
+/** With `metrics: summed`, for this site's own reviewer: nobody else sees where it stands. */
+function BesideOthers({ status: { studies } }: { readonly status: LiveSite }) {
+  const compared = studies.flatMap(({ name, comparison }) => (comparison ? [{ name, ...comparison }] : []));
+  if (compared.length === 0) return null;
+  return (
+    <Section title="This site beside all others" note="Reckoned here from the masked sum: nobody else can.">
+      <Table
+        caption="This site beside the sum of all others"
+        columns={["Study", "#Round", "#Other sites", "#Loss here", "#Loss there", "#Dice here", "#Dice there"]}
+        rows={compared.map(({ name, round, otherSites, ownLoss, othersLoss, ownDice, othersDice }) => [
+          <b key="n">{name}</b>,
+          round,
+          otherSites,
+          formatFigure(ownLoss),
+          formatFigure(othersLoss),
+          formatFigure(ownDice),
+          formatFigure(othersDice),
+        ])}
+      />
+    </Section>
   );
 }
 

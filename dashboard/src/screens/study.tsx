@@ -1,6 +1,7 @@
 /** The study underway or the last one: plan, approvals, live rounds, curves, what each site gained, what a round took. */
 import { useMemo, useState } from "preact/hooks";
 import type { CoordinatorStatus, RoundStatus, StudyStatus } from "../../../src/coordinator/index.ts";
+import { trainedIn } from "../../../src/coordinator/round-totals.ts";
 import type { StudyChange } from "../../../src/study/index.ts";
 import { coordinator, type Role } from "../api.ts";
 import {
@@ -74,6 +75,7 @@ function KnownStudy({ study, status, role }: Props & { readonly study: StudyStat
         <b>{study.name}</b> <Digest sha256={study.hash} />
       </p>
       <Now study={study} status={status} />
+      <Off lines={study.off} />
       <PlanSection study={study} />
       <Approvals study={study} />
       <Curves study={study} />
@@ -86,6 +88,18 @@ function KnownStudy({ study, status, role }: Props & { readonly study: StudyStat
         </Section>
       )}
     </>
+  );
+}
+
+/** What the study's privacy keeps from this screen. */
+export function Off({ lines }: { readonly lines: readonly string[] }) {
+  if (lines.length === 0) return null;
+  return (
+    <ul class="soft">
+      {lines.map((line) => (
+        <li key={line}>{line}</li>
+      ))}
+    </ul>
   );
 }
 
@@ -113,7 +127,7 @@ function Now({ study, status }: { readonly study: StudyStatus; readonly status: 
             best === null ? "–" : formatFigure(best.meanDice),
             best === null ? "best mean Dice" : `best mean Dice, round ${best.round}`,
           ],
-          [formatBytes(bytes), "updates so far"],
+          [study.off.length > 0 ? "–" : formatBytes(bytes), "updates so far"],
           [deadlineMs === null ? "–" : formatDuration(deadlineMs - now), "left for this step"],
         ]}
       />
@@ -258,7 +272,7 @@ function Curves({ study: { rounds } }: { readonly study: StudyStatus }) {
       ) : (
         <div class="charts">
           <Chart title="By region, all sites" series={byRegion} rounds={numbers} />
-          <Chart title="By site, mean of the regions" series={bySite} rounds={numbers} />
+          {bySite.length > 0 && <Chart title="By site, mean of the regions" series={bySite} rounds={numbers} />}
         </div>
       )}
     </Section>
@@ -282,8 +296,8 @@ function siteSeries(rounds: readonly RoundStatus[]): Series[] {
 }
 
 /** What each site had after the first round that was evaluated there, and what it has with the best model. */
-function BeforeAfter({ study: { rounds, best, roster } }: { readonly study: StudyStatus }) {
-  if (best === null) return null;
+function BeforeAfter({ study: { rounds, best, roster, off } }: { readonly study: StudyStatus }) {
+  if (best === null || off.length > 0) return null;
   const at = (id: string, pick: (all: readonly RoundStatus[]) => RoundStatus | undefined) =>
     pick(rounds)?.sites.find((site) => site.id === id)?.dice ?? null;
   return (
@@ -330,6 +344,7 @@ function Rounds({ study: { rounds } }: { readonly study: StudyStatus }) {
             "#Round",
             "#Sites",
             "#Steps",
+            "#Mean loss",
             "#Updates",
             "#Training",
             "#Sum",
@@ -340,9 +355,10 @@ function Rounds({ study: { rounds } }: { readonly study: StudyStatus }) {
           ]}
           rows={shown.map((each) => [
             each.round,
-            each.sites.length,
-            each.sites.reduce((sum, { gradientSteps }) => sum + gradientSteps, 0),
-            formatBytes(each.sites.reduce((sum, { updateBytes }) => sum + updateBytes, 0)),
+            trainedIn(each).sites,
+            trainedIn(each).gradientSteps,
+            formatFigure(trainedIn(each).meanLoss),
+            each.summed ? "–" : formatBytes(each.sites.reduce((sum, { updateBytes }) => sum + updateBytes, 0)),
             ...partsOf(each),
             formatFigure(each.dice?.mean),
             formatMoment(each.aggregatedMs),
@@ -364,7 +380,9 @@ function Rounds({ study: { rounds } }: { readonly study: StudyStatus }) {
 }
 
 /** Until the last update came, from there to the new model, from there to the last figures. */
-function partsOf({ startedMs, aggregatedMs, evaluatedMs, sites }: RoundStatus): string[] {
+function partsOf({ startedMs, aggregatedMs, evaluatedMs, sites, summed }: RoundStatus): string[] {
+  // Under a sum nobody tells when a single site was done: training and sum are one stretch.
+  if (summed) return [formatDuration(aggregatedMs - startedMs), "–", "–"];
   const cameMs = Math.max(startedMs, ...sites.map((site) => site.cameMs));
   return [
     formatDuration(cameMs - startedMs),
