@@ -19,6 +19,7 @@ import {
   siteCases,
   siteConsole,
   siteDatasets,
+  siteDoctor,
   startConsoleServer,
   studyReport,
 } from "../src/console/index.ts";
@@ -59,7 +60,8 @@ function start(other: Partial<ConsoleOptions> = {}): Promise<ConsoleServer> {
     exportModel: () => Promise.reject(new RangeError("no model")),
   });
   const datasets = siteDatasets({ home: join(folder, "no-site"), intakes: [], reviews: [] });
-  const siteRoutes = siteConsole({ home: join(folder, "no-site"), productVersion: "0", cases, datasets });
+  const doctor = siteDoctor(() => Promise.reject(new RangeError("no site")));
+  const siteRoutes = siteConsole({ home: join(folder, "no-site"), productVersion: "0", cases, datasets, doctor });
   return startConsoleServer({
     face: "coordinator",
     name: "Test",
@@ -142,6 +144,7 @@ describe("the table of rights", () => {
       "consilium.v1.CoordinatorConsole/RevokeSite": ["lead"],
       "consilium.v1.SiteConsole/DecideStudy": ["reviewer"],
       "consilium.v1.SiteConsole/PredictCase": ["reviewer", "operator"],
+      "consilium.v1.SiteConsole/RunDoctor": ["operator"],
     };
     for (const [name, roles] of Object.entries(changing)) expect(AUTHORISATION.get(name), name).toEqual(roles);
     const reading = METHODS.filter(({ name }) => !(name in changing)).map(({ name }) => name.split("/")[1]);

@@ -5,6 +5,7 @@ import { useLive } from "./live.ts";
 import { Loading } from "./parts/parts.tsx";
 import { Data } from "./screens/data/data.tsx";
 import { Departures } from "./screens/departures.tsx";
+import { Doctor } from "./screens/doctor.tsx";
 import { Ledger } from "./screens/ledger.tsx";
 import { SiteLines } from "./screens/site-lines.tsx";
 import { SiteOverview } from "./screens/site-overview.tsx";
@@ -39,6 +40,7 @@ export function SiteApp({ facts }: { readonly facts: Facts }) {
           { path: "ledger", label: "Privacy", view: whenKnown((known) => <Ledger status={known} />) },
         ]
       : []),
+    ...(role === "operator" ? [{ path: "doctor", label: "Doctor", view: () => <Doctor /> }] : []),
     { path: "log", label: "Log", view: whenKnown((known) => <SiteLines status={known} />) },
   ];
   return <Shell facts={facts} live={live} screens={screens} />;

@@ -119,6 +119,11 @@ export const LIMITS = {
   consoleVolumes: 4,
   /** Cases of one list of the site's console; commands list all. */
   consoleCases: 1_000,
+  /** Lines of the site's log on one page of the console. */
+  consoleLogPage: 100,
+  /** One examination by the console's doctor, and how much of what it says on its way is kept. */
+  consoleDoctorMs: 15 * 60_000,
+  consoleDoctorLines: 40,
   /** Calls of one session at once, and a second; tries to sign in likewise. */
   consoleCallsBurst: 200,
   consoleCallsPerSecond: 50,

@@ -49,6 +49,8 @@ const SITE_METHODS: Rights<typeof SiteConsole.method> = {
   getDataset: PATIENTS,
   listIntakes: PATIENTS,
   listCaseReviews: PATIENTS,
+  runDoctor: ["operator"],
+  getDoctor: ["operator"],
 };
 
 /** Files that are fetched by plain GET, beside the methods. */

@@ -16,5 +16,6 @@ export {
   type SiteDatasets,
   siteDatasets,
 } from "./site-datasets.ts";
+export { type DoctorView, type Examine, siteDoctor } from "./site-doctor.ts";
 export { builtDashboard } from "./static-files.ts";
 export { studyReport } from "./study-report.ts";

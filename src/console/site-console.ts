@@ -5,6 +5,7 @@ import { rosterSha256Of } from "../privacy/index.ts";
 import { SiteConsole, toConnectError } from "../protocol/index.ts";
 import {
   approveStudy,
+  pageOfLog,
   privacyAccount,
   readActivity,
   readSite,
@@ -15,6 +16,7 @@ import {
 } from "../site/index.ts";
 import type { SiteCases } from "./site-cases.ts";
 import type { SiteDatasets } from "./site-datasets.ts";
+import type { SiteDoctor } from "./site-doctor.ts";
 import { statusStream } from "./status-stream.ts";
 
 export interface SiteConsoleOptions {
@@ -22,10 +24,11 @@ export interface SiteConsoleOptions {
   readonly productVersion: string;
   readonly cases: Pick<SiteCases, "list" | "predict">;
   readonly datasets: SiteDatasets;
+  readonly doctor: Pick<SiteDoctor, "begin" | "view">;
 }
 
 export function siteConsole(options: SiteConsoleOptions): (router: ConnectRouter) => void {
-  const { home, productVersion, cases, datasets } = options;
+  const { home, productVersion, cases, datasets, doctor } = options;
   const status = async (): Promise<string> => {
     const { store } = await readSite(home);
     return JSON.stringify({ ...(await siteStatus(home)), activity: (await readActivity(store)) ?? null });
@@ -55,12 +58,17 @@ export function siteConsole(options: SiteConsoleOptions): (router: ConnectRouter
         }),
       decideStudy: (request) =>
         answered(async () => document(await inTurn(() => decide(home, productVersion, request)))),
-      listDepartures: () => answered(async () => document(await readSiteLog(home))),
+      listDepartures: ({ what, study, before, limit }) =>
+        answered(async () =>
+          document(pageOfLog(await readSiteLog(home), { what, study, before: Number(before), limit })),
+        ),
       getLedger: () => answered(async () => document(await privacyAccount(home))),
       listCases: () => answered(async () => document(await cases.list())),
       getDataset: () => answered(async () => document(await datasets.dataset())),
       listIntakes: () => answered(async () => document(await datasets.intakes())),
       listCaseReviews: () => answered(async () => document(await datasets.reviews())),
+      runDoctor: () => answered(async () => document(doctor.begin())),
+      getDoctor: () => answered(async () => document(doctor.view())),
       predictCase: ({ caseId }) => answered(async () => document(await cases.predict(caseId))),
     });
   };

@@ -18,6 +18,7 @@ export { caseCacheFolder, eraseCaseCache } from "./erase-study.ts";
 export type { SiteEvent } from "./events.ts";
 export { type Membership, type OpenSite, openSite, readSite, type Site } from "./home.ts";
 export { type JoinOptions, joinFederation } from "./join-federation.ts";
+export { type LogPage, matchingLog, pageOfLog } from "./log-page.ts";
 export { type AccountOfStudy, type PrivacyAccount, privacyAccount, setPrivacyBudget } from "./privacy-account.ts";
 export { quietError, quietWhereNamed } from "./quiet-error.ts";
 export { type RegisterOptions, type Registration, registerDataset } from "./register-dataset.ts";

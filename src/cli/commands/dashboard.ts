@@ -47,16 +47,26 @@ export const siteConsole = defineCommand({
     "consilium site console --home site --link --role auditor",
     "consilium site console --home site --intake data/own --review review",
   ],
-  async run({ options, version, progress, signal }) {
-    const { builtDashboard, offerLinks, requestLink, siteCases, siteConsole, siteDatasets, startConsoleServer } =
-      await import("../../console/index.ts");
+  async run({ options, version, progress, signal, launcher }) {
+    const {
+      builtDashboard,
+      offerLinks,
+      requestLink,
+      siteCases,
+      siteConsole,
+      siteDatasets,
+      siteDoctor,
+      startConsoleServer,
+    } = await import("../../console/index.ts");
     const { readSite } = await import("../../site/index.ts");
     const { exportModel } = await import("../export-model.ts");
+    const { doctorProcess } = await import("../doctor-process.ts");
     const { home, role = "reviewer" } = options;
     const { siteId, membership, certificatePem } = await readSite(home);
     if (options.link) return linkResult(await requestLink(home, role), role);
     const cases = siteCases({ home, exportModel: (out) => exportModel(home, "best", out, version) });
     const datasets = siteDatasets({ home, intakes: options.intake ?? [], reviews: options.review ?? [] });
+    const doctor = siteDoctor(doctorProcess({ launcher, home }));
     const server = await startConsoleServer({
       face: "site",
       name: `${siteId}, ${membership.federationName}`,
@@ -64,7 +74,7 @@ export const siteConsole = defineCommand({
       id: `${siteId} ${certificatePem}`,
       port: options.port ?? 0,
       files: builtDashboard(import.meta.url),
-      routes: siteConsole({ home, productVersion: version, cases, datasets }),
+      routes: siteConsole({ home, productVersion: version, cases, datasets, doctor }),
       volume: cases.volume,
       sheet: datasets.sheet,
       download: () => Promise.reject(new RangeError("a site's console has no downloads")),
@@ -79,6 +89,7 @@ export const siteConsole = defineCommand({
       await links.close();
       await server.close();
       await cases.close();
+      await doctor.close();
     }
   },
 });

@@ -48,6 +48,7 @@ export const siteDoctor = defineCommand({
       seconds,
       environment: process.env,
       signal,
+      onFinding: ({ check, outcome }) => progress.note(`  ${check}: ${outcome}`),
     });
     return {
       json: examination as unknown as Json,

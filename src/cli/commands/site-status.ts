@@ -23,11 +23,16 @@ export const siteLog = defineCommand({
   path: ["site", "log"],
   summary: "List everything that left this site",
   description: "Verifies the log's chain of digests first: a line that was changed or removed is an error.",
-  options: { home: option.requiredText("DIR", "this site's home folder") },
-  examples: ["consilium site log --home site"],
+  options: {
+    home: option.requiredText("DIR", "this site's home folder"),
+    what: option.text("KIND", 'only this: "update", "evaluation figures", ...'),
+    study: option.text("HASH", "only what was about this study; 8 digits are enough"),
+  },
+  examples: ["consilium site log --home site", "consilium site log --home site --what update --study 4f1c22d0"],
   async run({ options }) {
-    const { readSiteLog } = await import("../../site/index.ts");
-    const entries = await readSiteLog(options.home);
+    const { matchingLog, readSiteLog } = await import("../../site/index.ts");
+    const { home, what = "", study = "" } = options;
+    const entries = matchingLog(await readSiteLog(home), { what, study });
     const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
     const rows = entries.map(({ timeMs, what, round, bytes: size, sha256, count }) => [
       new Date(timeMs).toISOString().slice(0, 19).replace("T", " "),

@@ -2,11 +2,12 @@
  * A job's work as a process of its own, `consilium segment --json`: the service goes on answering meanwhile, a crash
  * takes one job along and no other, and memory goes back when it ends.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { ConsiliumError, ERROR_CODES, type ErrorCode, type Json, LIMITS } from "../../base/index.ts";
+import { ConsiliumError, ERROR_CODES, type ErrorCode, type Json } from "../../base/index.ts";
 import { MODALITIES } from "../../imaging/index.ts";
+import { type End, endInWords, endOf, textOf } from "../child-process.ts";
 import type { Job, Work } from "./job-store.ts";
 
 export interface SegmentProcessOptions {
@@ -14,8 +15,6 @@ export interface SegmentProcessOptions {
   /** Arguments of `segment` beside the job's own. */
   readonly args: readonly string[];
 }
-
-const MAX_OUTPUT_CHARS = 1 << 20;
 
 export function segmentProcess({ launcher, args }: SegmentProcessOptions): Work {
   return async (job, signal) => {
@@ -25,40 +24,10 @@ export function segmentProcess({ launcher, args }: SegmentProcessOptions): Work 
       // What it keeps for itself meanwhile goes with the job, even where it was killed.
       env: { ...process.env, TMPDIR: job.work, TEMP: job.work, TMP: job.work },
     });
-    let output = "";
-    child.stdout.setEncoding("utf8");
-    child.stdout.on("data", (text: string) => {
-      if (output.length < MAX_OUTPUT_CHARS) output += text;
-    });
+    const output = textOf(child.stdout);
     const end = await endOf(child, signal);
-    return outcomeOf(output, end, signal.aborted);
+    return outcomeOf(output(), end, signal.aborted);
   };
-}
-
-interface End {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
-
-/** @returns how it went, once it is gone; asked to stop it has a short time, since it may be deep in a calculation. */
-async function endOf(child: ChildProcess, signal: AbortSignal): Promise<End> {
-  let last: NodeJS.Timeout | undefined;
-  const stop = (): void => {
-    child.kill("SIGTERM");
-    last = setTimeout(() => child.kill("SIGKILL"), LIMITS.serveStopMs);
-  };
-  if (signal.aborted) stop();
-  else signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await new Promise<End>((resolve) => {
-      child.on("close", (code, by) => resolve({ code, signal: by }));
-      // Without a number it never began; what else is reported as an error ends with its close.
-      child.on("error", () => (child.pid === undefined ? resolve({ code: null, signal: null }) : undefined));
-    });
-  } finally {
-    clearTimeout(last);
-    signal.removeEventListener("abort", stop);
-  }
 }
 
 async function argumentsOf({ kind, files, results }: Job): Promise<string[]> {
@@ -100,13 +69,7 @@ function outcomeOf(output: string, end: End, asked: boolean): Json {
   throw new ConsiliumError("internal", {
     subject: "job",
     expected: "work to its end",
-    actual: inWords(end, asked),
+    actual: endInWords(end, asked),
     hint: "If memory ran out, give the service more; otherwise try the job with `consilium segment`.",
   });
-}
-
-function inWords({ code, signal }: End, asked: boolean): string {
-  if (code !== null) return `an end with exit code ${code}`;
-  if (asked) return "a stop";
-  return signal === null ? "a process that never began" : `an end by ${signal}, from outside`;
 }

@@ -1,7 +1,7 @@
 /** The line to the coordinator: name, proxy, route, TLS, clock, membership, and what passes in a second. */
 import { LIMITS, sha256 } from "../../base/index.ts";
 import type { CoordinatorProbe, Transfer } from "../../protocol/index.ts";
-import { bad, type Finding, find, good, skipped } from "./finding.ts";
+import { bad, type Finding, find, good, type OnFinding, skipped } from "./finding.ts";
 
 export interface LineOptions {
   readonly probe: CoordinatorProbe;
@@ -11,6 +11,7 @@ export interface LineOptions {
   /** Notes in the site's log that a test leaves, before it does; undefined where the home is in use. */
   readonly noteUpload: ((what: { bytes: number; sha256: string }) => Promise<void>) | undefined;
   readonly seconds: number;
+  readonly onFinding: OnFinding;
 }
 
 export interface LineExamination {
@@ -22,7 +23,7 @@ export interface LineExamination {
 
 /** Each stage needs the one before: after one that failed the others are skipped. */
 export async function examineLine(options: LineOptions): Promise<LineExamination> {
-  const { probe, joined, noteUpload, seconds } = options;
+  const { probe, joined, noteUpload, seconds, onFinding } = options;
   const findings: Finding[] = [];
   let down: Transfer | undefined;
   let up: Transfer | undefined;
@@ -53,7 +54,8 @@ export async function examineLine(options: LineOptions): Promise<LineExamination
   ];
   for (const [check, look] of stages) {
     const broken = findings.find(({ outcome }) => outcome === "failed");
-    findings.push(await find(check, broken ? () => Promise.resolve(skipped(`after ${broken.check} failed`)) : look));
+    const asked = broken ? () => Promise.resolve(skipped(`after ${broken.check} failed`)) : look;
+    findings.push(await find(check, asked, onFinding));
   }
   return { findings, downBytesPerSecond: rateOf(down), upBytesPerSecond: rateOf(up) };
 }

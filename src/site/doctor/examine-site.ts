@@ -15,7 +15,7 @@ import { readRegisteredData } from "../site-data.ts";
 import { openSiteLog } from "../site-log.ts";
 import { examineLine } from "./examine-line.ts";
 import { examineStudy } from "./examine-study.ts";
-import type { Finding } from "./finding.ts";
+import type { Finding, OnFinding } from "./finding.ts";
 
 export interface ExamineOptions {
   /** A joined home. */
@@ -30,7 +30,8 @@ export interface ExamineOptions {
   readonly seconds: number;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
-  readonly onFinding?: (finding: Finding) => void;
+  /** Told of each as soon as it is found. */
+  readonly onFinding?: OnFinding;
 }
 
 export interface Examination {
@@ -42,12 +43,12 @@ export interface Examination {
 
 /** @throws ConsiliumError `home-invalid`, `invitation-invalid`, `invitation-expired` */
 export async function examineSite(options: ExamineOptions): Promise<Examination> {
-  const { home, invitationFile } = options;
+  const { home, invitationFile, onFinding } = options;
   const site = invitationFile === undefined && home !== undefined ? await readSite(home) : undefined;
   const { probe, address } = site === undefined ? await probeOfInvitation(options) : probeOfSite(site, options);
   try {
     const line = await withUploadNoted(site, (noteUpload) =>
-      examineLine({ probe, address, joined: site !== undefined, noteUpload, seconds: options.seconds }),
+      examineLine({ probe, address, joined: site !== undefined, noteUpload, seconds: options.seconds, onFinding }),
     );
     const examined = options.study ?? (site && (await offeredStudy(site)));
     const { downBytesPerSecond, upBytesPerSecond } = line;
@@ -62,6 +63,7 @@ export async function examineSite(options: ExamineOptions): Promise<Examination>
             downBytesPerSecond,
             upBytesPerSecond,
             signal: options.signal,
+            onFinding,
           });
     const findings = [...line.findings, ...aboutStudy];
     return {

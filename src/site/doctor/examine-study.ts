@@ -10,7 +10,7 @@ import { openTrainingSession } from "../../runtime/index.ts";
 import { outputChannels, type Study, stepsOfRound } from "../../study/index.ts";
 import { networkParameters, stepOptionsOfStudy } from "../../training/index.ts";
 import { checkPatchFitsData, type RegisteredData, trainingCases, validationCases } from "../site-data.ts";
-import { bad, type Finding, find, good, skipped } from "./finding.ts";
+import { bad, type Finding, find, good, type OnFinding, skipped } from "./finding.ts";
 
 /** The first run of a graph allocates and is not counted. */
 const WARM_UP_STEPS = 1;
@@ -29,27 +29,32 @@ export interface StudyOptions {
   readonly downBytesPerSecond: number | undefined;
   readonly upBytesPerSecond: number | undefined;
   readonly signal: AbortSignal;
+  readonly onFinding: OnFinding;
 }
 
 export async function examineStudy(options: StudyOptions): Promise<readonly Finding[]> {
-  const { study, modelBytes, home } = options;
-  const findings: Finding[] = [await find("data", async () => dataFound(study, options.data))];
+  const { study, modelBytes, home, onFinding } = options;
+  const findings: Finding[] = [await find("data", async () => dataFound(study, options.data), onFinding)];
   if (study.network.kind === "onnx" && modelBytes === undefined) {
     const words = "the study's network is a file that is not here yet: give the study file with --study";
     return [...findings, { check: "step", ...skipped(words) }];
   }
   let measured: Measured | undefined;
   findings.push(
-    await find("step", async () => {
-      measured = await measureSteps(options);
-      return stepFound(measured, study);
-    }),
+    await find(
+      "step",
+      async () => {
+        measured = await measureSteps(options);
+        return stepFound(measured, study);
+      },
+      onFinding,
+    ),
   );
   if (measured === undefined) return findings;
   const { parameters, peakBytes, secondsPerStep } = measured;
-  findings.push(await find("memory", async () => memoryFound(peakBytes)));
-  findings.push(await find("disk", () => diskFound(home, parameters, options)));
-  findings.push(await find("round", async () => roundFound(options, secondsPerStep, parameters)));
+  findings.push(await find("memory", async () => memoryFound(peakBytes), onFinding));
+  findings.push(await find("disk", () => diskFound(home, parameters, options), onFinding));
+  findings.push(await find("round", async () => roundFound(options, secondsPerStep, parameters), onFinding));
   return findings;
 }
 

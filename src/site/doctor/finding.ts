@@ -28,8 +28,16 @@ export function skipped(words: string): Found {
   return { outcome: "skipped", words };
 }
 
-/** Runs one check: what it throws is what was found. Defects of the product are thrown on. */
-export async function find(check: string, look: () => Promise<Found>): Promise<Finding> {
+export type OnFinding = ((finding: Finding) => void) | undefined;
+
+/** Runs one check and tells what it found. What it throws is what was found; defects of the product are thrown on. */
+export async function find(check: string, look: () => Promise<Found>, tell: OnFinding): Promise<Finding> {
+  const finding = await found(check, look);
+  tell?.(finding);
+  return finding;
+}
+
+async function found(check: string, look: () => Promise<Found>): Promise<Finding> {
   try {
     return { check, ...(await look()) };
   } catch (error) {

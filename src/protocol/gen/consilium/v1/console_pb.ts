@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/console.proto.
  */
 export const file_consilium_v1_console: GenFile = /*@__PURE__*/
-  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiEwoRRGVwYXJ0dXJlc1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIOCgxDYXNlc1JlcXVlc3QiEAoORGF0YXNldFJlcXVlc3QiEAoOSW50YWtlc1JlcXVlc3QiFAoSQ2FzZVJldmlld3NSZXF1ZXN0IiEKDlByZWRpY3RSZXF1ZXN0Eg8KB2Nhc2VfaWQYASABKAkiKAoJU3R1ZHlUZXh0EgwKBHlhbWwYASABKAkSDQoFc2l0ZXMYAiADKAkiHQoLU3RvcFJlcXVlc3QSDgoGcmVhc29uGAEgASgJIi4KDFBhdXNlUmVxdWVzdBIOCgZwYXVzZWQYASABKAgSDgoGcmVhc29uGAIgASgJImYKDFJ1bGVzUmVxdWVzdBIOCgZyZWFzb24YASABKAkSFwoKZGVhZGxpbmVfcxgCIAEoAUgAiAEBEhMKBnF1b3J1bRgDIAEoDUgBiAEBQg0KC19kZWFkbGluZV9zQgkKB19xdW9ydW0iIAoNSW52aXRlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJIkMKDk1hZGVJbnZpdGF0aW9uEg8KB3NpdGVfaWQYASABKAkSEgoKZXhwaXJlc19tcxgCIAEoAxIMCgR0ZXh0GAMgASgJIjAKDVJldm9rZVJlcXVlc3QSDwoHc2l0ZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiLgoOSm91cm5hbFJlcXVlc3QSDQoFYWZ0ZXIYASABKAQSDQoFbGltaXQYAiABKA0iPQoNSm91cm5hbFJlY29yZBIOCgZudW1iZXIYASABKAQSDAoEYm9keRgCIAEoCRIOCgZzaGEyNTYYAyABKAkiZQoLSm91cm5hbFBhZ2USLAoHcmVjb3JkcxgBIAMoCzIbLmNvbnNpbGl1bS52MS5Kb3VybmFsUmVjb3JkEhMKC2hlYWRfbnVtYmVyGAIgASgEEhMKC2hlYWRfc2hhMjU2GAMgASgJIokBChFDb3VudGVyc2lnbmVkSGVhZBIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkSDgoGbnVtYmVyGAMgASgEEg4KBnNoYTI1NhgEIAEoCRIOCgZoZWFkZXIYBSABKAkSDAoEYm9keRgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiRAoSQ291bnRlcnNpZ25lZEhlYWRzEi4KBWhlYWRzGAEgAygLMh8uY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRIZWFkIlwKDURlY2lkZVJlcXVlc3QSEgoKc3R1ZHlfaGFzaBgBIAEoCRIQCghkZWNpc2lvbhgCIAEoCRIOCgZyZWFzb24YAyABKAkSFQoNcm9zdGVyX3NoYTI1NhgEIAEoCTLQBwoSQ29vcmRpbmF0b3JDb25zb2xlEkQKCUdldFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZRJICgtXYXRjaFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZTABEj4KCEdldFN0dWR5EhouY29uc2lsaXVtLnYxLlN0dWR5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI9CgpDaGVja1N0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI+CgtTdWJtaXRTdHVkeRIXLmNvbnNpbGl1bS52MS5TdHVkeVRleHQaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSOgoJU3RvcFN0dWR5EhkuY29uc2lsaXVtLnYxLlN0b3BSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSPAoKUGF1c2VTdHVkeRIaLmNvbnNpbGl1bS52MS5QYXVzZVJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRI9CgtDaGFuZ2VSdWxlcxIaLmNvbnNpbGl1bS52MS5SdWxlc1JlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRJHCgpJbnZpdGVTaXRlEhsuY29uc2lsaXVtLnYxLkludml0ZVJlcXVlc3QaHC5jb25zaWxpdW0udjEuTWFkZUludml0YXRpb24SPQoKUmV2b2tlU2l0ZRIbLmNvbnNpbGl1bS52MS5SZXZva2VSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSQQoKTGlzdE1vZGVscxIbLmNvbnNpbGl1bS52MS5Nb2RlbHNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkYKC0xpc3RKb3VybmFsEhwuY29uc2lsaXVtLnYxLkpvdXJuYWxSZXF1ZXN0GhkuY29uc2lsaXVtLnYxLkpvdXJuYWxQYWdlElkKEUxpc3RDb3VudGVyc2lnbmVkEiIuY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRSZXF1ZXN0GiAuY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRIZWFkcxJECg1WZXJpZnlKb3VybmFsEhsuY29uc2lsaXVtLnYxLlZlcmlmeVJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQyjwYKC1NpdGVDb25zb2xlEkQKCUdldFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZRJICgtXYXRjaFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZTABEkMKC0xpc3RSZXZpZXdzEhwuY29uc2lsaXVtLnYxLlJldmlld3NSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkIKC0RlY2lkZVN0dWR5EhsuY29uc2lsaXVtLnYxLkRlY2lkZVJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSSQoOTGlzdERlcGFydHVyZXMSHy5jb25zaWxpdW0udjEuRGVwYXJ0dXJlc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQAoJR2V0TGVkZ2VyEhsuY29uc2lsaXVtLnYxLkxlZGdlclJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSPwoJTGlzdENhc2VzEhouY29uc2lsaXVtLnYxLkNhc2VzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJDCgtQcmVkaWN0Q2FzZRIcLmNvbnNpbGl1bS52MS5QcmVkaWN0UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJCCgpHZXREYXRhc2V0EhwuY29uc2lsaXVtLnYxLkRhdGFzZXRSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKC0xpc3RJbnRha2VzEhwuY29uc2lsaXVtLnYxLkludGFrZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EksKD0xpc3RDYXNlUmV2aWV3cxIgLmNvbnNpbGl1bS52MS5DYXNlUmV2aWV3c1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnRiBnByb3RvMw");
+  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIOCgxDYXNlc1JlcXVlc3QiEAoORGF0YXNldFJlcXVlc3QiEAoOSW50YWtlc1JlcXVlc3QiFAoSQ2FzZVJldmlld3NSZXF1ZXN0IhIKEFJ1bkRvY3RvclJlcXVlc3QiDwoNRG9jdG9yUmVxdWVzdCJPChFEZXBhcnR1cmVzUmVxdWVzdBIMCgR3aGF0GAEgASgJEg0KBXN0dWR5GAIgASgJEg4KBmJlZm9yZRgDIAEoBBINCgVsaW1pdBgEIAEoDSIhCg5QcmVkaWN0UmVxdWVzdBIPCgdjYXNlX2lkGAEgASgJIigKCVN0dWR5VGV4dBIMCgR5YW1sGAEgASgJEg0KBXNpdGVzGAIgAygJIh0KC1N0b3BSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCSIuCgxQYXVzZVJlcXVlc3QSDgoGcGF1c2VkGAEgASgIEg4KBnJlYXNvbhgCIAEoCSJmCgxSdWxlc1JlcXVlc3QSDgoGcmVhc29uGAEgASgJEhcKCmRlYWRsaW5lX3MYAiABKAFIAIgBARITCgZxdW9ydW0YAyABKA1IAYgBAUINCgtfZGVhZGxpbmVfc0IJCgdfcXVvcnVtIiAKDUludml0ZVJlcXVlc3QSDwoHc2l0ZV9pZBgBIAEoCSJDCg5NYWRlSW52aXRhdGlvbhIPCgdzaXRlX2lkGAEgASgJEhIKCmV4cGlyZXNfbXMYAiABKAMSDAoEdGV4dBgDIAEoCSIwCg1SZXZva2VSZXF1ZXN0Eg8KB3NpdGVfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIi4KDkpvdXJuYWxSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEg0KBWxpbWl0GAIgASgNIj0KDUpvdXJuYWxSZWNvcmQSDgoGbnVtYmVyGAEgASgEEgwKBGJvZHkYAiABKAkSDgoGc2hhMjU2GAMgASgJImUKC0pvdXJuYWxQYWdlEiwKB3JlY29yZHMYASADKAsyGy5jb25zaWxpdW0udjEuSm91cm5hbFJlY29yZBITCgtoZWFkX251bWJlchgCIAEoBBITCgtoZWFkX3NoYTI1NhgDIAEoCSKJAQoRQ291bnRlcnNpZ25lZEhlYWQSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJEg4KBm51bWJlchgDIAEoBBIOCgZzaGEyNTYYBCABKAkSDgoGaGVhZGVyGAUgASgJEgwKBGJvZHkYBiABKAwSEQoJc2lnbmF0dXJlGAcgASgMIkQKEkNvdW50ZXJzaWduZWRIZWFkcxIuCgVoZWFkcxgBIAMoCzIfLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkSGVhZCJcCg1EZWNpZGVSZXF1ZXN0EhIKCnN0dWR5X2hhc2gYASABKAkSEAoIZGVjaXNpb24YAiABKAkSDgoGcmVhc29uGAMgASgJEhUKDXJvc3Rlcl9zaGEyNTYYBCABKAky0AcKEkNvb3JkaW5hdG9yQ29uc29sZRJECglHZXRTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUSSAoLV2F0Y2hTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUwARI+CghHZXRTdHVkeRIaLmNvbnNpbGl1bS52MS5TdHVkeVJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSPQoKQ2hlY2tTdHVkeRIXLmNvbnNpbGl1bS52MS5TdHVkeVRleHQaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSPgoLU3VibWl0U3R1ZHkSFy5jb25zaWxpdW0udjEuU3R1ZHlUZXh0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EjoKCVN0b3BTdHVkeRIZLmNvbnNpbGl1bS52MS5TdG9wUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEjwKClBhdXNlU3R1ZHkSGi5jb25zaWxpdW0udjEuUGF1c2VSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSPQoLQ2hhbmdlUnVsZXMSGi5jb25zaWxpdW0udjEuUnVsZXNSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSRwoKSW52aXRlU2l0ZRIbLmNvbnNpbGl1bS52MS5JbnZpdGVSZXF1ZXN0GhwuY29uc2lsaXVtLnYxLk1hZGVJbnZpdGF0aW9uEj0KClJldm9rZVNpdGUSGy5jb25zaWxpdW0udjEuUmV2b2tlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkEKCkxpc3RNb2RlbHMSGy5jb25zaWxpdW0udjEuTW9kZWxzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJGCgtMaXN0Sm91cm5hbBIcLmNvbnNpbGl1bS52MS5Kb3VybmFsUmVxdWVzdBoZLmNvbnNpbGl1bS52MS5Kb3VybmFsUGFnZRJZChFMaXN0Q291bnRlcnNpZ25lZBIiLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkUmVxdWVzdBogLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkSGVhZHMSRAoNVmVyaWZ5Sm91cm5hbBIbLmNvbnNpbGl1bS52MS5WZXJpZnlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50MpYHCgtTaXRlQ29uc29sZRJECglHZXRTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUSSAoLV2F0Y2hTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUwARJDCgtMaXN0UmV2aWV3cxIcLmNvbnNpbGl1bS52MS5SZXZpZXdzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJCCgtEZWNpZGVTdHVkeRIbLmNvbnNpbGl1bS52MS5EZWNpZGVSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkkKDkxpc3REZXBhcnR1cmVzEh8uY29uc2lsaXVtLnYxLkRlcGFydHVyZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkAKCUdldExlZGdlchIbLmNvbnNpbGl1bS52MS5MZWRnZXJSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej8KCUxpc3RDYXNlcxIaLmNvbnNpbGl1bS52MS5DYXNlc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQwoLUHJlZGljdENhc2USHC5jb25zaWxpdW0udjEuUHJlZGljdFJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQgoKR2V0RGF0YXNldBIcLmNvbnNpbGl1bS52MS5EYXRhc2V0UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJDCgtMaXN0SW50YWtlcxIcLmNvbnNpbGl1bS52MS5JbnRha2VzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJLCg9MaXN0Q2FzZVJldmlld3MSIC5jb25zaWxpdW0udjEuQ2FzZVJldmlld3NSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKCVJ1bkRvY3RvchIeLmNvbnNpbGl1bS52MS5SdW5Eb2N0b3JSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkAKCUdldERvY3RvchIbLmNvbnNpbGl1bS52MS5Eb2N0b3JSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50YgZwcm90bzM");
 
 /**
  * @generated from message consilium.v1.StatusRequest
@@ -156,19 +156,6 @@ export const ReviewsRequestSchema: GenMessage<ReviewsRequest> = /*@__PURE__*/
   messageDesc(file_consilium_v1_console, 8);
 
 /**
- * @generated from message consilium.v1.DeparturesRequest
- */
-export type DeparturesRequest = Message<"consilium.v1.DeparturesRequest"> & {
-};
-
-/**
- * Describes the message consilium.v1.DeparturesRequest.
- * Use `create(DeparturesRequestSchema)` to create a new message.
- */
-export const DeparturesRequestSchema: GenMessage<DeparturesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 9);
-
-/**
  * @generated from message consilium.v1.LedgerRequest
  */
 export type LedgerRequest = Message<"consilium.v1.LedgerRequest"> & {
@@ -179,7 +166,7 @@ export type LedgerRequest = Message<"consilium.v1.LedgerRequest"> & {
  * Use `create(LedgerRequestSchema)` to create a new message.
  */
 export const LedgerRequestSchema: GenMessage<LedgerRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 10);
+  messageDesc(file_consilium_v1_console, 9);
 
 /**
  * @generated from message consilium.v1.CasesRequest
@@ -192,7 +179,7 @@ export type CasesRequest = Message<"consilium.v1.CasesRequest"> & {
  * Use `create(CasesRequestSchema)` to create a new message.
  */
 export const CasesRequestSchema: GenMessage<CasesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 11);
+  messageDesc(file_consilium_v1_console, 10);
 
 /**
  * @generated from message consilium.v1.DatasetRequest
@@ -205,7 +192,7 @@ export type DatasetRequest = Message<"consilium.v1.DatasetRequest"> & {
  * Use `create(DatasetRequestSchema)` to create a new message.
  */
 export const DatasetRequestSchema: GenMessage<DatasetRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 12);
+  messageDesc(file_consilium_v1_console, 11);
 
 /**
  * @generated from message consilium.v1.IntakesRequest
@@ -218,7 +205,7 @@ export type IntakesRequest = Message<"consilium.v1.IntakesRequest"> & {
  * Use `create(IntakesRequestSchema)` to create a new message.
  */
 export const IntakesRequestSchema: GenMessage<IntakesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 13);
+  messageDesc(file_consilium_v1_console, 12);
 
 /**
  * @generated from message consilium.v1.CaseReviewsRequest
@@ -231,7 +218,73 @@ export type CaseReviewsRequest = Message<"consilium.v1.CaseReviewsRequest"> & {
  * Use `create(CaseReviewsRequestSchema)` to create a new message.
  */
 export const CaseReviewsRequestSchema: GenMessage<CaseReviewsRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 13);
+
+/**
+ * @generated from message consilium.v1.RunDoctorRequest
+ */
+export type RunDoctorRequest = Message<"consilium.v1.RunDoctorRequest"> & {
+};
+
+/**
+ * Describes the message consilium.v1.RunDoctorRequest.
+ * Use `create(RunDoctorRequestSchema)` to create a new message.
+ */
+export const RunDoctorRequestSchema: GenMessage<RunDoctorRequest> = /*@__PURE__*/
   messageDesc(file_consilium_v1_console, 14);
+
+/**
+ * @generated from message consilium.v1.DoctorRequest
+ */
+export type DoctorRequest = Message<"consilium.v1.DoctorRequest"> & {
+};
+
+/**
+ * Describes the message consilium.v1.DoctorRequest.
+ * Use `create(DoctorRequestSchema)` to create a new message.
+ */
+export const DoctorRequestSchema: GenMessage<DoctorRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 15);
+
+/**
+ * @generated from message consilium.v1.DeparturesRequest
+ */
+export type DeparturesRequest = Message<"consilium.v1.DeparturesRequest"> & {
+  /**
+   * What left, as the log tells it: "update"; empty for everything.
+   *
+   * @generated from field: string what = 1;
+   */
+  what: string;
+
+  /**
+   * A study's hash, or its first 8 digits and more; empty for all.
+   *
+   * @generated from field: string study = 2;
+   */
+  study: string;
+
+  /**
+   * Entries before this index; 0 for the latest.
+   *
+   * @generated from field: uint64 before = 3;
+   */
+  before: bigint;
+
+  /**
+   * At most LIMITS.consoleLogPage; 0 for as many.
+   *
+   * @generated from field: uint32 limit = 4;
+   */
+  limit: number;
+};
+
+/**
+ * Describes the message consilium.v1.DeparturesRequest.
+ * Use `create(DeparturesRequestSchema)` to create a new message.
+ */
+export const DeparturesRequestSchema: GenMessage<DeparturesRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 16);
 
 /**
  * @generated from message consilium.v1.PredictRequest
@@ -248,7 +301,7 @@ export type PredictRequest = Message<"consilium.v1.PredictRequest"> & {
  * Use `create(PredictRequestSchema)` to create a new message.
  */
 export const PredictRequestSchema: GenMessage<PredictRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 15);
+  messageDesc(file_consilium_v1_console, 17);
 
 /**
  * @generated from message consilium.v1.StudyText
@@ -274,7 +327,7 @@ export type StudyText = Message<"consilium.v1.StudyText"> & {
  * Use `create(StudyTextSchema)` to create a new message.
  */
 export const StudyTextSchema: GenMessage<StudyText> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 16);
+  messageDesc(file_consilium_v1_console, 18);
 
 /**
  * @generated from message consilium.v1.StopRequest
@@ -291,7 +344,7 @@ export type StopRequest = Message<"consilium.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 17);
+  messageDesc(file_consilium_v1_console, 19);
 
 /**
  * @generated from message consilium.v1.PauseRequest
@@ -313,7 +366,7 @@ export type PauseRequest = Message<"consilium.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 18);
+  messageDesc(file_consilium_v1_console, 20);
 
 /**
  * @generated from message consilium.v1.RulesRequest
@@ -342,7 +395,7 @@ export type RulesRequest = Message<"consilium.v1.RulesRequest"> & {
  * Use `create(RulesRequestSchema)` to create a new message.
  */
 export const RulesRequestSchema: GenMessage<RulesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 19);
+  messageDesc(file_consilium_v1_console, 21);
 
 /**
  * @generated from message consilium.v1.InviteRequest
@@ -359,7 +412,7 @@ export type InviteRequest = Message<"consilium.v1.InviteRequest"> & {
  * Use `create(InviteRequestSchema)` to create a new message.
  */
 export const InviteRequestSchema: GenMessage<InviteRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 20);
+  messageDesc(file_consilium_v1_console, 22);
 
 /**
  * @generated from message consilium.v1.MadeInvitation
@@ -388,7 +441,7 @@ export type MadeInvitation = Message<"consilium.v1.MadeInvitation"> & {
  * Use `create(MadeInvitationSchema)` to create a new message.
  */
 export const MadeInvitationSchema: GenMessage<MadeInvitation> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 21);
+  messageDesc(file_consilium_v1_console, 23);
 
 /**
  * @generated from message consilium.v1.RevokeRequest
@@ -410,7 +463,7 @@ export type RevokeRequest = Message<"consilium.v1.RevokeRequest"> & {
  * Use `create(RevokeRequestSchema)` to create a new message.
  */
 export const RevokeRequestSchema: GenMessage<RevokeRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 22);
+  messageDesc(file_consilium_v1_console, 24);
 
 /**
  * @generated from message consilium.v1.JournalRequest
@@ -434,7 +487,7 @@ export type JournalRequest = Message<"consilium.v1.JournalRequest"> & {
  * Use `create(JournalRequestSchema)` to create a new message.
  */
 export const JournalRequestSchema: GenMessage<JournalRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 23);
+  messageDesc(file_consilium_v1_console, 25);
 
 /**
  * @generated from message consilium.v1.JournalRecord
@@ -463,7 +516,7 @@ export type JournalRecord = Message<"consilium.v1.JournalRecord"> & {
  * Use `create(JournalRecordSchema)` to create a new message.
  */
 export const JournalRecordSchema: GenMessage<JournalRecord> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 24);
+  messageDesc(file_consilium_v1_console, 26);
 
 /**
  * @generated from message consilium.v1.JournalPage
@@ -492,7 +545,7 @@ export type JournalPage = Message<"consilium.v1.JournalPage"> & {
  * Use `create(JournalPageSchema)` to create a new message.
  */
 export const JournalPageSchema: GenMessage<JournalPage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 25);
+  messageDesc(file_consilium_v1_console, 27);
 
 /**
  * @generated from message consilium.v1.CountersignedHead
@@ -541,7 +594,7 @@ export type CountersignedHead = Message<"consilium.v1.CountersignedHead"> & {
  * Use `create(CountersignedHeadSchema)` to create a new message.
  */
 export const CountersignedHeadSchema: GenMessage<CountersignedHead> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 26);
+  messageDesc(file_consilium_v1_console, 28);
 
 /**
  * @generated from message consilium.v1.CountersignedHeads
@@ -558,7 +611,7 @@ export type CountersignedHeads = Message<"consilium.v1.CountersignedHeads"> & {
  * Use `create(CountersignedHeadsSchema)` to create a new message.
  */
 export const CountersignedHeadsSchema: GenMessage<CountersignedHeads> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 27);
+  messageDesc(file_consilium_v1_console, 29);
 
 /**
  * @generated from message consilium.v1.DecideRequest
@@ -594,7 +647,7 @@ export type DecideRequest = Message<"consilium.v1.DecideRequest"> & {
  * Use `create(DecideRequestSchema)` to create a new message.
  */
 export const DecideRequestSchema: GenMessage<DecideRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 28);
+  messageDesc(file_consilium_v1_console, 30);
 
 /**
  * Of a coordinator's home: studies, rounds, sites, the journal.
@@ -776,7 +829,7 @@ export const SiteConsole: GenService<{
     output: typeof DocumentSchema;
   },
   /**
-   * Everything that left, oldest first, its chain verified.
+   * A page of what left, latest first; the whole chain is verified.
    *
    * @generated from rpc consilium.v1.SiteConsole.ListDepartures
    */
@@ -841,6 +894,26 @@ export const SiteConsole: GenService<{
   listCaseReviews: {
     methodKind: "unary";
     input: typeof CaseReviewsRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * Begins the examination that `consilium site doctor` makes; one at a time.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.RunDoctor
+   */
+  runDoctor: {
+    methodKind: "unary";
+    input: typeof RunDoctorRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * What the doctor is at, and what it found last.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.GetDoctor
+   */
+  getDoctor: {
+    methodKind: "unary";
+    input: typeof DoctorRequestSchema;
     output: typeof DocumentSchema;
   },
 }> = /*@__PURE__*/
