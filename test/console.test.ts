@@ -1,6 +1,7 @@
 /** The console's server over real HTTP: who is let in, who may do what, and what a page from elsewhere can do. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { request } from "node:http";
+import { createServer, request } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -12,6 +13,7 @@ import {
   coordinatorConsole,
   DOWNLOADS,
   offerLinks,
+  PASSKEY_ROLES,
   PATIENTS,
   ROLES,
   type Role,
@@ -23,6 +25,7 @@ import {
   startConsoleServer,
   studyReport,
 } from "../src/console/index.ts";
+import { softAuthenticator } from "../src/console/testing/soft-authenticator.ts";
 import { type Coordinator, initCoordinator, openCoordinator } from "../src/coordinator/index.ts";
 import { CoordinatorConsole, SiteConsole } from "../src/protocol/index.ts";
 
@@ -252,6 +255,75 @@ describe("signing in", () => {
     expect(await answer.json()).toMatchObject({ session: { role: "auditor" } });
     await links.close();
     await expect(requestLink(home, "lead")).rejects.toMatchObject({ code: "unreachable" });
+  });
+});
+
+describe("signing in by a passkey", () => {
+  const post = async (action: string, body: unknown, headers: Record<string, string> = {}, host = server.url) => {
+    const answer = await fetch(`${host}/passkey/${action}`, { method: "POST", body: JSON.stringify(body), headers });
+    const { error, ...value } = (await answer.json()) as { error?: { code: string }; challenge?: string; url?: string };
+    return { code: error?.code, cookie: cookieOf(answer), ...value };
+  };
+  const headersOf = ({ cookie, csrf }: SignedIn) => ({ cookie, "x-consilium-csrf": csrf });
+
+  test("a role that may registers one, and comes back by it; others are refused", async () => {
+    await server.close();
+    server = await start({ passkeysFile: join(folder, "passkeys.json") });
+    for (const role of ROLES) {
+      const headers = headersOf(await signIn(role));
+      for (const action of ["list", "register", "registered", "remove", "at-name"]) {
+        const { code } = await post(action, {}, headers);
+        expect(code === "role-refused", `${role} ${action}: ${code}`).toBe(!PASSKEY_ROLES.includes(role));
+        expect((await post(action, {}, { cookie: headers.cookie })).code, "one token").toBe("sign-in-required");
+      }
+      nowMs += 60_000;
+    }
+    const facts = async () => (await (await fetch(`${server.url}/session`)).json()) as { passkeys: unknown };
+    const origin = server.url.replace("127.0.0.1", "localhost");
+    expect((await facts()).passkeys).toEqual({ at: origin, registered: false });
+    expect((await post("sign-in", {})).code).toBe("file-not-found");
+
+    const key = softAuthenticator();
+    const operator = headersOf(await signIn("operator"));
+    const { challenge = "" } = await post("register", {}, operator);
+    const answer = key.register({ challenge, origin });
+    expect((await post("registered", { answer, label: "desk" }, headersOf(await signIn("operator")))).code).toBe(
+      "sign-in-required",
+    );
+    const again = await post("register", {}, operator);
+    const registered = key.register({ challenge: again.challenge ?? "", origin });
+    expect((await post("registered", { answer: registered, label: "desk" }, operator)).code).toBeUndefined();
+    expect((await facts()).passkeys).toEqual({ at: origin, registered: true });
+
+    nowMs += 60_000;
+    const asked = await post("sign-in", {});
+    const signed = { answer: key.signIn({ challenge: asked.challenge ?? "", origin, counter: 2 }) };
+    const { cookie } = await post("signed-in", signed);
+    const known = await (await fetch(`${server.url}/session`, { headers: { cookie } })).json();
+    expect(known).toMatchObject({ session: { role: "operator", who: "passkey “desk”" } });
+    expect((await post("signed-in", signed)).code).toBe("sign-in-required");
+    const guesses = Array.from({ length: LIMITS.consoleSignInsBurst }, () => post("signed-in", { answer: {} }));
+    expect((await Promise.all(guesses)).map(({ code }) => code)).toContain("limit-exceeded");
+  });
+
+  test("there are none where another program answers to the name", async () => {
+    await server.close();
+    const other = createServer();
+    const listens = await new Promise<boolean>((resolve) => {
+      other.once("error", () => resolve(false));
+      other.listen(0, "::1", () => resolve(true));
+    });
+    // A machine without ::1 has nobody to fear there.
+    if (listens) {
+      const { port } = other.address() as AddressInfo;
+      server = await start({ passkeysFile: join(folder, "passkeys.json"), port });
+      expect(await (await fetch(`${server.url}/session`)).json()).toMatchObject({ passkeys: null });
+      expect((await post("sign-in", {})).code).toBe("file-not-found");
+      await server.close();
+    }
+    other.close();
+    server = await start();
+    expect(await (await fetch(`${server.url}/session`)).json()).toMatchObject({ passkeys: null });
   });
 });
 

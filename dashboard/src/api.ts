@@ -16,6 +16,8 @@ export interface Facts {
   readonly version: string;
   /** An identity provider that people may sign in by. */
   readonly provider: string | null;
+  /** Where operators' passkeys work, and whether there is one; null where there are none. */
+  readonly passkeys: { readonly at: string; readonly registered: boolean } | null;
   readonly session: {
     readonly role: Role;
     readonly who: string;

@@ -6,6 +6,7 @@ import { Loading } from "./parts/parts.tsx";
 import { Audit } from "./screens/audit.tsx";
 import { Federation } from "./screens/federation.tsx";
 import { Models } from "./screens/models.tsx";
+import { passkeyScreens } from "./screens/passkeys-screen.tsx";
 import { Report } from "./screens/report.tsx";
 import { StudyScreen } from "./screens/study.tsx";
 import { FileViewer } from "./screens/viewer-screen.tsx";
@@ -27,6 +28,7 @@ export function CoordinatorApp({ facts }: { readonly facts: Facts }) {
     { path: "viewer", label: "Viewer", view: () => <FileViewer /> },
     ...(role === "lead" || role === "auditor" ? [{ path: "audit", label: "Audit", view: () => <Audit /> }] : []),
     { path: "report", label: "Report", view: whenKnown((known) => <Report status={known} />) },
+    ...passkeyScreens(facts),
   ];
   return <Shell facts={facts} live={live} screens={screens} />;
 }

@@ -54,6 +54,7 @@ function SignIn({ facts, trouble, refused }: SignInProps) {
     facts?.face === "site"
       ? "consilium site console --home HOME --link"
       : "consilium coordinator dashboard --home HOME";
+  const other = facts !== undefined && (facts.provider !== null || facts.passkeys?.registered === true);
   return (
     <>
       <h1>Sign in</h1>
@@ -70,12 +71,48 @@ function SignIn({ facts, trouble, refused }: SignInProps) {
           </a>
         </p>
       )}
+      {facts?.passkeys?.registered && <ByPasskey at={facts.passkeys.at} />}
       <p>
-        {facts?.provider ? "Or, on" : "On"} the machine that serves this page, ask for an address that works once, and
-        open it in this browser:
+        {other ? "Or, on" : "On"} the machine that serves this page, ask for an address that works once, and open it in
+        this browser:
       </p>
       <pre>{command}</pre>
       <p class="soft">The address says under which role you sign in, and is good for ten minutes.</p>
+    </>
+  );
+}
+
+/** Browsers give passkeys to names: at an address the page leads to its name. */
+function ByPasskey({ at }: { readonly at: string }) {
+  const [trouble, setTrouble] = useState<Trouble>();
+  const [busy, setBusy] = useState(false);
+  const signIn = async (): Promise<void> => {
+    setBusy(true);
+    setTrouble(undefined);
+    try {
+      const { signInByPasskey } = await import("./passkeys-api.ts");
+      await signInByPasskey();
+      location.assign("/");
+    } catch (error) {
+      setTrouble(troubleOf(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <>
+      {trouble && <TroubleNote trouble={trouble} />}
+      <p class="buttons">
+        {location.origin === at ? (
+          <button type="button" class="primary" disabled={busy} onClick={() => void signIn()}>
+            Sign in by a passkey
+          </button>
+        ) : (
+          <a class="button primary" href={at}>
+            Sign in by a passkey, at {new URL(at).host}
+          </a>
+        )}
+      </p>
     </>
   );
 }

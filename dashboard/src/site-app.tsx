@@ -7,6 +7,7 @@ import { Data } from "./screens/data/data.tsx";
 import { Departures } from "./screens/departures.tsx";
 import { Doctor } from "./screens/doctor.tsx";
 import { Ledger } from "./screens/ledger.tsx";
+import { passkeyScreens } from "./screens/passkeys-screen.tsx";
 import { SiteLines } from "./screens/site-lines.tsx";
 import { SiteOverview } from "./screens/site-overview.tsx";
 import { Studies } from "./screens/studies.tsx";
@@ -42,6 +43,7 @@ export function SiteApp({ facts }: { readonly facts: Facts }) {
       : []),
     ...(role === "operator" ? [{ path: "doctor", label: "Doctor", view: () => <Doctor /> }] : []),
     { path: "log", label: "Log", view: whenKnown((known) => <SiteLines status={known} />) },
+    ...passkeyScreens(facts),
   ];
   return <Shell facts={facts} live={live} screens={screens} />;
 }

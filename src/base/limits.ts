@@ -111,6 +111,10 @@ export const LIMITS = {
   consoleIdleMs: 60 * 60_000,
   /** How long an identity provider has for an answer. */
   consoleProviderMs: 10_000,
+  /** How long a passkey has to answer, how many questions are open at a time, how many passkeys a home keeps. */
+  consolePasskeyMs: 5 * 60_000,
+  consoleChallenges: 100,
+  consolePasskeys: 20,
   /** Sessions, and open links, of one console. */
   consoleSessions: 100,
   /** Streams that one console keeps open at a time. */

@@ -62,6 +62,7 @@ export async function serveDashboard({
     files: builtDashboard(import.meta.url),
     routes,
     identity,
+    passkeysFile: join(home, "passkeys.json"),
     onRefused: (error) => note(refusalOf(error)),
     download: (file) => (file === "report.html" ? studyReport(coordinator) : modelFile(home, file, version)),
   });

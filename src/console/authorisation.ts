@@ -18,6 +18,9 @@ const EVERYBODY: readonly Role[] = ROLES;
 /** Who sees a patient's scans, and may have them outlined: whoever works with them at the hospital anyway. */
 export const PATIENTS: readonly Role[] = ["reviewer", "operator"];
 
+/** Who may register a passkey, to sign in by under the same role, and remove one. */
+export const PASSKEY_ROLES: readonly Role[] = ["operator"];
+
 type Rights<Methods> = Readonly<Record<keyof Methods, readonly Role[]>>;
 
 const COORDINATOR_METHODS: Rights<typeof CoordinatorConsole.method> = {

@@ -9,7 +9,13 @@
  *   second token; every method and download is let through by `authorisation.ts` alone.
  * - Requests are bounded in size, rate and number of streams; one request's error is one answer.
  */
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 import type { ConnectRouter, Interceptor } from "@connectrpc/connect";
 import { createContextKey, createContextValues } from "@connectrpc/connect";
@@ -34,12 +40,16 @@ import {
   type Role,
 } from "./authorisation.ts";
 import type { IdentityProvider } from "./identity-provider.ts";
+import { answerPasskey } from "./passkey-routes.ts";
+import { openPasskeys, type Passkeys } from "./passkeys.ts";
 import { createSessions, type Session, type Sessions, sameSecret } from "./sessions.ts";
 import { COMMON_HEADERS, PAGE_POLICY, REPORT_POLICY, readStaticFiles, type StaticFile } from "./static-files.ts";
 
 const API = "/api";
 export const CSRF_HEADER = "x-consilium-csrf";
 const SIGN_IN_BYTES = 4096;
+/** An answer with the keys and extensions of an authenticator. */
+const PASSKEY_BYTES = 64 << 10;
 
 export interface ConsoleOptions {
   readonly face: Face;
@@ -59,6 +69,8 @@ export interface ConsoleOptions {
   readonly volume?: ((caseId: string, part: string) => Promise<Uint8Array>) | undefined;
   /** A contact sheet of a case of intake, a PNG file; undefined where the home has no cases. @throws ConsiliumError */
   readonly sheet?: ((intakeKey: string, caseId: string, state: string) => Promise<Uint8Array>) | undefined;
+  /** Where the home keeps its operators' passkeys; undefined for a console without. */
+  readonly passkeysFile?: string | undefined;
   /** By whom people may sign in beside one-time links. */
   readonly identity?: IdentityProvider | undefined;
   /** Told why a signing in by the provider was refused: the browser sees a code alone. */
@@ -78,6 +90,10 @@ interface Context extends ConsoleOptions {
   readonly sessions: Sessions;
   readonly cookieName: string;
   readonly statics: ReadonlyMap<string, StaticFile>;
+  /** `http://localhost:PORT` */
+  readonly atName: () => string;
+  /** Undefined where there are none, or where another program answers to the name. */
+  passkeys: Passkeys | undefined;
   readonly hosts: () => readonly string[];
   readonly signIns: { take(caller: string): void };
   readonly calls: { take(caller: string): void };
@@ -100,6 +116,8 @@ export async function startConsoleServer(options: ConsoleOptions): Promise<Conso
     sessions: createSessions(clock),
     cookieName: `consilium-${sha256(options.id).slice(0, 12)}`,
     statics: await readStaticFiles(options.files),
+    atName: () => `http://localhost:${port}`,
+    passkeys: undefined,
     hosts: () => [`127.0.0.1:${port}`, `localhost:${port}`],
     signIns: createRateLimit("signing in", LIMITS.consoleSignInsBurst, LIMITS.consoleSignInsPerSecond, clock),
     calls: createRateLimit("calls of a session", LIMITS.consoleCallsBurst, LIMITS.consoleCallsPerSecond, clock),
@@ -114,25 +132,54 @@ export async function startConsoleServer(options: ConsoleOptions): Promise<Conso
     grpc: false,
     grpcWeb: false,
   });
-  const server = createServer((request, response) => {
-    answer(context, api, request, response).catch((error: unknown) => refuse(response, error));
-  });
-  server.requestTimeout = LIMITS.requestTimeoutMs;
+  const serve = (): Server => {
+    const made = createServer((request, response) => {
+      answer(context, api, request, response).catch((error: unknown) => refuse(response, error));
+    });
+    made.requestTimeout = LIMITS.requestTimeoutMs;
+    return made;
+  };
+  const server = serve();
   await listenOnLoopback(server, options.port, `dashboard, 127.0.0.1:${options.port}`);
   port = (server.address() as AddressInfo).port;
   const url = `http://127.0.0.1:${port}`;
+  const second = options.passkeysFile === undefined ? undefined : await listenOnSecondLoopback(serve(), port);
+  if (options.passkeysFile !== undefined && second !== "taken") {
+    const { passkeysFile: file, name } = options;
+    context.passkeys = openPasskeys({ file, name, origin: context.atName, clock });
+  }
   return {
     url,
     signInLink(role) {
       const { token, expiresMs } = context.sessions.createLink(role);
       return { url: `${url}/#sign-in=${token}`, expiresMs };
     },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    async close() {
+      await Promise.all([server, second].map(closed));
+    },
   };
+}
+
+/**
+ * A browser that is told `localhost` may try ::1 first. No other program may be heard there under this console's name: it
+ * could ask for the passkeys in its place.
+ * @returns the server, undefined on a machine without ::1, or "taken"
+ */
+function listenOnSecondLoopback(server: Server, port: number): Promise<Server | undefined | "taken"> {
+  return new Promise((resolve) => {
+    server.once("error", ({ code }: NodeJS.ErrnoException) => {
+      resolve(code === "EADDRNOTAVAIL" || code === "EAFNOSUPPORT" ? undefined : "taken");
+    });
+    server.listen(port, "::1", () => resolve(server));
+  });
+}
+
+function closed(server: Server | undefined | "taken"): Promise<void> {
+  return new Promise((resolve) => {
+    if (server === undefined || server === "taken") return resolve();
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
 }
 
 async function answer(
@@ -150,6 +197,7 @@ async function answer(
   }
   if (path === "/oidc/begin") return answerBegin(context, request, response);
   if (path === "/oidc/callback") return answerCallback(context, request, response);
+  if (path.startsWith("/passkey/")) return answerPasskeyOf(context, request, response, path.slice("/passkey/".length));
   if (path === "/session") return answerSession(context, request, response);
   if (path.startsWith("/download/")) return answerDownload(context, request, response, path.slice("/download/".length));
   if (path === "/volume") return answerVolume(context, request, response, searchParams);
@@ -215,23 +263,55 @@ async function answerSession(context: Context, request: IncomingMessage, respons
   switch (request.method) {
     case "GET": {
       const session = sessions.find(cookieOf(context, request));
-      return json(response, 200, facts(context, session));
+      return json(response, 200, await facts(context, session));
     }
     case "POST": {
       context.signIns.take("links");
       const { cookie, session } = sessions.redeem(await readToken(request));
-      response.setHeader("set-cookie", `${cookieName}=${cookie}; Path=/; HttpOnly; SameSite=Strict`);
-      return json(response, 200, facts(context, session));
+      response.setHeader("set-cookie", sessionCookie(cookieName, cookie));
+      return json(response, 200, await facts(context, session));
     }
     case "DELETE": {
       if (sessionOf(context, request) === undefined) throw signInRequired();
       sessions.end(cookieOf(context, request) ?? "");
-      response.setHeader("set-cookie", `${cookieName}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0`);
-      return json(response, 200, facts(context, undefined));
+      response.setHeader("set-cookie", `${sessionCookie(cookieName, "")}; Max-Age=0`);
+      return json(response, 200, await facts(context, undefined));
     }
     default:
       throw notOffered(`${request.method} /session`);
   }
+}
+
+async function answerPasskeyOf(
+  context: Context,
+  request: IncomingMessage,
+  response: ServerResponse,
+  action: string,
+): Promise<void> {
+  const { passkeys, sessions, cookieName } = context;
+  if (passkeys === undefined) throw notOffered("passkeys");
+  const { json: value, opened } = await answerPasskey(
+    {
+      passkeys,
+      sessions,
+      takeSignIn: () => context.signIns.take("passkeys"),
+      takeCall: ({ csrf }) => context.calls.take(csrf),
+      linkAtName: ({ role }) => `${context.atName()}/#sign-in=${sessions.createLink(role).token}`,
+      signInRequired,
+    },
+    {
+      action,
+      method: request.method ?? "",
+      body: () => readBody(request, PASSKEY_BYTES),
+      session: sessionOf(context, request),
+    },
+  );
+  if (opened !== undefined) response.setHeader("set-cookie", sessionCookie(cookieName, opened.cookie));
+  json(response, 200, value);
+}
+
+function sessionCookie(name: string, value: string): string {
+  return `${name}=${value}; Path=/; HttpOnly; SameSite=Strict`;
 }
 
 /** Kept by the browser while it is at the provider: sent along when the provider sends it back, and to no script. */
@@ -274,7 +354,7 @@ async function answerCallback(context: Context, request: IncomingMessage, respon
     const { role, who } = await identity.finish(answer, kept);
     const { cookie } = sessions.open(role, who);
     response.setHeader("set-cookie", [
-      `${cookieName}=${cookie}; Path=/; HttpOnly; SameSite=Strict`,
+      sessionCookie(cookieName, cookie),
       `${stateCookie(context)}=; Path=/oidc; HttpOnly; SameSite=Lax; Max-Age=0`,
     ]);
     redirect(response, "/");
@@ -301,32 +381,47 @@ function redirect(response: ServerResponse, location: string): void {
   response.end();
 }
 
-function facts({ face, name, version, identity }: Context, session: Session | undefined): object {
+async function facts(context: Context, session: Session | undefined): Promise<object> {
+  const { face, name, version, identity, passkeys } = context;
   const signedIn = session && {
     role: session.role,
     who: session.who,
     csrf: session.csrf,
     expiresMs: session.expiresMs,
   };
-  const provider = identity?.name ?? null;
-  return { face, name: session === undefined ? "" : name, version, provider, session: signedIn ?? null };
+  return {
+    face,
+    name: session === undefined ? "" : name,
+    version,
+    provider: identity?.name ?? null,
+    /** Null where there are none here; else where they work, and whether one is registered. */
+    passkeys: passkeys === undefined ? null : { at: context.atName(), registered: (await passkeys.list()).length > 0 },
+    session: signedIn ?? null,
+  };
 }
 
 async function readToken(request: IncomingMessage): Promise<string> {
+  const { token } = await readBody(request, SIGN_IN_BYTES);
+  if (typeof token === "string") return token;
+  throw notOffered("a sign-in without a token");
+}
+
+/** @throws ConsiliumError `file-not-found` for what is larger, or no JSON object */
+async function readBody(request: IncomingMessage, atMost: number): Promise<Readonly<Record<string, unknown>>> {
   const pieces: Buffer[] = [];
   let length = 0;
   for await (const piece of request as AsyncIterable<Buffer>) {
     length += piece.length;
-    if (length > SIGN_IN_BYTES) throw notOffered("a request of that size");
+    if (length > atMost) throw notOffered("a request of that size");
     pieces.push(piece);
   }
   try {
-    const { token } = JSON.parse(Buffer.concat(pieces).toString("utf8")) as { token?: unknown };
-    if (typeof token === "string") return token;
+    const value: unknown = JSON.parse(Buffer.concat(pieces).toString("utf8"));
+    if (typeof value === "object" && value !== null) return value as Readonly<Record<string, unknown>>;
   } catch {
     // Told below in the same words.
   }
-  throw notOffered("a sign-in without a token");
+  throw notOffered("a request that is no JSON object");
 }
 
 async function answerDownload(

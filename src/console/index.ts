@@ -1,9 +1,18 @@
-export { AUTHORISATION, DOWNLOADS, type DownloadName, PATIENTS, ROLES, type Role } from "./authorisation.ts";
+export {
+  AUTHORISATION,
+  DOWNLOADS,
+  type DownloadName,
+  PASSKEY_ROLES,
+  PATIENTS,
+  ROLES,
+  type Role,
+} from "./authorisation.ts";
 export { type ConsoleServer, startConsoleServer } from "./console-server.ts";
 export { coordinatorConsole } from "./coordinator-console.ts";
 export { type IdentityProvider, openIdProvider } from "./identity-provider.ts";
 export { offerLinks, requestLink, type SignInLink } from "./link-file.ts";
 export type { ModelEntry } from "./models.ts";
+export type { ListedPasskey } from "./passkeys.ts";
 export { readSignInFile, roleOf, type SignInRules } from "./sign-in-file.ts";
 export { type ListedCase, type ListedCases, type SiteCases, siteCases } from "./site-cases.ts";
 export { siteConsole } from "./site-console.ts";

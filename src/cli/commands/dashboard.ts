@@ -1,4 +1,5 @@
 /** `coordinator dashboard` and `site console`: what a browser shows of a home. */
+import { join } from "node:path";
 import type { Role } from "../../console/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { option } from "../options.ts";
@@ -77,6 +78,7 @@ export const siteConsole = defineCommand({
       routes: siteConsole({ home, productVersion: version, cases, datasets, doctor }),
       volume: cases.volume,
       sheet: datasets.sheet,
+      passkeysFile: join(home, "passkeys.json"),
       download: () => Promise.reject(new RangeError("a site's console has no downloads")),
     });
     const links = await offerLinks(home, server);

@@ -1,0 +1,78 @@
+/** Signing in by passkeys over HTTP, and their registration by somebody who is signed in. Bodies are JSON. */
+import { ConsiliumError } from "../base/index.ts";
+import { checkRole, PASSKEY_ROLES } from "./authorisation.ts";
+import type { Passkeys } from "./passkeys.ts";
+import type { Session, Sessions } from "./sessions.ts";
+
+export interface PasskeyRequest {
+  /** Behind `/passkey/`. */
+  readonly action: string;
+  readonly method: string;
+  readonly body: () => Promise<Readonly<Record<string, unknown>>>;
+  /** By both of its tokens; undefined without. */
+  readonly session: Session | undefined;
+}
+
+export interface PasskeyAnswer {
+  readonly json: unknown;
+  /** Of a session that was opened. */
+  readonly opened?: ReturnType<Sessions["open"]>;
+}
+
+interface PasskeyContext {
+  readonly passkeys: Passkeys;
+  readonly sessions: Sessions;
+  readonly takeSignIn: () => void;
+  readonly takeCall: (session: Session) => void;
+  /** An address at `localhost` that signs in once, under a role. */
+  readonly linkAtName: (session: Session) => string;
+  readonly signInRequired: () => ConsiliumError;
+}
+
+/** @throws ConsiliumError `sign-in-required`, `role-refused`, `limit-exceeded`, `file-not-found` */
+export async function answerPasskey(context: PasskeyContext, request: PasskeyRequest): Promise<PasskeyAnswer> {
+  const { passkeys, sessions } = context;
+  const { action, method, body } = request;
+  if (method !== "POST") throw notOffered(action);
+  switch (action) {
+    case "sign-in":
+      context.takeSignIn();
+      return { json: await passkeys.beginSignIn() };
+    case "signed-in": {
+      context.takeSignIn();
+      const { role, who } = await passkeys.finishSignIn((await body()).answer);
+      const opened = sessions.open(role, who);
+      return { json: {}, opened };
+    }
+  }
+  const session = request.session;
+  if (session === undefined) throw context.signInRequired();
+  context.takeCall(session);
+  checkRole(session.role, PASSKEY_ROLES, "passkeys");
+  switch (action) {
+    case "list":
+      return { json: await passkeys.list() };
+    case "register":
+      return { json: await passkeys.beginRegistration(session.csrf, session.role) };
+    case "registered": {
+      const { answer, label } = await body();
+      const named = typeof label === "string" ? label : "";
+      return { json: await passkeys.finishRegistration(session.csrf, session.role, named, answer) };
+    }
+    case "remove":
+      return { json: await passkeys.remove(String((await body()).id)) };
+    case "at-name":
+      return { json: { url: context.linkAtName(session) } };
+    default:
+      throw notOffered(action);
+  }
+}
+
+function notOffered(action: string): ConsiliumError {
+  return new ConsiliumError("file-not-found", {
+    subject: `passkey/${action.slice(0, 40)}`,
+    expected: "something that is served here",
+    actual: "nothing of that name",
+    hint: "Open the dashboard's first page.",
+  });
+}
