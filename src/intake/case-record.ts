@@ -103,6 +103,11 @@ export async function readRecords(out: string): Promise<CaseRecord[]> {
   return records;
 }
 
+/** Whether this folder has a record of that very name. */
+export async function hasRecord(out: string, caseId: string): Promise<boolean> {
+  return (await readdir(join(intakeFolder(out), "cases"))).includes(`${caseId}.json`);
+}
+
 export async function writeRecord(out: string, record: CaseRecord): Promise<void> {
   await writeFileAtomically(recordPath(out, record.caseId), Buffer.from(`${JSON.stringify(record, null, 1)}\n`));
 }

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
-import { type CaseRecord, type CaseState, intakeFolder, readRecords, STATES } from "./case-record.ts";
+import { type CaseRecord, type CaseState, hasRecord, intakeFolder, readRecords, STATES } from "./case-record.ts";
 import { DATASET_LABELS } from "./run-case.ts";
 import { readSheet, SHEET_TITLES, sheetsOf } from "./sheet-files.ts";
 
@@ -47,10 +47,8 @@ export function intakeCase(out: string, record: CaseRecord): IntakeCase {
 /** A contact sheet of a case that this intake knows, a PNG file. @throws ConsiliumError `file-not-found` */
 export async function intakeSheet(out: string, caseId: string, state: string): Promise<Uint8Array> {
   const known = STATES.find((each) => each === state);
-  const cases = known !== undefined && isIntake(out) ? await readRecords(out) : [];
-  const record = cases.find((each) => each.caseId === caseId);
-  if (known === undefined || record === undefined) throw noIntake();
-  return readSheet(out, record.caseId, known);
+  if (known === undefined || !isIntake(out) || !(await hasRecord(out, caseId))) throw noIntake();
+  return readSheet(out, caseId, known);
 }
 
 function factsOf({ checks, information = {}, labels }: CaseRecord): string[] {
