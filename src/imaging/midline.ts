@@ -10,7 +10,7 @@ const SEARCH_SHARE = 1 / 8;
  * plane is taken as upright: scans are registered to an atlas beforehand.
  * @param brain [D, H, W], non-zero in the brain.
  */
-export function midSagittalX(brain: Uint8Array, [width, height, depth]: Triple): number {
+export function midSagittalX(brain: Uint8Array, [width]: Triple): number {
   let first = width;
   let last = -1;
   for (let row = 0; row < brain.length; row += width) {
@@ -18,23 +18,39 @@ export function midSagittalX(brain: Uint8Array, [width, height, depth]: Triple):
     for (let x = width - 1; x > last; x--) if (brain[row + x] !== 0) last = x;
   }
   if (last < 0) return (width - 1) / 2;
+  const rows = rowsWithBrain(brain, width, first, last);
   const reach = Math.round((last - first) * SEARCH_SHARE);
   let best = { sum: first + last, overlap: -1 };
   for (let step = 0; step <= 2 * reach; step++) {
     const sum = first + last + (step % 2 === 0 ? step / 2 : -(step + 1) / 2);
-    const overlap = overlapAbout(brain, width, height * depth, sum);
+    const overlap = overlapAbout(brain, rows, first, last, sum);
     if (overlap > best.overlap) best = { sum, overlap };
   }
   return best.sum / 2;
 }
 
-/** Voxels whose mirror image, at x' = sum - x, is in the brain as well. */
-function overlapAbout(brain: Uint8Array, width: number, rows: number, sum: number): number {
-  const from = Math.max(0, sum - width + 1);
-  const to = Math.min(width - 1, sum);
-  let overlap = 0;
-  for (let row = 0; row < rows * width; row += width) {
-    for (let x = from; x <= to; x++) if (brain[row + x] !== 0 && brain[row + sum - x] !== 0) overlap++;
+/** Where rows begin that hold a voxel of the brain. */
+function rowsWithBrain(brain: Uint8Array, width: number, first: number, last: number): Int32Array {
+  const rows: number[] = [];
+  for (let row = 0; row < brain.length; row += width) {
+    for (let x = first; x <= last; x++) {
+      if (brain[row + x] === 0) continue;
+      rows.push(row);
+      break;
+    }
   }
-  return overlap;
+  return Int32Array.from(rows);
+}
+
+/** Voxels whose mirror image, at x' = sum - x, is in the brain as well, which lies from `first` to `last` along x. */
+function overlapAbout(brain: Uint8Array, rows: Int32Array, first: number, last: number, sum: number): number {
+  const from = Math.max(first, sum - last);
+  const middle = sum / 2;
+  let pairs = 0;
+  let onPlane = 0;
+  for (const row of rows) {
+    for (let x = from; x < middle; x++) if (brain[row + x] !== 0 && brain[row + sum - x] !== 0) pairs++;
+    if (Number.isInteger(middle) && brain[row + middle] !== 0) onPlane++;
+  }
+  return 2 * pairs + onPlane;
 }
