@@ -1,5 +1,15 @@
 export { type AggregatedRound, type AggregationRequest, aggregateRound } from "./aggregate-round.ts";
 export {
+  AXES,
+  cellCount,
+  cellOf,
+  type DataStatistics,
+  dataStatisticsSchema,
+  PARTS_OF_UNIT,
+  type Spread,
+  statisticsProblem,
+} from "./data-statistics.ts";
+export {
   applySum,
   createExactSum,
   type ExactSum,
@@ -8,6 +18,11 @@ export {
   type SumApplication,
 } from "./exact-sum.ts";
 export { addMoments, intervalOfMoments, momentsOf, NO_PATIENTS, type PatientMoments } from "./patient-moments.ts";
+export {
+  type PooledCells,
+  type PooledLabel,
+  poolStatistics,
+} from "./pool-statistics.ts";
 export {
   BYTES_PER_COORDINATE,
   type EncodedUpdate,

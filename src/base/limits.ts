@@ -105,6 +105,9 @@ export const LIMITS = {
   /** Words of a site: the reason of a refusal, the hint of a failure. */
   reasonChars: 2_000,
   runRecordChars: 65_536,
+  /** What a site tells of its data, as canonical JSON, and cells of one histogram in it. */
+  statisticsChars: 131_072,
+  cellsPerHistogram: 258,
   /** The dashboard: how long a sign-in link works, a session lasts, and a session lasts without a call. */
   consoleLinkMs: 10 * 60_000,
   consoleSessionMs: 12 * 3_600_000,

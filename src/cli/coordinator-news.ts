@@ -48,6 +48,8 @@ function describeEvent(event: Happened["event"]): string | undefined {
       return undefined;
     case "evaluation-received":
       return `Round ${event.round}: ${event.siteId} evaluated ${event.cases} cases`;
+    case "statistics-received":
+      return `${event.siteId} told statistics${event.figures.cases === null ? ", all of them withheld" : ` of ${event.figures.cases} cases`}`;
     case "failure-received":
       return `Round ${event.round}: ${event.siteId} failed (${event.code})`;
     case "round-aggregated":
@@ -77,6 +79,8 @@ function describePhase({ phase, study }: Happened["state"]): string {
       return "Waiting for a study";
     case "approving":
       return "Waiting for the sites' reviewers";
+    case "surveying":
+      return "Sites tell statistics of their data";
     case "agreeing":
       return `Round ${phase.round}: sites exchange keys for masking`;
     case "unmasking":

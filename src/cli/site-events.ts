@@ -21,7 +21,8 @@ export function createSiteTeller({ progress, activity, quiet }: SiteVoice): (eve
       activity.working({ what, round, done, total, loss: loss ?? null });
       const detail = loss === undefined ? {} : { detail: `loss ${loss.toFixed(3)}` };
       const unit = what === "training" ? "steps" : "cases";
-      return progress.update({ label: `Round ${round}, ${what}`, done, total, unit, ...detail });
+      const label = what === "surveying" ? "Statistics" : `Round ${round}, ${what}`;
+      return progress.update({ label, done, total, unit, ...detail });
     }
     const wait = event.kind === "waiting" || event.kind === "unreachable" ? `${event.kind} ${reasonOf(event)}` : "";
     if (wait === "" || wait !== lastWait) {
@@ -62,6 +63,8 @@ export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }
       return `Round ${event.round}: update sent, ${formatBytes(event.bytes)}, mean loss ${formatFigure(event.meanLoss)}${clipped(event.clippedCoordinates)}`;
     case "evaluated":
       return `Round ${event.round}: evaluated on ${event.cases} cases${dice(event.regions)}`;
+    case "statistics-sent":
+      return `Study ${short(event.studyHash)}: statistics sent${event.cases === null ? ", all of them withheld: too few patients" : ` of ${event.cases} cases`}`;
     case "evaluated-own":
       return `Round ${event.round}: on ${event.cases} cases here, before training${dice(event.before)}; after it${dice(event.after)}`;
     case "own-not-evaluated":

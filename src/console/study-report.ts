@@ -6,6 +6,7 @@ import {
   offIn,
   type RoundRecord,
   roundStatusOf,
+  statisticsStatus,
   trainedIn,
 } from "../coordinator/index.ts";
 import { type CaseFigure, type RegionMeans, worstSites } from "../segmentation/index.ts";
@@ -73,6 +74,7 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
       leftOut: round.leftOut,
     })),
     pooledTraining: null,
+    statistics: statisticsStatus(record),
     traffic: await trafficOf(coordinator, record.rounds),
     pictures: [],
     commands: ["consilium study submit --home HOME study.yaml", "consilium model export --home HOME --out model"],

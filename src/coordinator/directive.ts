@@ -92,6 +92,14 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
         },
       }));
     }
+    case "surveying": {
+      if (siteId in phase.told) return wait(soonMs(study), awaited(participantsOf(study), phase.told, "statistics"));
+      const { deadlineMs } = phase;
+      return working(phase.failures[siteId], nowMs, (attempt) => ({
+        case: "survey",
+        value: { studyHash: study.hash, attempt, deadlineMs: BigInt(deadlineMs) },
+      }));
+    }
     case "agreeing":
     case "unmasking":
       return maskingStep(study, phase, siteId);

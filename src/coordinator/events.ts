@@ -2,6 +2,7 @@
  * What happens to a coordinator, as journalled: plain JSON, each with the time at which it was taken in. Times are
  * data: `step` reads no clock, so the same events always lead to the same state.
  */
+import type { DataStatistics } from "../aggregation/index.ts";
 import type { ErrorCode, Sha256 } from "../base/index.ts";
 import type { MaskingStep, SummedFigures } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
@@ -120,6 +121,13 @@ export interface EvaluationReceived extends Signed {
   readonly regions: Readonly<Record<string, RegionSums>>;
 }
 
+/** A site's figures of its data, before the first round. */
+export interface StatisticsReceived extends Signed {
+  readonly kind: "statistics-received";
+  readonly attempt: number;
+  readonly figures: DataStatistics;
+}
+
 export interface FailureReceived extends Signed {
   readonly kind: "failure-received";
   readonly round: number;
@@ -188,7 +196,13 @@ export interface StudyBegun extends At {
 
 export type LiveEvent = StudyPaused | StudyResumed | StudyChanged | StudyBegun;
 
-export type SiteEventKind = ApprovalReceived | UpdateReceived | MaskingReceived | EvaluationReceived | FailureReceived;
+export type SiteEventKind =
+  | ApprovalReceived
+  | StatisticsReceived
+  | UpdateReceived
+  | MaskingReceived
+  | EvaluationReceived
+  | FailureReceived;
 
 export type CoordinatorEvent =
   | SiteInvited
@@ -218,6 +232,7 @@ const EVENT_KINDS = {
   "update-received": true,
   "masking-received": true,
   "evaluation-received": true,
+  "statistics-received": true,
   "failure-received": true,
   "round-aggregated": true,
   "aggregation-failed": true,

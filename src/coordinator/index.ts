@@ -24,6 +24,7 @@ export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
 export { trainedIn } from "./round-totals.ts";
 export { type CoordinatorServer, startServer } from "./server.ts";
 export { type CoordinatorState, INITIAL_STATE, type Phase } from "./state.ts";
+export { type HistogramStatus, type StatisticsStatus, statisticsStatus } from "./statistics-status.ts";
 export {
   type CoordinatorStatus,
   type FigureStatus,

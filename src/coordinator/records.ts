@@ -1,5 +1,5 @@
 /** What the coordinator knows, as plain readonly records: the state is JSON, and equal states have equal JSON. */
-import type { PatientMoments } from "../aggregation/index.ts";
+import type { DataStatistics, PatientMoments } from "../aggregation/index.ts";
 import type { Sha256 } from "../base/index.ts";
 import type { SummedFigures } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
@@ -67,6 +67,21 @@ export interface StudyRecord {
   readonly clipNorm?: number;
   /** Why it ends before its last round, once that is known: with `metrics: summed` a closing round is still to come. */
   readonly early?: string;
+  /** Where the study declares statistics: what its sites told before the first round. */
+  readonly statistics?: StatisticsRecord;
+}
+
+export interface StatisticsRecord {
+  readonly startedMs: number;
+  readonly closedMs: number;
+  readonly sites: Readonly<Record<string, ToldStatistics>>;
+  /** Sites of the roster that told nothing, and why. */
+  readonly leftOut: readonly LeftOut[];
+}
+
+export interface ToldStatistics {
+  readonly figures: DataStatistics;
+  readonly atMs: number;
 }
 
 /** A sum of figures, of the sites named. */

@@ -2,7 +2,7 @@
  * A site's signed message as an event: every number in its range, every text within its limit, or refused.
  * What passes here is plain JSON, so the journal can hold it and the state machine needs no second look.
  */
-import type { PatientMoments } from "../aggregation/index.ts";
+import { type DataStatistics, dataStatisticsSchema, type PatientMoments } from "../aggregation/index.ts";
 import { ConsiliumError, canonicalJson, isSha256, type Json, LIMITS, sha256 } from "../base/index.ts";
 import { isMaskingStep } from "../privacy/index.ts";
 import type {
@@ -15,6 +15,7 @@ import type {
   SignedEnvelope,
   SiteFailure,
   SiteMessage,
+  StatisticsReady,
   UpdateReady,
 } from "../protocol/index.ts";
 import type { SiteEventKind, SiteReported } from "./events.ts";
@@ -56,6 +57,8 @@ export function readMessage(message: SiteMessage, origin: Origin): ReadMessage {
       return { kind: "event", event: updateOf(kind.value, origin) };
     case "masking":
       return { kind: "event", event: maskingOf(kind.value, origin) };
+    case "statistics":
+      return { kind: "event", event: statisticsOf(kind.value, origin) };
     case "evaluation":
       return { kind: "event", event: evaluationOf(kind.value, origin) };
     case "renewal":
@@ -165,6 +168,14 @@ function maskingOf({ round, step, payload }: MaskingReply, origin: Origin): Site
     step,
     payload: canonicalText(origin, payload, LIMITS.messageBytes),
   };
+}
+
+/** Its shape and ranges; whether it is what the study asks for is judged with the study at hand. */
+function statisticsOf({ attempt, figures }: StatisticsReady, origin: Origin): SiteEventKind {
+  const text = canonicalText(origin, figures, LIMITS.statisticsChars);
+  const parsed = dataStatisticsSchema.safeParse(JSON.parse(text));
+  if (!parsed.success) throw invalid(origin, "whole numbers, or null, for what a study asks of data", "something else");
+  return { kind: "statistics-received", ...origin, attempt, figures: parsed.data as DataStatistics };
 }
 
 function evaluationOf(evaluation: EvaluationReady, origin: Origin): SiteEventKind {

@@ -22,6 +22,7 @@ import type {
   RoundRules,
   SiteRecord,
   StudyRecord,
+  ToldStatistics,
   UpdateRecord,
 } from "./records.ts";
 
@@ -33,6 +34,16 @@ export interface Idle {
 /** The roster's reviewers look at the study. */
 export interface Approving {
   readonly kind: "approving";
+}
+
+/** Before the first round: sites tell the statistics of their data that the study declares. */
+export interface Surveying {
+  readonly kind: "surveying";
+  readonly round: 0;
+  readonly startedMs: number;
+  readonly deadlineMs: number;
+  readonly told: Readonly<Record<string, ToldStatistics>>;
+  readonly failures: Readonly<Record<string, FailureRecord>>;
 }
 
 /** Before a masked round: sites exchange keys and shares of their secrets. */
@@ -102,7 +113,17 @@ export type Done = DoneEnd;
 /** The study ended without one, for a reason that is told to everybody. */
 export type Failed = FailedEnd;
 
-export type Phase = Idle | Approving | Agreeing | Collecting | Unmasking | Aggregating | Evaluating | Done | Failed;
+export type Phase =
+  | Idle
+  | Approving
+  | Surveying
+  | Agreeing
+  | Collecting
+  | Unmasking
+  | Aggregating
+  | Evaluating
+  | Done
+  | Failed;
 
 export interface CoordinatorState {
   readonly invitations: Readonly<Record<string, InvitationRecord>>;
@@ -118,7 +139,7 @@ export interface CoordinatorState {
  * Names the shape of the state and what `step` makes of events. Whoever changes either raises it: snapshots of another
  * format are left aside, and the state is folded from the first record once. (A test holds the two together.)
  */
-export const STATE_FORMAT = "consilium.state/3";
+export const STATE_FORMAT = "consilium.state/4";
 
 export const INITIAL_STATE: CoordinatorState = {
   invitations: {},

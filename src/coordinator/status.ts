@@ -23,6 +23,7 @@ import type {
   StudyRecord,
 } from "./records.ts";
 import { type CoordinatorState, type Phase, pauseOf, rulesOf } from "./state.ts";
+import { type StatisticsStatus, statisticsStatus } from "./statistics-status.ts";
 
 export interface CoordinatorStatus {
   readonly federation: {
@@ -110,6 +111,8 @@ export interface StudyStatus {
   readonly paused: { readonly reason: string; readonly atMs: number } | null;
   /** What was changed while the study ran, in order. */
   readonly changes: readonly LiveChange[];
+  /** Where the study declares statistics and its sites were asked: sums over sites, and who told nothing. */
+  readonly statistics: StatisticsStatus | null;
   /** What this study's privacy switches off, in words. */
   readonly off: readonly string[];
 }
@@ -257,7 +260,7 @@ function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts)
 }
 
 function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfter: number): StudyStatus {
-  const working = phase.kind === "collecting" || phase.kind === "evaluating";
+  const working = phase.kind === "surveying" || phase.kind === "collecting" || phase.kind === "evaluating";
   const best = bestStatus(study.rounds);
   const pause = pauseOf(study);
   return {
@@ -285,6 +288,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     rules: rulesOf(study),
     paused: pause === undefined ? null : { reason: pause.reason, atMs: pause.atMs },
     changes: study.changes ?? [],
+    statistics: statisticsStatus(study),
     off: offIn(study),
   };
 }
@@ -298,6 +302,8 @@ function cameOf(phase: Phase): readonly string[] {
   switch (phase.kind) {
     case "collecting":
       return Object.keys(phase.updates).sort();
+    case "surveying":
+      return Object.keys(phase.told).sort();
     case "evaluating":
       return Object.keys(phase.evaluations).sort();
     case "agreeing":

@@ -9,7 +9,7 @@
  * - Effects repeat nothing: `dutiesOf(state)` is all that is to be done in a state, and a coordinator that starts
  *   anew takes up exactly those.
  */
-import type { CoordinatorEvent } from "./events.ts";
+import type { CoordinatorEvent, FailureReceived } from "./events.ts";
 import { enrolSite, inviteSite, renewSite, reportSite } from "./membership.ts";
 import { aggregationFailed, roundAggregated } from "./phases/aggregating.ts";
 import { receiveApproval, submitStudy } from "./phases/approving.ts";
@@ -20,6 +20,7 @@ import { changeLive } from "./phases/live-changes.ts";
 import { maskingDeadline, receiveMasking } from "./phases/masking.ts";
 import { putOffDeadlines } from "./phases/restarting.ts";
 import { revokeSite } from "./phases/revoking.ts";
+import { closeSurvey, receiveStatistics, surveyFailed } from "./phases/surveying.ts";
 import { type CoordinatorState, pauseOf } from "./state.ts";
 import { accepted, discarded, type Taken, type Verdict } from "./verdict.ts";
 
@@ -54,6 +55,7 @@ export function dutiesOf({ phase, study, past }: CoordinatorState): Effect[] {
     case "idle":
     case "approving":
       return [];
+    case "surveying":
     case "agreeing":
     case "collecting":
     case "unmasking":
@@ -112,8 +114,10 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
       return receiveMasking(state, event);
     case "evaluation-received":
       return receiveEvaluation(state, event);
+    case "statistics-received":
+      return receiveStatistics(state, event);
     case "failure-received":
-      return state.phase.kind === "evaluating" ? evaluationFailed(state, event) : trainingFailed(state, event);
+      return workFailed(state, event);
     case "round-aggregated":
       return roundAggregated(state, event);
     case "aggregation-failed":
@@ -134,9 +138,15 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
   }
 }
 
+function workFailed(state: CoordinatorState, event: FailureReceived): Taken {
+  if (state.phase.kind === "surveying") return surveyFailed(state, event);
+  return state.phase.kind === "evaluating" ? evaluationFailed(state, event) : trainingFailed(state, event);
+}
+
 function timeReached(state: CoordinatorState, atMs: number): Taken {
   const { phase } = state;
   if (pauseOf(state.study) !== undefined) return noDeadline(state);
+  if (phase.kind === "surveying" && atMs >= phase.deadlineMs) return accepted(closeSurvey(state, phase, atMs));
   if (phase.kind === "collecting" && atMs >= phase.deadlineMs) return collectingDeadline(state, phase, atMs);
   if ((phase.kind === "agreeing" || phase.kind === "unmasking") && atMs >= phase.deadlineMs) {
     return maskingDeadline(state, phase, atMs);

@@ -37,6 +37,7 @@ export function plannedPrivacy(study: Study, accountant: Accountant = "rdp"): Pr
 export const OUTSIDE_THE_ACCOUNT: readonly string[] = [
   "Figures of evaluation (Dice, HD95) and what is decided by them, the choice of the best model and early stopping: of validation patients, on whom no model is trained.",
   "Numbers of training and validation cases: the size of a site also enters the divisor and the weight of its update.",
+  "Statistics of the data.",
   "When a step ends, by which one may guess how many patients took part, and that training failed, where it did.",
   "What the hospital does with its data elsewhere, and models that it trained by itself.",
 ];

@@ -9,6 +9,7 @@ import { encodeOnnx, type Graph } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
 import type { Study } from "../study/index.ts";
 import type { LoweringTable } from "../training/index.ts";
+import type { CaseTally } from "./case-tally.ts";
 import type { EngineDeadline, EngineJob, EngineReply, EngineSetup, EngineStop } from "./engine-protocol.ts";
 import type { CaseScores, LocalWork, SiteData, TrainResult, WorkProgress } from "./local-work.ts";
 
@@ -33,7 +34,7 @@ interface Pending {
   /** By `performance.now`: when the steps of a training that has such a time are to end. */
   finishAtMs: number | undefined;
   readonly onProgress: (progress: WorkProgress) => void;
-  readonly resolve: (result: TrainResult | readonly CaseScores[]) => void;
+  readonly resolve: (result: TrainResult | readonly CaseScores[] | readonly CaseTally[]) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -119,6 +120,7 @@ export function openEnginePool({ study, network, workers, cacheDir, lowerings }:
         submit((id) => ({ kind: "train", id, site, request }), onProgress) as Promise<TrainResult>,
       evaluate: (request, onProgress) =>
         submit((id) => ({ kind: "evaluate", id, site, request }), onProgress) as Promise<readonly CaseScores[]>,
+      tally: (onProgress) => submit((id) => ({ kind: "tally", id, site }), onProgress) as Promise<readonly CaseTally[]>,
       finishWithin: (ms) => finishWithin(site, ms),
       close: () => Promise.resolve(),
     }),

@@ -41,6 +41,8 @@ async function answer(job: EngineJob): Promise<void> {
     if (job.kind === "train") {
       const result = await engine.train(job.site, job.request, onProgress);
       reply({ kind: "trained", id, result }, [result.parameters.buffer, result.optimiserState.buffer] as ArrayBuffer[]);
+    } else if (job.kind === "tally") {
+      reply({ kind: "tallied", id, result: await engine.tally(job.site, onProgress) });
     } else {
       reply({ kind: "evaluated", id, result: await engine.evaluate(job.site, job.request, onProgress) });
     }

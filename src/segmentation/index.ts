@@ -8,6 +8,7 @@ export {
 } from "./case-figures.ts";
 export { drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
 export { type CaseReportInput, renderCaseReport } from "./case-report.ts";
+export type { CaseTally } from "./case-tally.ts";
 export {
   type ComparedCase,
   type ComparedFigure,

@@ -1,9 +1,10 @@
 /**
- * What a site does with its data: trains the global model on its training cases, and evaluates a model on its
- * validation cases. The messages here pass between a site and the engine that runs in a worker thread.
+ * What a site does with its data: trains the global model on its training cases, evaluates a model on its validation
+ * cases, and tallies both for the study's statistics. The messages here pass between a site and the engine that runs in a worker thread.
  */
 import type { Json } from "../base/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";
+import type { CaseTally } from "./case-tally.ts";
 import type { RegionScores } from "./metrics.ts";
 
 export interface TrainRequest {
@@ -79,5 +80,7 @@ export interface LocalWork {
   finishWithin(ms: number): void;
   /** Scores of the validation cases, in their order. */
   evaluate(request: EvaluateRequest, onProgress?: (progress: WorkProgress) => void): Promise<readonly CaseScores[]>;
+  /** What each case, training and validation, adds to the study's statistics, in the order of their ids. */
+  tally(onProgress?: (progress: WorkProgress) => void): Promise<readonly CaseTally[]>;
   close(): Promise<void>;
 }

@@ -21,6 +21,7 @@ import {
   stepOptionsOfStudy,
 } from "../training/index.ts";
 import { type CaseStore, caseStoreOfStudy } from "./case-store.ts";
+import { type CaseTally, tallyCase } from "./case-tally.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
 import { beginLocalRound, endLocalRound, type LocalRound, withStatistics } from "./local-round.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
@@ -45,6 +46,7 @@ export interface SiteEngine {
   /** Another `finishWithinMs`, from now, for the training underway; nothing where there is none, or it had none. */
   finishWithin(ms: number): void;
   evaluate(site: SiteData, request: EvaluateRequest, onProgress: OnProgress): Promise<readonly CaseScores[]>;
+  tally(site: SiteData, onProgress: OnProgress): Promise<readonly CaseTally[]>;
   close(): Promise<void>;
 }
 
@@ -168,6 +170,16 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
         onProgress({ done: scores.length, total: site.validationCases.length });
       }
       return scores;
+    },
+    async tally(site, onProgress) {
+      const cases = [...site.trainingCases, ...site.validationCases].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const tallies: CaseTally[] = [];
+      for (const files of cases) {
+        signal?.throwIfAborted();
+        tallies.push(await tallyCase(files, site.convention, study));
+        onProgress({ done: tallies.length, total: cases.length });
+      }
+      return tallies;
     },
     async close() {
       await (await trainer)?.close();

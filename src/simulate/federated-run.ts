@@ -1,4 +1,5 @@
 /** A federation's training as it went, whoever ran it: in one process or as many. */
+import type { StatisticsStatus } from "../coordinator/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import type { ModelSigner, RegionMeans, SiteData } from "../segmentation/index.ts";
 import type { RoundFigures, SiteTraffic } from "./report.ts";
@@ -23,6 +24,7 @@ export interface FederatedRun {
   readonly studyHash: string;
   readonly sites: readonly SiteOfRun[];
   readonly rounds: readonly RoundFigures[];
+  readonly statistics: StatisticsStatus | null;
   readonly traffic: readonly SiteTraffic[];
   readonly gradientSteps: number;
   /** The coordinator, which vouches for the model. */

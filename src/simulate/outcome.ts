@@ -58,6 +58,7 @@ export async function writeOutcome(out: string, outcome: Outcome): Promise<{ mod
       result,
       roundFigures: run.rounds,
       pooledTraining: assessment.pooledTraining?.trained ?? null,
+      statistics: run.statistics,
       traffic: run.traffic,
       pictures,
       commands: [command],

@@ -34,6 +34,7 @@ function reportOf(more: object, leftOut: RoundFigures["leftOut"] = [], result: o
     },
     roundFigures: [{ round: 1, meanLoss: 1, dice: null, leftOut }],
     pooledTraining: null,
+    statistics: null,
     traffic: [],
     pictures: [],
     commands: [],

@@ -3,11 +3,13 @@
  * model draws on a patient it never saw, and what left each hospital.
  */
 import { escapeHtml } from "../base/index.ts";
+import type { StatisticsStatus } from "../coordinator/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
 import type { BaselineResult } from "./baselines.ts";
 import { besideMeans, MODELS_ALONE } from "./beside-means.ts";
 import { type Chart, lineChart } from "./line-chart.ts";
+import { statisticsSection } from "./report-statistics.ts";
 import type { FederationResult } from "./result.ts";
 
 export interface RoundFigures {
@@ -38,6 +40,8 @@ export interface ReportInput {
   readonly roundFigures: readonly RoundFigures[];
   /** How pooled training went, by round; null without baselines. */
   readonly pooledTraining: Pick<BaselineResult, "losses" | "curve"> | null;
+  /** Null where the study asked for none. */
+  readonly statistics: StatisticsStatus | null;
   readonly traffic: readonly SiteTraffic[];
   readonly pictures: readonly ReportPicture[];
   readonly commands: readonly string[];
@@ -68,6 +72,7 @@ ${siteTable(input)}
 ${curves(input)}
 ${participation(input)}
 ${pictures(input)}
+${statisticsSection(input.statistics, table)}
 <h2>What left each hospital</h2>
 <p>No scan, no label map, no case name. Every update is one object of numbers; every byte below stands in the site's own log as well.</p>
 ${trafficTable(input)}

@@ -13,7 +13,7 @@ import type { SiteStore } from "./site-store.ts";
 const DOCUMENT = "activity";
 
 const workSchema = z.strictObject({
-  what: z.enum(["training", "evaluating"]),
+  what: z.enum(["surveying", "training", "evaluating"]),
   round: z.number().int(),
   done: z.number(),
   total: z.number(),

@@ -49,6 +49,7 @@ function guarded(work: LocalWork): LocalWork {
     train: (request, onProgress) => told(() => work.train(request, onProgress)),
     finishWithin: (ms) => work.finishWithin(ms),
     evaluate: (request, onProgress) => told(() => work.evaluate(request, onProgress)),
+    tally: (onProgress) => told(() => work.tally(onProgress)),
     close: () => work.close(),
   };
 }

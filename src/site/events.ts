@@ -20,7 +20,7 @@ export type SiteEvent =
   | { readonly kind: "resuming"; readonly studyHash: Sha256; readonly round: number }
   | {
       readonly kind: "progress";
-      readonly activity: "training" | "evaluating";
+      readonly activity: "surveying" | "training" | "evaluating";
       readonly round: number;
       readonly done: number;
       readonly total: number;
@@ -42,6 +42,8 @@ export type SiteEvent =
       readonly cases: number;
       readonly regions: MadeEvaluation["regions"];
     }
+  /** Statistics of the site's data; null where all of them are withheld. */
+  | { readonly kind: "statistics-sent"; readonly studyHash: Sha256; readonly cases: number | null }
   /** What a study that ended left here was erased: updates, moments, prepared cases; its models stay. */
   | { readonly kind: "erased"; readonly studyHash: Sha256; readonly files: number; readonly bytes: number }
   /** The site's own model after training, beside the one that its training began from. */

@@ -34,6 +34,7 @@ import {
 import { hearNews, isHeld } from "./study-news.ts";
 import { commitEnd, readEnd } from "./study-progress.ts";
 import { compareWithOthers } from "./summed-figures.ts";
+import { surveyData } from "./survey-data.ts";
 import { trainRound } from "./train-round.ts";
 
 export interface RunSiteOptions extends ShiftOptions {
@@ -115,6 +116,8 @@ async function obey(shift: Shift, directive: Directive, failures: Map<string, nu
   switch (kind.case) {
     case "review":
       return review(shift, directive, kind.value);
+    case "survey":
+      return attempt(shift, directive, failures, () => surveyData(shift, directive, kind.value));
     case "train":
       return attempt(shift, directive, failures, () => trainRound(shift, directive, kind.value));
     case "evaluate":
@@ -201,6 +204,7 @@ async function reportFailure(shift: Shift, directive: Directive, error: Consiliu
 
 function orderOf({ kind }: Directive): { studyHash: Sha256; round: number; attempt: number } {
   if (kind.case === "train" || kind.case === "evaluate") return kind.value;
+  if (kind.case === "survey") return { ...kind.value, round: 0 };
   if (kind.case === "masking") return { ...kind.value, attempt: 0 };
   return { studyHash: "", round: 0, attempt: 0 };
 }

@@ -86,7 +86,7 @@ export interface Shift {
 }
 
 export interface Progress {
-  readonly activity: "idle" | "training" | "evaluating" | "sending";
+  readonly activity: "idle" | "surveying" | "training" | "evaluating" | "sending";
   readonly done: number;
   readonly total: number;
 }
@@ -263,6 +263,8 @@ export function orderKey({ kind }: Directive): string {
       return `train ${kind.value.studyHash} ${kind.value.round} ${kind.value.attempt} ${kind.value.globalSha256}`;
     case "evaluate":
       return `evaluate ${kind.value.studyHash} ${kind.value.round} ${kind.value.attempt} ${kind.value.modelSha256}`;
+    case "survey":
+      return `survey ${kind.value.studyHash} ${kind.value.attempt}`;
     case "masking":
       return `masking ${kind.value.studyHash} ${kind.value.round} ${kind.value.step}`;
     case "review":
@@ -277,6 +279,7 @@ export function orderKey({ kind }: Directive): string {
 /** Which work a directive is, whatever try at it: failures are counted by this. */
 export function workKey({ kind }: Directive): string {
   if (kind.case === "masking") return `masking ${kind.value.studyHash} ${kind.value.round} ${kind.value.step}`;
+  if (kind.case === "survey") return `survey ${kind.value.studyHash}`;
   if (kind.case !== "train" && kind.case !== "evaluate") return kind.case ?? "nothing";
   return `${kind.case} ${kind.value.studyHash} ${kind.value.round}`;
 }

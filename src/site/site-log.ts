@@ -27,6 +27,7 @@ export type Departure =
   | "refusal"
   | "update"
   | "update announcement"
+  | "statistics"
   | "masking message"
   | "evaluation figures"
   | "failure report"

@@ -81,6 +81,7 @@ type ChangeMessage = NonNullable<Directive["news"]>["changes"][number];
 export function isHeld({ kind, news }: Directive): boolean {
   if (!news?.paused) return false;
   return (
+    kind.case === "survey" ||
     kind.case === "train" ||
     kind.case === "evaluate" ||
     (kind.case === "masking" && ["keys", "shares"].includes(kind.value.step))

@@ -1,5 +1,5 @@
 /**
- * Where a site is in a study: two small documents that make every step of a round repeatable.
+ * Where a site is in a study: small documents that make every step of it repeatable.
  *
  * `study/<hash>/round` is written before the work of a round starts (the global model, the optimiser's moments that
  * the round starts from) and once more when its update is made; that second write commits the update and the moments
@@ -14,7 +14,8 @@
  *   measured with those of that round, whenever it is measured.
  */
 import { z } from "zod";
-import { ConsiliumError, type Sha256 } from "../base/index.ts";
+import { type DataStatistics, dataStatisticsSchema } from "../aggregation/index.ts";
+import { ConsiliumError, type Json, type Sha256 } from "../base/index.ts";
 import { isLossTold } from "../privacy/index.ts";
 import type { Study } from "../study/index.ts";
 import { parseDocument } from "./home.ts";
@@ -219,6 +220,14 @@ export async function readEvaluation(store: SiteStore, studyHash: Sha256): Promi
 
 export async function commitEvaluation(store: SiteStore, studyHash: Sha256, made: MadeEvaluation): Promise<void> {
   await store.write(`study/${studyHash}/evaluation`, made);
+}
+
+export async function readStatistics(store: SiteStore, studyHash: Sha256): Promise<DataStatistics | undefined> {
+  return (await readPart(store, studyHash, "statistics", dataStatisticsSchema)) as DataStatistics | undefined;
+}
+
+export async function commitStatistics(store: SiteStore, studyHash: Sha256, told: DataStatistics): Promise<void> {
+  await store.write(`study/${studyHash}/statistics`, told as unknown as Json);
 }
 
 export async function readEnd(store: SiteStore, studyHash: Sha256): Promise<StudyEnd | undefined> {

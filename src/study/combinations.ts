@@ -3,6 +3,7 @@
  * from which docs/COMBINATIONS.md is made. A rule that is not here is not enforced, and one that is here is shown.
  */
 import type { Study } from "./schema.ts";
+import { statisticsSchema } from "./statistics-schema.ts";
 import type { StudyProblem } from "./study-problems.ts";
 
 /** A choice that a study makes; choices of one group are alternatives, or stand each by itself. */
@@ -106,6 +107,12 @@ export const CHOICES = {
     written: "rounds.evaluateLocal",
     isMade: ({ rounds }) => rounds.evaluateLocal === true,
     make: (study) => ({ ...study, rounds: { ...study.rounds, evaluateLocal: true } }),
+  },
+  statistics: {
+    group: "figures",
+    written: "statistics",
+    isMade: ({ statistics }) => statistics !== undefined,
+    make: (study) => ({ ...study, statistics: statisticsSchema.parse({ labels: true }) }),
   },
   evaluateOnly: {
     group: "figures",
@@ -390,6 +397,13 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     expected: "no site with metrics: summed",
     actual: ({ evaluateOnly = [] }) => evaluateOnly.join(", "),
     hint: "Figures travel inside the masked sum of updates, which a site that trains nothing has no part in.",
+  },
+  {
+    between: ["summedFigures", "statistics"],
+    path: "statistics",
+    expected: "none with metrics: summed",
+    actual: () => "some",
+    hint: "Statistics go to the coordinator site by site, and figures of single sites are what metrics: summed hides: ask for them in a study of their own.",
   },
 ];
 

@@ -4,6 +4,7 @@
  * the study itself.
  */
 import type { Study } from "./schema.ts";
+import type { CellRange } from "./statistics-schema.ts";
 
 const MODALITY_NAMES = { t1: "T1", t1ce: "T1 with contrast", t2: "T2", flair: "FLAIR" } as const;
 
@@ -196,6 +197,33 @@ export function describePostProcessing({ postProcessing, labels }: Study["task"]
   ];
 }
 
+/** Before the first round, where the study asks for it. */
+function statisticsInWords({ statistics, task }: Study): string[] {
+  if (statistics === undefined) return [];
+  const { intensities, voxelSizes, volumes, labels, leastPatients, leastSites, smallCells } = statistics;
+  const asked = [
+    ...(intensities
+      ? [
+          `histograms of ${intensities.of} intensities of ${task.channels.map((each) => MODALITY_NAMES[each]).join(", ")} (${cellsInWords(intensities, "")})`,
+        ]
+      : []),
+    ...(voxelSizes ? [`voxel sizes (${cellsInWords(voxelSizes, " mm")})`] : []),
+    ...(volumes ? [`volumes of ${Object.keys(task.regions).join(", ")} (${cellsInWords(volumes, " ml")})`] : []),
+    ...(labels ? [`how many cases have ${task.labels.slice(1).join(", ")}`] : []),
+  ];
+  const cells =
+    smallCells === "withheld" ? "and so are single cells of histograms" : "single cells of histograms are not";
+  return [
+    `Once, before the first round, statistics of the cases that this study uses, training and validation: ${asked.join("; ")}.`,
+    `Of them, what fewer than ${leastPatients} patients define or are left out of is withheld, ${cells}. ` +
+      `The coordinator can read this site's figures; it tells sums over at least ${leastSites} site(s). No noise is on them.`,
+  ];
+}
+
+function cellsInWords({ from, to, bins }: CellRange, unit: string): string {
+  return `${bins} cells from ${from} to ${to}${unit}`;
+}
+
 function whatLeaves(study: Study): string[] {
   const { rounds, aggregation, metrics, minCasesPerMetric } = study;
   const figures =
@@ -203,6 +231,7 @@ function whatLeaves(study: Study): string[] {
       ? "sums of Dice and HD95 by region over this site's validation cases, visible to the coordinator"
       : "sums of Dice and HD95 by region, visible only as totals over all sites";
   return [
+    ...statisticsInWords(study),
     `Each round, the model update: ${inTheUpdate(study)} of ${aggregation.precisionBits} bits for each weight of the network` +
       ENCODING_WORDS[aggregation.encoding ?? "int32"] +
       (study.privacy.secureAggregation ? ", masked: by itself it is noise, to the coordinator too." : "."),
@@ -285,7 +314,7 @@ function whatIsNotProtected(study: Study, { patientEpsilon, siteEpsilon }: Study
         : [
             `Traces of a training patient in the model are bounded: epsilon ${patientEpsilon?.toPrecision(4) ?? "(see the accountant)"} ` +
               `at delta ${patientLevel.delta} over all rounds, adding or removing one patient. Larger epsilons bound less.`,
-            "Figures of validation patients, numbers of cases and times of messages have no noise.",
+            `Figures of validation patients, ${study.statistics ? "statistics of the data, " : ""}numbers of cases and times of messages have no noise.`,
           ]),
   ];
 }

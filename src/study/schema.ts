@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import { LIMITS } from "../base/index.ts";
+import { statisticsSchema } from "./statistics-schema.ts";
 import { trainingSchema } from "./training-schema.ts";
 
 const positive = z.number().positive();
@@ -157,6 +158,8 @@ export const studySchema = z.strictObject({
   network,
   training: trainingSchema,
   rounds,
+  /** Statistics of the sites' data, asked for once, before the first round. */
+  statistics: statisticsSchema.optional(),
   aggregation: z
     .strictObject({
       algorithm: z.literal("fedavg").default("fedavg"),

@@ -43,6 +43,7 @@ export function checkStudyConsistency(study: Study, known: NetworkFacts = {}, su
     ...lossProblems(study, facts),
     ...roundProblems(study, facts),
     ...evaluateOnlyProblems(study),
+    ...statisticsProblems(study, known),
     ...maskingProblems(study, facts),
     ...neighbourProblems(study, facts),
     ...combinationProblems(study),
@@ -288,6 +289,38 @@ function evaluateOnlyProblems({ evaluateOnly = [] }: Study): StudyProblem[] {
       hint: "Name each site that only evaluates once.",
     },
   ];
+}
+
+function statisticsProblems({ statistics }: Study, { sites }: NetworkFacts): StudyProblem[] {
+  if (statistics === undefined) return [];
+  const { intensities, voxelSizes, volumes, labels, leastSites } = statistics;
+  const problems: StudyProblem[] = [];
+  for (const [key, range] of Object.entries({ intensities, voxelSizes, volumes })) {
+    if (range === undefined || (Number.isFinite(range.to - range.from) && range.from < range.to)) continue;
+    problems.push({
+      path: `statistics.${key}.to`,
+      expected: `more than from (${range.from})`,
+      actual: String(range.to),
+      hint: "Cells go from the lower value to the higher one.",
+    });
+  }
+  if (!intensities && !voxelSizes && !volumes && !labels) {
+    problems.push({
+      path: "statistics",
+      expected: "intensities, voxelSizes, volumes or labels",
+      actual: "none of them",
+      hint: "Name what is asked for, {} for the usual cells, or leave statistics out.",
+    });
+  }
+  if (sites !== undefined && leastSites > sites) {
+    problems.push({
+      path: "statistics.leastSites",
+      expected: `at most ${sites}, the sites of the federation`,
+      actual: String(leastSites),
+      hint: "So many sites never answer, and nothing would be told.",
+    });
+  }
+  return problems;
 }
 
 function maskingProblems(study: Study, facts: NetworkFacts): StudyProblem[] {

@@ -3,7 +3,7 @@
  * killed and started again at seeded moments, checked all along. The seed is the history.
  */
 import { createPrivateKey } from "node:crypto";
-import { ConsiliumError, canonicalJson, type Sha256, sha256 } from "../../src/base/index.ts";
+import { ConsiliumError, canonicalJson, type Json, type Sha256, sha256 } from "../../src/base/index.ts";
 import { assembleCoordinator, type Coordinator, type CoordinatorState } from "../../src/coordinator/index.ts";
 import { type Parameters, parameterLayout } from "../../src/graph/index.ts";
 import type { CaseFiles } from "../../src/imaging/index.ts";
@@ -45,6 +45,8 @@ export interface ChaosResult {
   /** Rounds that became a model. */
   readonly rounds: number;
   readonly finalSha256?: Sha256;
+  /** Digest of what each site told of its data, where it was heard in time. */
+  readonly statistics: Readonly<Record<string, Sha256>>;
   readonly deaths: { readonly coordinator: number; readonly sites: number };
   readonly pauses: number;
   readonly events: number;
@@ -84,6 +86,7 @@ export function chaosStudy(rounds: number, kind: ChaosOptions["kind"]): Study {
     network: { kind: "unet3d", levels: 2 },
     training: { optimiser: { kind: "sgd", learningRate: 0.05 }, patch: [8, 8, 8], stepsPerRound: 2, seed: 7 },
     rounds: { count: rounds, ...(kind === "timed" ? { quorum: 1, deadlineS: 4 } : { deadlineS: 86_400 * 30 }) },
+    statistics: { leastPatients: 3, intensities: { bins: 4 }, volumes: {}, labels: true },
     retain: "last:1",
   });
 }
@@ -250,6 +253,11 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     end: phase?.kind === "done" || phase?.kind === "failed" ? phase.kind : "none",
     rounds: record?.rounds.length ?? 0,
     ...(phase?.kind === "done" && { finalSha256: phase.final.sha256 }),
+    statistics: Object.fromEntries(
+      Object.entries(record?.statistics?.sites ?? {}).map(([siteId, { figures }]) => {
+        return [siteId, sha256(canonicalJson(figures as unknown as Json))];
+      }),
+    ),
     deaths,
     pauses,
     events: world.events(),

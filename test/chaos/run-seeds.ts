@@ -42,7 +42,7 @@ export async function runSeeds({
     if (total.histories >= histories || total.rounds >= (rounds ?? Infinity)) break;
     const kind = kindOf(seed);
     const result = await runChaos({ fixture, seed, rounds: ROUNDS_PER_HISTORY, kind, ...(sabotage && { sabotage }) });
-    const violation = result.violation ?? unlikeCalm(kind, result, calm.finalSha256);
+    const violation = result.violation ?? unlikeCalm(kind, result, calm.finalSha256) ?? otherStatistics(result, calm);
     if (violation !== undefined)
       violations.push(`seed ${seed}: ${violation}\n  npx tsx scripts/chaos.ts --seed ${seed}`);
     total.histories++;
@@ -61,9 +61,15 @@ function kindOf(seed: number): ChaosOptions["kind"] {
 }
 
 /** Nothing that a study of its whole length could be compared with. */
-function shortOf({ end, rounds }: ChaosResult): string | undefined {
-  if (end === "done" && rounds === ROUNDS_PER_HISTORY) return undefined;
+function shortOf({ end, rounds, statistics }: ChaosResult): string | undefined {
+  if (end === "done" && rounds === ROUNDS_PER_HISTORY && Object.keys(statistics).length > 0) return undefined;
   return `ended as ${end} after ${rounds} of ${ROUNDS_PER_HISTORY} rounds`;
+}
+
+/** What a site is heard to tell of its data is the same in every history, whoever died meanwhile. */
+function otherStatistics({ statistics }: ChaosResult, calm: ChaosResult): string | undefined {
+  const other = Object.keys(statistics).find((siteId) => statistics[siteId] !== calm.statistics[siteId]);
+  return other === undefined ? undefined : `${other} told other statistics than without disturbance`;
 }
 
 /** Where cohort and work are fixed, what happens on the way leaves no trace in the model. */

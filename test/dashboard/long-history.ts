@@ -93,6 +93,7 @@ export function longHistory(sites: number, rounds: number, nowMs: number): Coord
       rules: { deadlineS: 3600, quorum: "all", rounds: rounds + 100 },
       paused: null,
       changes: [],
+      statistics: null,
       off: [],
     },
     past: [],

@@ -28,9 +28,11 @@ import {
   TroubleNote,
 } from "../parts/parts.tsx";
 import { NewStudy } from "./new-study.tsx";
+import { Statistics } from "./statistics.tsx";
 
 const PHASES: Readonly<Record<StudyStatus["phase"], string>> = {
   approving: "waiting for the sites' reviewers",
+  surveying: "sites tell statistics of their data",
   agreeing: "sites exchange keys for masking",
   collecting: "sites train",
   unmasking: "sites open the sum",
@@ -78,6 +80,7 @@ function KnownStudy({ study, status, role }: Props & { readonly study: StudyStat
       <Off lines={study.off} />
       <PlanSection study={study} />
       <Approvals study={study} />
+      <Statistics statistics={study.statistics} />
       <Curves study={study} />
       <BeforeAfter study={study} />
       <Rounds study={study} />

@@ -128,6 +128,7 @@ const STATUS: CoordinatorStatus = {
     rules: { deadlineS: 100, quorum: 2, rounds: 5 },
     paused: null,
     changes: [{ number: 1, kind: "changed", reason: "enough", atMs: NOW - 60_000, rounds: 5 }],
+    statistics: null,
     off: [],
   },
   past: [],

@@ -6,6 +6,7 @@ import { formatDuration, formatFigure, formatTable } from "../format.ts";
 import { describeChange } from "../live-change.ts";
 import { option } from "../options.ts";
 import { short } from "../site-events.ts";
+import { statisticsLine } from "./study-statistics.ts";
 
 type StudyStatus = NonNullable<CoordinatorStatus["study"]>;
 
@@ -139,6 +140,7 @@ function describeStudy(study: StudyStatus): string {
     ),
     ...troubles,
   ];
+  if (study.statistics !== null) lines.push("", statisticsLine(study.statistics));
   if (rows.length > 0) {
     const columns = ["Round", "Sites", "Loss", ...regions.map((region) => `Dice ${region}`), "Mean", "Time"];
     lines.push("", formatTable(columns, rows));

@@ -2,7 +2,8 @@
  * A study is submitted, and the reviewers of its roster look at it.
  *
  * Invariants: the roster is fixed when the study is submitted; a decision counts only under the study's hash and the
- * very roster that the coordinator holds, so nobody can be added after a reviewer signed; the first round begins when
+ * very roster that the coordinator holds, so nobody can be added after a reviewer signed; the study begins (with its
+ * statistics where it declares some, else with the first round) when
  * every site of the roster that did not refuse has approved, or when the study lead begins it with those who have. A
  * refusal before it takes a site out where the quorum is still within reach, and ends the study where it is not. Later
  * decisions let a site leave, come late, or come back; a round that is short of its quorum waits for its deadline.
@@ -23,7 +24,7 @@ import {
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
 import { withDecision } from "./leaving.ts";
-import { startRound } from "./starting-round.ts";
+import { startStudy } from "./surveying.ts";
 import { studyMismatch } from "./wrong-study.ts";
 
 export function submitStudy(state: CoordinatorState, event: StudySubmitted): Taken {
@@ -149,7 +150,8 @@ export function receiveApproval(state: CoordinatorState, event: ApprovalReceived
     });
   }
   if ("round" in phase) {
-    return accepted(withDecision(state, study, siteId, { approved, reason, atMs, inRound: phase.round }));
+    const inRound = phase.round === 0 ? {} : { inRound: phase.round };
+    return accepted(withDecision(state, study, siteId, { approved, reason, atMs, ...inRound }));
   }
   const approvals = { ...study.approvals, [siteId]: { approved, reason, atMs } };
   return accepted(afterDecision({ ...state, study: { ...study, approvals } }, { ...study, approvals }, atMs));
@@ -160,7 +162,7 @@ export function beginStudy(state: CoordinatorState, study: StudyRecord, atMs: nu
   const approved = trainersAmong(study, participantsOf(study)).length;
   const needed = Math.max(1, quorumOf(study), study.study.privacy.secureAggregation?.threshold ?? 1);
   if (state.phase.kind === "approving" && approved >= needed) {
-    return accepted(startRound({ ...state, study }, { round: 1, global: study.initial, atMs }));
+    return accepted(startStudy(state, study, atMs));
   }
   return rejected(state, "quorum-not-reached", {
     subject: `study ${study.study.name}`,
@@ -181,7 +183,7 @@ export function afterDecision(state: CoordinatorState, study: StudyRecord, atMs:
     return failStudy(state, { code: "study-refused", reason, round: 0, atMs });
   }
   const allDecided = participants.every((siteId) => study.approvals[siteId]?.approved);
-  return allDecided ? startRound(state, { round: 1, global: study.initial, atMs }) : state;
+  return allDecided ? startStudy(state, study, atMs) : state;
 }
 
 function sameRoster(held: readonly RosterEntry[], signed: readonly RosterEntry[]): boolean {

@@ -10,6 +10,7 @@ import type { Decision, StudyRecord } from "../records.ts";
 import { type CoordinatorState, trainersPerRound, trains } from "../state.ts";
 import { closeCollectingWhenComplete } from "./collecting.ts";
 import { closeWhenComplete } from "./evaluating.ts";
+import { closeSurveyWhenComplete } from "./surveying.ts";
 
 /** The study with a site's decision in it, and the state that follows from it where a round is open. */
 export function withDecision(
@@ -37,6 +38,11 @@ function withoutSite(state: CoordinatorState, study: StudyRecord, siteId: string
     const { [siteId]: dropped, ...others } = phase.updates;
     const open = { ...phase, updates: phase.masking === undefined ? others : phase.updates };
     return closeCollectingWhenComplete({ ...state, phase: open }, study, open, atMs);
+  }
+  if (phase.kind === "surveying") {
+    const { [siteId]: dropped, ...told } = phase.told;
+    const open = { ...phase, told };
+    return closeSurveyWhenComplete({ ...state, phase: open }, open, atMs);
   }
   if (phase.kind === "evaluating") {
     const { [siteId]: dropped, ...evaluations } = phase.evaluations;

@@ -106,6 +106,7 @@ function change(state: CoordinatorState, study: StudyRecord, event: StudyChanged
 /** The open phase's deadline as if the new one had held from its start. */
 function withDeadline(phase: Phase, before: StudyRecord, after: StudyRecord): Phase {
   switch (phase.kind) {
+    case "surveying":
     case "collecting":
     case "evaluating":
       return { ...phase, deadlineMs: phase.deadlineMs + deadlineMsOf(after) - deadlineMsOf(before) };
@@ -120,7 +121,7 @@ function withDeadline(phase: Phase, before: StudyRecord, after: StudyRecord): Ph
 function unfitRounds(state: CoordinatorState, study: StudyRecord, { rounds }: StudyChanged): Taken | undefined {
   if (rounds === undefined) return undefined;
   const { phase } = state;
-  const least = "round" in phase ? phase.round : 1;
+  const least = "round" in phase ? Math.max(1, phase.round) : 1;
   const most = study.study.rounds.count;
   if (Number.isSafeInteger(rounds) && rounds >= least && rounds <= most) return undefined;
   return rejected(state, "study-refused", {

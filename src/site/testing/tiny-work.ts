@@ -3,15 +3,16 @@
  * that parameters, moments, rounds, cases and sites all enter the bits, in microseconds.
  */
 import { randomBytes } from "node:crypto";
+import { AXES, cellCount } from "../../aggregation/index.ts";
 import { createRandom, sha256 } from "../../base/index.ts";
 import { createCryptoRandom, createPatientSum, type PatientSum } from "../../privacy/index.ts";
-import type { LocalWork, SiteData } from "../../segmentation/index.ts";
+import type { CaseTally, LocalWork, SiteData } from "../../segmentation/index.ts";
 import { leastSteps, type Study } from "../../study/index.ts";
 import type { OpenWork } from "../engine.ts";
 
 export interface TinyWorkHooks {
-  /** Called before each step and each evaluated case; may throw, or wait. */
-  readonly onStep?: (where: "train" | "evaluate", round: number, done: number) => void | Promise<void>;
+  /** Called before each step, each evaluated case and each tallied one; may throw, or wait. */
+  readonly onStep?: (where: "train" | "evaluate" | "tally", round: number, done: number) => void | Promise<void>;
   readonly onClose?: () => void;
 }
 
@@ -87,9 +88,38 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
       }
       return scores;
     },
+    async tally(onProgress) {
+      const cases = [...data.trainingCases, ...data.validationCases].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const tallies: CaseTally[] = [];
+      for (const [i, { id }] of cases.entries()) {
+        await hooks.onStep?.("tally", 0, i);
+        tallies.push(tinyTally(study, id));
+        onProgress?.({ done: i + 1, total: cases.length });
+      }
+      return tallies;
+    },
     async close() {
       hooks.onClose?.();
     },
+  };
+}
+
+/** What the case's name says of its voxels: each has every scan and region. */
+export function tinyTally({ task, statistics }: Pick<Study, "task" | "statistics">, caseId: string): CaseTally {
+  const of = (name: string) => createRandom("tally", sha256(caseId), name);
+  const draw = (names: readonly string[], most: number): Record<string, number> =>
+    Object.fromEntries(names.map((name) => [name, of(name).integer(most)]));
+  const range = statistics?.intensities;
+  const voxels = (channel: string): number[] => {
+    const random = of(channel);
+    return Array.from({ length: range ? cellCount(range) : 0 }, () => random.integer(1000));
+  };
+  return {
+    caseId,
+    intensities: range ? Object.fromEntries(task.channels.map((channel) => [channel, voxels(channel)])) : {},
+    voxelSizes: draw(AXES, 5000),
+    volumes: draw(Object.keys(task.regions), 300_000),
+    labels: task.labels.filter((label, i) => i > 0 && of(label).uniform() < 0.6),
   };
 }
 

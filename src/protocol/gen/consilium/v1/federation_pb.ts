@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIoIDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSLhAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMEjUKCnN1Y2Nlc3Npb24YCiABKAsyIS5jb25zaWxpdW0udjEuQXV0aG9yaXR5U3VjY2Vzc2lvbiJpCgdWZXJkaWN0Eg8KB291dGNvbWUYASABKAkSDAoEY29kZRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJIlgKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJIpkBCgRQb2xsEhcKD3Byb2R1Y3RfdmVyc2lvbhgBIAEoCRIUCgxzaXRlX3RpbWVfbXMYAiABKAMSEAoIYWN0aXZpdHkYAyABKAkSEgoKc3RlcHNfZG9uZRgEIAEoDRITCgtzdGVwc190b3RhbBgFIAEoDRInCgRkYXRhGAYgASgLMhkuY29uc2lsaXVtLnYxLkRhdGFTdW1tYXJ5ImsKC0RhdGFTdW1tYXJ5EhYKDnRyYWluaW5nX2Nhc2VzGAEgASgNEhgKEHZhbGlkYXRpb25fY2FzZXMYAiABKA0SEAoIY2hhbm5lbHMYAyADKAkSGAoQbGFiZWxfY29udmVudGlvbhgEIAEoCSJrCghBcHByb3ZhbBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGFwcHJvdmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIpCgZyb3N0ZXIYBCADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkiMgoLUm9zdGVyRW50cnkSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJIowCCgtVcGRhdGVSZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhUKDXVwZGF0ZV9zaGEyNTYYAyABKAkSFAoMdXBkYXRlX2J5dGVzGAQgASgEEhYKDnRyYWluaW5nX2Nhc2VzGAUgASgNEhYKDmdyYWRpZW50X3N0ZXBzGAYgASgNEhsKE2NsaXBwZWRfY29vcmRpbmF0ZXMYByABKAQSFgoJbWVhbl9sb3NzGAggASgBSACIAQESEgoKcnVuX3JlY29yZBgJIAEoDBIpCgVsb2NhbBgKIAEoCzIaLmNvbnNpbGl1bS52MS5Mb2NhbEZpZ3VyZXNCDAoKX21lYW5fbG9zcyJ2CgxMb2NhbEZpZ3VyZXMSDQoFY2FzZXMYASABKA0SKwoGYmVmb3JlGAIgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMSKgoFYWZ0ZXIYAyADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKEAQoPRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFAoMbW9kZWxfc2hhMjU2GAMgASgJEg0KBWNhc2VzGAQgASgNEiwKB3JlZ2lvbnMYBSADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyLpAQoNUmVnaW9uRmlndXJlcxIOCgZyZWdpb24YASABKAkSEAoIZGljZV9zdW0YAiABKAESEgoKZGljZV9jYXNlcxgDIAEoDRIQCghoZDk1X3N1bRgEIAEoARISCgpoZDk1X2Nhc2VzGAUgASgNEhQKDGRpY2VfYnlfY2FzZRgGIAMoARIyCgxkaWNlX21vbWVudHMYByABKAsyHC5jb25zaWxpdW0udjEuUGF0aWVudE1vbWVudHMSMgoMaGQ5NV9tb21lbnRzGAggASgLMhwuY29uc2lsaXVtLnYxLlBhdGllbnRNb21lbnRzIl8KDlBhdGllbnRNb21lbnRzEhAKCHBhdGllbnRzGAEgASgNEg8KB3NxdWFyZXMYAiABKAESEwoLdGltZXNfY2FzZXMYAyABKAESFQoNY2FzZXNfc3F1YXJlZBgEIAEoASI8CgxNYXNraW5nUmVwbHkSDQoFcm91bmQYASABKA0SDAoEc3RlcBgCIAEoCRIPCgdwYXlsb2FkGAMgASgMIhQKEkNlcnRpZmljYXRlUmVuZXdhbCJ8CgtTaXRlRmFpbHVyZRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEgwKBGNvZGUYAyABKAkSEAoIZXhwZWN0ZWQYBCABKAkSDgoGYWN0dWFsGAUgASgJEgwKBGhpbnQYBiABKAkSDwoHc3ViamVjdBgHIAEoCSLsAgoJRGlyZWN0aXZlEiIKBHdhaXQYASABKAsyEi5jb25zaWxpdW0udjEuV2FpdEgAEisKBnJldmlldxgCIAEoCzIZLmNvbnNpbGl1bS52MS5SZXZpZXdTdHVkeUgAEikKBXRyYWluGAMgASgLMhguY29uc2lsaXVtLnYxLlRyYWluUm91bmRIABIvCghldmFsdWF0ZRgEIAEoCzIbLmNvbnNpbGl1bS52MS5FdmFsdWF0ZU1vZGVsSAASJwoEZG9uZRgFIAEoCzIXLmNvbnNpbGl1bS52MS5TdHVkeURvbmVIABIrCgZmYWlsZWQYBiABKAsyGS5jb25zaWxpdW0udjEuU3R1ZHlGYWlsZWRIABItCgdtYXNraW5nGAcgASgLMhouY29uc2lsaXVtLnYxLk1hc2tpbmdPcmRlckgAEiUKBG5ld3MYCCABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlOZXdzQgYKBGtpbmQiWgoJU3R1ZHlOZXdzEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcGF1c2VkGAIgASgIEikKB2NoYW5nZXMYAyADKAsyGC5jb25zaWxpdW0udjEuTGl2ZUNoYW5nZSKxAQoKTGl2ZUNoYW5nZRIOCgZudW1iZXIYASABKA0SDAoEa2luZBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDQoFYXRfbXMYBCABKAMSFwoKZGVhZGxpbmVfcxgFIAEoAUgAiAEBEhMKBnF1b3J1bRgGIAEoCUgBiAEBEhMKBnJvdW5kcxgHIAEoDUgCiAEBQg0KC19kZWFkbGluZV9zQgkKB19xdW9ydW1CCQoHX3JvdW5kcyIuCgRXYWl0EhYKDnJldHJ5X2FmdGVyX21zGAEgASgNEg4KBnJlYXNvbhgCIAEoCSKEAQoLUmV2aWV3U3R1ZHkSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVzdHVkeRgCIAEoDBIpCgZyb3N0ZXIYAyADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkSFQoNbmV0d29ya19ieXRlcxgEIAEoBBIQCghkZWNpc2lvbhgFIAEoCSLKAQoKVHJhaW5Sb3VuZBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFQoNZ2xvYmFsX3NoYTI1NhgEIAEoCRIUCgxnbG9iYWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMSDwoHbWFza2luZxgHIAEoDBIPCgdmaWd1cmVzGA8gASgMEhEKCWV2YWx1YXRlcxgQIAEoCBIRCgljbGlwX25vcm0YESABKAEiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMi2wEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0SDwoHZmlndXJlcxgPIAEoDBIsCglieV9yZWdpb24YECADKAsyGS5jb25zaWxpdW0udjEuUmVnaW9uTW9kZWwiSwoLUmVnaW9uTW9kZWwSDgoGcmVnaW9uGAEgASgJEg0KBXJvdW5kGAIgASgNEg4KBnNoYTI1NhgDIAEoCRINCgVieXRlcxgEIAEoBCIxCgtTdHVkeUZhaWxlZBISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnJlYXNvbhgCIAEoCTKTAQoKRmVkZXJhdGlvbhI9CgVFbnJvbBIaLmNvbnNpbGl1bS52MS5FbnJvbFJlcXVlc3QaGC5jb25zaWxpdW0udjEuRW5yb2xSZXBseRJGCghFeGNoYW5nZRIcLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZRocLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZWIGcHJvdG8z");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIrcDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABIzCgpzdGF0aXN0aWNzGAkgASgLMh0uY29uc2lsaXVtLnYxLlN0YXRpc3RpY3NSZWFkeUgAEicKBHNlZW4YByABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWRCBgoEa2luZCItCgtKb3VybmFsSGVhZBIOCgZudW1iZXIYASABKAQSDgoGc2hhMjU2GAIgASgJIuEBChJDb29yZGluYXRvck1lc3NhZ2USJgoHdmVyZGljdBgBIAEoCzIVLmNvbnNpbGl1bS52MS5WZXJkaWN0EioKCWRpcmVjdGl2ZRgCIAEoCzIXLmNvbnNpbGl1bS52MS5EaXJlY3RpdmUSJwoEaGVhZBgDIAEoCzIZLmNvbnNpbGl1bS52MS5Kb3VybmFsSGVhZBIXCg9jZXJ0aWZpY2F0ZV9kZXIYBCABKAwSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uImkKB1ZlcmRpY3QSDwoHb3V0Y29tZRgBIAEoCRIMCgRjb2RlGAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJEg8KB3N1YmplY3QYBiABKAkiWAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkimQEKBFBvbGwSFwoPcHJvZHVjdF92ZXJzaW9uGAEgASgJEhQKDHNpdGVfdGltZV9tcxgCIAEoAxIQCghhY3Rpdml0eRgDIAEoCRISCgpzdGVwc19kb25lGAQgASgNEhMKC3N0ZXBzX3RvdGFsGAUgASgNEicKBGRhdGEYBiABKAsyGS5jb25zaWxpdW0udjEuRGF0YVN1bW1hcnkiawoLRGF0YVN1bW1hcnkSFgoOdHJhaW5pbmdfY2FzZXMYASABKA0SGAoQdmFsaWRhdGlvbl9jYXNlcxgCIAEoDRIQCghjaGFubmVscxgDIAMoCRIYChBsYWJlbF9jb252ZW50aW9uGAQgASgJImsKCEFwcHJvdmFsEhIKCnN0dWR5X2hhc2gYASABKAkSEAoIYXBwcm92ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEikKBnJvc3RlchgEIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeSIyCgtSb3N0ZXJFbnRyeRIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkijAIKC1VwZGF0ZVJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFQoNdXBkYXRlX3NoYTI1NhgDIAEoCRIUCgx1cGRhdGVfYnl0ZXMYBCABKAQSFgoOdHJhaW5pbmdfY2FzZXMYBSABKA0SFgoOZ3JhZGllbnRfc3RlcHMYBiABKA0SGwoTY2xpcHBlZF9jb29yZGluYXRlcxgHIAEoBBIWCgltZWFuX2xvc3MYCCABKAFIAIgBARISCgpydW5fcmVjb3JkGAkgASgMEikKBWxvY2FsGAogASgLMhouY29uc2lsaXVtLnYxLkxvY2FsRmlndXJlc0IMCgpfbWVhbl9sb3NzInYKDExvY2FsRmlndXJlcxINCgVjYXNlcxgBIAEoDRIrCgZiZWZvcmUYAiADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcxIqCgVhZnRlchgDIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIoQBCg9FdmFsdWF0aW9uUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIUCgxtb2RlbF9zaGEyNTYYAyABKAkSDQoFY2FzZXMYBCABKA0SLAoHcmVnaW9ucxgFIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIukBCg1SZWdpb25GaWd1cmVzEg4KBnJlZ2lvbhgBIAEoCRIQCghkaWNlX3N1bRgCIAEoARISCgpkaWNlX2Nhc2VzGAMgASgNEhAKCGhkOTVfc3VtGAQgASgBEhIKCmhkOTVfY2FzZXMYBSABKA0SFAoMZGljZV9ieV9jYXNlGAYgAygBEjIKDGRpY2VfbW9tZW50cxgHIAEoCzIcLmNvbnNpbGl1bS52MS5QYXRpZW50TW9tZW50cxIyCgxoZDk1X21vbWVudHMYCCABKAsyHC5jb25zaWxpdW0udjEuUGF0aWVudE1vbWVudHMiXwoOUGF0aWVudE1vbWVudHMSEAoIcGF0aWVudHMYASABKA0SDwoHc3F1YXJlcxgCIAEoARITCgt0aW1lc19jYXNlcxgDIAEoARIVCg1jYXNlc19zcXVhcmVkGAQgASgBIjMKD1N0YXRpc3RpY3NSZWFkeRIPCgdhdHRlbXB0GAEgASgNEg8KB2ZpZ3VyZXMYAiABKAwiPAoMTWFza2luZ1JlcGx5Eg0KBXJvdW5kGAEgASgNEgwKBHN0ZXAYAiABKAkSDwoHcGF5bG9hZBgDIAEoDCIUChJDZXJ0aWZpY2F0ZVJlbmV3YWwifAoLU2l0ZUZhaWx1cmUSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIMCgRjb2RlGAMgASgJEhAKCGV4cGVjdGVkGAQgASgJEg4KBmFjdHVhbBgFIAEoCRIMCgRoaW50GAYgASgJEg8KB3N1YmplY3QYByABKAkimAMKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIABIqCgZzdXJ2ZXkYCSABKAsyGC5jb25zaWxpdW0udjEuU3VydmV5RGF0YUgAEiUKBG5ld3MYCCABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlOZXdzQgYKBGtpbmQiWgoJU3R1ZHlOZXdzEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcGF1c2VkGAIgASgIEikKB2NoYW5nZXMYAyADKAsyGC5jb25zaWxpdW0udjEuTGl2ZUNoYW5nZSKxAQoKTGl2ZUNoYW5nZRIOCgZudW1iZXIYASABKA0SDAoEa2luZBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDQoFYXRfbXMYBCABKAMSFwoKZGVhZGxpbmVfcxgFIAEoAUgAiAEBEhMKBnF1b3J1bRgGIAEoCUgBiAEBEhMKBnJvdW5kcxgHIAEoDUgCiAEBQg0KC19kZWFkbGluZV9zQgkKB19xdW9ydW1CCQoHX3JvdW5kcyIuCgRXYWl0EhYKDnJldHJ5X2FmdGVyX21zGAEgASgNEg4KBnJlYXNvbhgCIAEoCSKEAQoLUmV2aWV3U3R1ZHkSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVzdHVkeRgCIAEoDBIpCgZyb3N0ZXIYAyADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkSFQoNbmV0d29ya19ieXRlcxgEIAEoBBIQCghkZWNpc2lvbhgFIAEoCSLKAQoKVHJhaW5Sb3VuZBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFQoNZ2xvYmFsX3NoYTI1NhgEIAEoCRIUCgxnbG9iYWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMSDwoHbWFza2luZxgHIAEoDBIPCgdmaWd1cmVzGA8gASgMEhEKCWV2YWx1YXRlcxgQIAEoCBIRCgljbGlwX25vcm0YESABKAEiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMiRgoKU3VydmV5RGF0YRISCgpzdHVkeV9oYXNoGAEgASgJEg8KB2F0dGVtcHQYAiABKA0SEwoLZGVhZGxpbmVfbXMYAyABKAMi2wEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0SDwoHZmlndXJlcxgPIAEoDBIsCglieV9yZWdpb24YECADKAsyGS5jb25zaWxpdW0udjEuUmVnaW9uTW9kZWwiSwoLUmVnaW9uTW9kZWwSDgoGcmVnaW9uGAEgASgJEg0KBXJvdW5kGAIgASgNEg4KBnNoYTI1NhgDIAEoCRINCgVieXRlcxgEIAEoBCIxCgtTdHVkeUZhaWxlZBISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnJlYXNvbhgCIAEoCTKTAQoKRmVkZXJhdGlvbhI9CgVFbnJvbBIaLmNvbnNpbGl1bS52MS5FbnJvbFJlcXVlc3QaGC5jb25zaWxpdW0udjEuRW5yb2xSZXBseRJGCghFeGNoYW5nZRIcLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZRocLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZWIGcHJvdG8z");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -227,6 +227,12 @@ export type SiteMessage = Message<"consilium.v1.SiteMessage"> & {
      */
     value: CertificateRenewal;
     case: "renewal";
+  } | {
+    /**
+     * @generated from field: consilium.v1.StatisticsReady statistics = 9;
+     */
+    value: StatisticsReady;
+    case: "statistics";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -417,7 +423,7 @@ export type Poll = Message<"consilium.v1.Poll"> & {
   siteTimeMs: bigint;
 
   /**
-   * What the site is doing: idle, training, evaluating, sending.
+   * What the site is doing: idle, training, evaluating, surveying, sending.
    *
    * @generated from field: string activity = 3;
    */
@@ -777,6 +783,33 @@ export const PatientMomentsSchema: GenMessage<PatientMoments> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 17);
 
 /**
+ * What a site answers to a SurveyData.
+ *
+ * @generated from message consilium.v1.StatisticsReady
+ */
+export type StatisticsReady = Message<"consilium.v1.StatisticsReady"> & {
+  /**
+   * @generated from field: uint32 attempt = 1;
+   */
+  attempt: number;
+
+  /**
+   * Canonical JSON: {cases, patients, intensities?, voxelSizes?, volumes?, labels?}, whole numbers, and null for what is
+   * withheld. Of what the study asks for all is there, or nothing and cases and patients are null.
+   *
+   * @generated from field: bytes figures = 2;
+   */
+  figures: Uint8Array;
+};
+
+/**
+ * Describes the message consilium.v1.StatisticsReady.
+ * Use `create(StatisticsReadySchema)` to create a new message.
+ */
+export const StatisticsReadySchema: GenMessage<StatisticsReady> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 18);
+
+/**
  * What a site answers to a MaskingOrder.
  *
  * @generated from message consilium.v1.MaskingReply
@@ -805,7 +838,7 @@ export type MaskingReply = Message<"consilium.v1.MaskingReply"> & {
  * Use `create(MaskingReplySchema)` to create a new message.
  */
 export const MaskingReplySchema: GenMessage<MaskingReply> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 18);
+  messageDesc(file_consilium_v1_federation, 19);
 
 /**
  * Asks for a new certificate for the key that signs this message. Also from a site whose certificate ran out.
@@ -820,7 +853,7 @@ export type CertificateRenewal = Message<"consilium.v1.CertificateRenewal"> & {
  * Use `create(CertificateRenewalSchema)` to create a new message.
  */
 export const CertificateRenewalSchema: GenMessage<CertificateRenewal> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * @generated from message consilium.v1.SiteFailure
@@ -867,7 +900,7 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
  * Use `create(SiteFailureSchema)` to create a new message.
  */
 export const SiteFailureSchema: GenMessage<SiteFailure> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * @generated from message consilium.v1.Directive
@@ -918,6 +951,12 @@ export type Directive = Message<"consilium.v1.Directive"> & {
      */
     value: MaskingOrder;
     case: "masking";
+  } | {
+    /**
+     * @generated from field: consilium.v1.SurveyData survey = 9;
+     */
+    value: SurveyData;
+    case: "survey";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -933,7 +972,7 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  * Use `create(DirectiveSchema)` to create a new message.
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * @generated from message consilium.v1.StudyNews
@@ -964,7 +1003,7 @@ export type StudyNews = Message<"consilium.v1.StudyNews"> & {
  * Use `create(StudyNewsSchema)` to create a new message.
  */
 export const StudyNewsSchema: GenMessage<StudyNews> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 22);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * What the study lead changed while the study runs. Members that did not change are absent.
@@ -1017,7 +1056,7 @@ export type LiveChange = Message<"consilium.v1.LiveChange"> & {
  * Use `create(LiveChangeSchema)` to create a new message.
  */
 export const LiveChangeSchema: GenMessage<LiveChange> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 23);
+  messageDesc(file_consilium_v1_federation, 24);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -1039,7 +1078,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 24);
+  messageDesc(file_consilium_v1_federation, 25);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -1082,7 +1121,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 25);
+  messageDesc(file_consilium_v1_federation, 26);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -1154,7 +1193,7 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 26);
+  messageDesc(file_consilium_v1_federation, 27);
 
 /**
  * A step of a masked round besides its input: keys, shares, signature or reveal.
@@ -1195,7 +1234,7 @@ export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
  * Use `create(MaskingOrderSchema)` to create a new message.
  */
 export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 27);
+  messageDesc(file_consilium_v1_federation, 28);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -1237,7 +1276,36 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 28);
+  messageDesc(file_consilium_v1_federation, 29);
+
+/**
+ * Before the first round of a study that declares statistics: figures of all cases that the study uses at the site.
+ *
+ * @generated from message consilium.v1.SurveyData
+ */
+export type SurveyData = Message<"consilium.v1.SurveyData"> & {
+  /**
+   * @generated from field: string study_hash = 1;
+   */
+  studyHash: string;
+
+  /**
+   * @generated from field: uint32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: int64 deadline_ms = 3;
+   */
+  deadlineMs: bigint;
+};
+
+/**
+ * Describes the message consilium.v1.SurveyData.
+ * Use `create(SurveyDataSchema)` to create a new message.
+ */
+export const SurveyDataSchema: GenMessage<SurveyData> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 30);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -1298,7 +1366,7 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 29);
+  messageDesc(file_consilium_v1_federation, 31);
 
 /**
  * @generated from message consilium.v1.RegionModel
@@ -1330,7 +1398,7 @@ export type RegionModel = Message<"consilium.v1.RegionModel"> & {
  * Use `create(RegionModelSchema)` to create a new message.
  */
 export const RegionModelSchema: GenMessage<RegionModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 30);
+  messageDesc(file_consilium_v1_federation, 32);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -1352,7 +1420,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 31);
+  messageDesc(file_consilium_v1_federation, 33);
 
 /**
  * @generated from service consilium.v1.Federation
