@@ -86,6 +86,13 @@ describe("studies that cannot be taken in", () => {
     expect(byProblem[problem].failure?.hint).not.toBe("");
   });
 
+  it("are no way to do without T1 with contrast", async () => {
+    await expect(
+      runIntake({ from: join(root, "dicom"), out: join(root, "refused"), mayMiss: ["t2", "t1ce"], workers: 1 }),
+    ).rejects.toMatchObject({ code: "usage", hint: expect.stringContaining("T1 with contrast cannot be missed") });
+    expect(await readdir(root)).not.toContain("refused");
+  });
+
   it("leave an empty dataset, a page and no table", async () => {
     expect(result.casesInDataset).toBe(0);
     expect(result.scan.passedOver.other).toBe(1);

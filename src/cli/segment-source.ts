@@ -1,6 +1,6 @@
 /** What `segment` and `serve` look at: a prepared case, or a study that intake brings to one, as one thing. */
 import { ConsiliumError } from "../base/index.ts";
-import type { CaseFiles, LabelConvention, Modality, SourceSeries, Volume } from "../imaging/index.ts";
+import type { ByScan, CaseFiles, LabelConvention, Modality, SourceSeries, Volume } from "../imaging/index.ts";
 import type { StudyOptions, StudySource } from "../intake/index.ts";
 
 export interface OpenedScan {
@@ -44,15 +44,40 @@ export async function openStudy(
   return { ...study, convention: labels ?? "brats2021" };
 }
 
-/** `t1=a.nii,t1ce=b.nii,t2=c.nii,flair=d.nii` as it was typed. @throws ConsiliumError `usage`. */
-export function parseImages(typed: readonly string[]): Readonly<Record<Modality, string>> {
+/**
+ * `t1=a.nii,t1ce=b.nii,t2=c.nii,flair=d.nii` as it was typed.
+ * @param mayMiss what the model was trained to do without.
+ * @throws ConsiliumError `usage`; `modality-missing` for a scan that is not named and may not be missing.
+ */
+export function parseImages(typed: readonly string[], mayMiss: readonly Modality[] = []): ByScan<string> {
   const images = new Map(typed.map((part) => [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)]));
-  const [t1, t1ce, t2, flair] = ["t1", "t1ce", "t2", "flair"].map((modality) => images.get(modality));
-  if (images.size === 4 && t1 && t1ce && t2 && flair) return { t1, t1ce, t2, flair };
+  const named = SCANS.filter((scan) => images.get(scan));
+  if (named.length === typed.length && named.length > 0) {
+    checkMissing(
+      SCANS.filter((scan) => !named.includes(scan)),
+      mayMiss,
+    );
+    return Object.fromEntries(images) as unknown as ByScan<string>;
+  }
   throw new ConsiliumError("usage", {
     subject: "consilium segment --images",
     expected: "t1=FILE,t1ce=FILE,t2=FILE,flair=FILE",
     actual: typed.join(","),
-    hint: "Name each of the four scans once.",
+    hint: "Name each of the four scans once; one may be absent where the model was trained for that.",
+  });
+}
+
+const SCANS = ["t1", "t1ce", "t2", "flair"] as const;
+
+function checkMissing(missing: readonly Modality[], mayMiss: readonly Modality[]): void {
+  const needed = missing.filter((scan) => scan === "t1ce" || !mayMiss.includes(scan));
+  if (needed.length === 0) return;
+  throw new ConsiliumError("modality-missing", {
+    subject: "consilium segment --images",
+    expected: `scans of ${SCANS.filter((scan) => scan === "t1ce" || !mayMiss.includes(scan)).join(", ")}`,
+    actual: `no ${needed.join(", no ")}`,
+    hint: needed.includes("t1ce")
+      ? "T1 with contrast is always needed: the other scans are registered to it."
+      : "Add the scan, or take a model that was trained without it (task.mayMiss).",
   });
 }

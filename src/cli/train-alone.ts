@@ -42,7 +42,8 @@ export interface TrainAloneOptions extends OpenedStudy {
 }
 
 export interface TrainedAlone {
-  readonly cases: { readonly train: number; readonly validation: number };
+  /** `leftOut`: neither trained nor measured on, since they are other scans of held-out subjects. */
+  readonly cases: { readonly train: number; readonly validation: number; readonly leftOut: number };
   /** Null where there is nothing to measure on. */
   readonly figures: ScoreSummary | null;
   /** What stands beside the means; null where there are none. */
@@ -66,7 +67,7 @@ const SITE = "alone";
 export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlone> {
   const { study, network, initial, out, progress, signal, from } = options;
   await refuseUsedFolder(out);
-  const data = await dataOf(options);
+  const { data, leftOut } = await dataOf(options);
   const { trainingCases, validationCases } = data;
   const cacheDir = join(out, "cache");
   const pool = openEnginePool({ study, network, workers: 1, cacheDir, lowerings: options.lowerings });
@@ -112,7 +113,7 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
     const spread = scores.length === 0 ? null : figuresOfCases(scored(data, scores), regions);
     const change =
       before === null || scores.length === 0 ? null : pairedChange(scored(data, before), scored(data, scores), regions);
-    const cases = { train: trainingCases.length, validation: validationCases.length };
+    const cases = { train: trainingCases.length, validation: validationCases.length, leftOut };
     const modelDir = join(out, "model");
     const { modelSha256 } = await writeModelFolder(modelDir, {
       study,
@@ -130,7 +131,12 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
   }
 }
 
-async function dataOf({ dataset: dir, labels, holdOut, study }: TrainAloneOptions): Promise<SiteData> {
+async function dataOf({
+  dataset: dir,
+  labels,
+  holdOut,
+  study,
+}: TrainAloneOptions): Promise<{ data: SiteData; leftOut: number }> {
   const { mayMiss } = study.task;
   const dataset = await scanDataset(dir, { ...(labels && { labels }), ...(mayMiss && { mayMiss }) });
   if (dataset.problems.length > 0) throw dataset.problems[0].error;
@@ -143,7 +149,8 @@ async function dataOf({ dataset: dir, labels, holdOut, study }: TrainAloneOption
   const [trainingCases, validationCases] =
     holdOut.length > 0 ? heldOutOf(cases, holdOut) : splitOf(cases, study.training.seed);
   if (trainingCases.length === 0) throw refusal("dataset-too-small", dir, "at least one case to train on", "none");
-  return { siteId: SITE, trainingCases, validationCases, convention };
+  const leftOut = cases.length - trainingCases.length - validationCases.length;
+  return { data: { siteId: SITE, trainingCases, validationCases, convention }, leftOut };
 }
 
 function splitOf(cases: readonly CaseFiles[], seed: number): [CaseFiles[], CaseFiles[]] {
@@ -151,8 +158,11 @@ function splitOf(cases: readonly CaseFiles[], seed: number): [CaseFiles[], CaseF
   return [casesOf(cases, split, "training"), casesOf(cases, split, "validation")];
 }
 
-/** All cases of a held-out subject are kept from training. */
-function heldOutOf(cases: readonly CaseFiles[], holdOut: readonly string[]): [CaseFiles[], CaseFiles[]] {
+/** All cases of a held-out subject are kept from training; only those that are named are measured on. */
+export function heldOutOf(
+  cases: readonly CaseFiles[],
+  holdOut: readonly string[],
+): [training: CaseFiles[], held: CaseFiles[]] {
   const held = cases.filter(({ id }) => holdOut.includes(id));
   const subjects = new Set(held.map(({ subject }) => subject));
   return [cases.filter(({ subject }) => !subjects.has(subject)), held];

@@ -17,6 +17,7 @@ export type { CaseFiles, CaseProblem, Dataset, ScanOptions } from "./dataset.ts"
 export { MANIFEST_NAME, type ManifestRow, manifestText } from "./dataset-manifest.ts";
 export type { Decision } from "./decide-classes.ts";
 export {
+  type ByScan,
   type ChosenSeries,
   chooseSeries,
   type DicomScan,
@@ -32,6 +33,7 @@ export {
   type SeriesOverrules,
   type SeriesVerdict,
   scanDicomFolder,
+  scansOf,
   stackFrames,
 } from "./dicom/index.ts";
 export type { SourceSeries } from "./dicom-write/source-series.ts";

@@ -115,7 +115,7 @@ function problemsOf(
         subject,
         expected: `images of ${MODALITIES.join(", ")}`,
         actual: `no ${missing.join(", no ")}`,
-        hint: "Add the missing image, or leave the case out.",
+        hint: "Add the missing image, declare that it may be missing (docs/DATASETS.md), or leave the case out.",
       }),
     );
   }

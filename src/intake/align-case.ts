@@ -1,36 +1,44 @@
 /**
- * The geometry of one case: its four scans to each other, its brain, and its T1 with contrast to the atlas. Estimates
+ * The geometry of one case: its scans to each other, its brain, and its T1 with contrast to the atlas. Estimates
  * are made on copies (coarser, without the coil's brightness); what is handed on is the scans as they were, through one
  * interpolation each, zero outside the brain.
  */
-import { renamed } from "../base/index.ts";
+import { invariant, renamed } from "../base/index.ts";
 import {
   type Affine,
+  type ByScan,
   blockAverage,
   extractBrain,
   type Grid,
-  MODALITIES,
   type Modality,
   multiplyAffines,
   registerRigid,
   resampleOnto,
+  scansOf,
   spacingMmOf,
   type Volume,
   withoutBias,
 } from "../imaging/index.ts";
 import type { Atlas } from "./atlas.ts";
 
-export type Scans = Readonly<Record<Modality, Volume<Float32Array>>>;
+export type Scans = ByScan<Volume<Float32Array>>;
 
 /** A rigid motion by modality, RAS to RAS mm, row-major. */
-export type Motions = Readonly<Record<Modality, Affine>>;
+export type Motions = ByScan<Affine>;
 
 /** To which the others are registered. */
-const REFERENCE: Modality = "t1ce";
+const REFERENCE = "t1ce";
 /** Finer voxels than these bring nothing to an estimate. */
 const WORKING_MM = 1.4;
 const ATLAS_WORKING_MM = 2;
 export const UNMOVED: Affine = [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1];
+
+/** Of a scan that the case has. */
+export function motionOf(motions: Motions, modality: Modality): Affine {
+  const motion = motions[modality];
+  invariant(motion !== undefined, `a motion of ${modality}`);
+  return motion;
+}
 
 /** The copy that estimates are made on. */
 export function workingCopy(scan: Volume<Float32Array>): Volume<Float32Array> {
@@ -45,17 +53,17 @@ export interface MutualRegistration {
 }
 
 /**
- * @param copies working copies of all four.
+ * @param copies working copies of the scans that there are.
  * @param apart scans whose header says that they lie in a space of their own.
  * @throws ConsiliumError `registration-failed`, naming the scan.
  */
 export function registerScans(copies: Scans, apart: ReadonlySet<Modality>): MutualRegistration {
   const motions: Partial<Record<Modality, Affine>> = { [REFERENCE]: UNMOVED };
   const information: Partial<Record<Modality, number>> = {};
-  for (const modality of MODALITIES) {
+  for (const [modality, copy] of scansOf(copies)) {
     if (modality === REFERENCE) continue;
     const found = named(`${modality} onto ${REFERENCE}`, () =>
-      registerRigid(copies[REFERENCE], copies[modality], { alignCentres: apart.has(modality) }),
+      registerRigid(copies[REFERENCE], copy, { alignCentres: apart.has(modality) }),
     );
     motions[modality] = found.fixedToMoving;
     information[modality] = found.information;
@@ -78,19 +86,20 @@ export const classicalBrain: BrainFinder = (scan, subject) => Promise.resolve(ex
 
 /**
  * The brain, looked for in T1 with contrast or in T1, whichever has the finer slices (without contrast, vessels and
- * dura are dark, so that T1 is taken where both are alike).
+ * dura are dark, so that T1 is taken where both are alike); without a T1, in T1 with contrast.
  * @returns a mask on the grid of T1 with contrast's working copy.
  */
 export async function findBrain(copies: Scans, motions: Motions, find: BrainFinder): Promise<Volume<Uint8Array>> {
   const { dims, affineVoxelToRas } = copies[REFERENCE];
   const stripped = strippedMask(copies[REFERENCE]);
   if (stripped !== undefined) return { dims, affineVoxelToRas, data: stripped };
-  const coarsest = (modality: Modality): number => Math.max(...spacingMmOf(copies[modality].affineVoxelToRas));
-  const source: Modality = coarsest("t1") <= coarsest(REFERENCE) + 0.1 ? "t1" : REFERENCE;
-  const mask = await find(copies[source], source);
-  if (source === REFERENCE) return { dims, affineVoxelToRas, data: mask };
-  const there = { ...copies[source], data: Float32Array.from(mask) };
-  return maskOnto(there, copies[REFERENCE], motions[source]);
+  const coarsest = (scan: Volume): number => Math.max(...spacingMmOf(scan.affineVoxelToRas));
+  const { t1 } = copies;
+  if (t1 === undefined || motions.t1 === undefined || coarsest(t1) > coarsest(copies[REFERENCE]) + 0.1) {
+    return { dims, affineVoxelToRas, data: await find(copies[REFERENCE], REFERENCE) };
+  }
+  const mask = await find(t1, "t1");
+  return maskOnto({ ...t1, data: Float32Array.from(mask) }, copies[REFERENCE], motions.t1);
 }
 
 /** Interpolated, and cut at one half. */
@@ -130,9 +139,8 @@ export function registerToAtlas(
 
 /** Where a point of the atlas lies in each scan. */
 export function motionsFromAtlas(motions: Motions, atlasToReference: Affine): Motions {
-  return Object.fromEntries(
-    MODALITIES.map((modality) => [modality, multiplyAffines(motions[modality], atlasToReference)]),
-  ) as Record<Modality, Affine>;
+  const entries = scansOf(motions).map(([modality, motion]) => [modality, multiplyAffines(motion, atlasToReference)]);
+  return Object.fromEntries(entries) as Motions;
 }
 
 /** One scan on the atlas's grid, by its only interpolation, zero outside the brain. */

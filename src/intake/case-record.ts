@@ -15,10 +15,8 @@ import { MODALITIES, writeFileAtomically } from "../imaging/index.ts";
 export const STATES = ["found", "recognised", "converted", "registered", "extracted", "aligned", "done"] as const;
 export type CaseState = (typeof STATES)[number];
 
-const byModality = <T extends z.ZodType>(value: T) =>
-  z.strictObject(
-    Object.fromEntries(MODALITIES.map((modality) => [modality, value])) as Record<(typeof MODALITIES)[number], T>,
-  );
+const byScan = <T extends z.ZodType>(value: T) =>
+  z.strictObject({ t1: value.optional(), t1ce: value, t2: value.optional(), flair: value.optional() });
 const affine = z.array(z.number()).length(16);
 
 const recordSchema = z.strictObject({
@@ -41,15 +39,15 @@ const recordSchema = z.strictObject({
     .optional(),
   /** Seconds that each state took. */
   seconds: z.record(z.string(), z.number()),
-  grids: byModality(
+  /** Scans that the study lacks, as was declared. */
+  missing: z.array(z.enum(MODALITIES)).optional(),
+  grids: byScan(
     z.strictObject({ dims: z.tuple([z.number(), z.number(), z.number()]), affineVoxelToRas: affine }),
   ).optional(),
-  motions: byModality(affine).optional(),
+  motions: byScan(affine).optional(),
   atlasToReference: affine.optional(),
   information: z.record(z.string(), z.number()).optional(),
-  checks: z
-    .strictObject({ brainMl: z.number(), atlasOverlap: z.number(), coverage: byModality(z.number()) })
-    .optional(),
+  checks: z.strictObject({ brainMl: z.number(), atlasOverlap: z.number(), coverage: byScan(z.number()) }).optional(),
   /** A label map that the site had drawn: under which convention, on which scan, and what became of it. */
   labels: z
     .strictObject({

@@ -7,17 +7,18 @@ import { ConsiliumError } from "../base/index.ts";
 import {
   type Affine,
   applyAffine,
+  type ByScan,
   checkBrainVolume,
+  type Grid,
   invertAffine,
-  MODALITIES,
-  type Modality,
   multiplyAffines,
   resampleOnto,
+  scansOf,
   spacingMmOf,
   type Triple,
   type Volume,
 } from "../imaging/index.ts";
-import { type Motions, type Scans, UNMOVED } from "./align-case.ts";
+import { type Motions, motionOf, type Scans, UNMOVED } from "./align-case.ts";
 import type { Atlas } from "./atlas.ts";
 
 export interface CaseChecks {
@@ -25,7 +26,7 @@ export interface CaseChecks {
   /** Dice of the case's brain and the atlas's. */
   readonly atlasOverlap: number;
   /** Part of the brain that the scan reaches. */
-  readonly coverage: Readonly<Record<Modality, number>>;
+  readonly coverage: ByScan<number>;
 }
 
 const MIN_OVERLAP = 0.75;
@@ -36,7 +37,7 @@ export function checkPlacement(
   brain: Volume<Uint8Array>,
   atlas: Atlas,
   motions: Motions,
-  scans: Readonly<Record<Modality, Pick<Volume, "dims" | "affineVoxelToRas">>>,
+  scans: ByScan<Grid>,
 ): CaseChecks {
   const voxelMl = spacingMmOf(brain.affineVoxelToRas).reduce((product, side) => product * side, 1) / 1000;
   const brainMl = voxelMl * brain.data.reduce((sum, inside) => sum + inside, 0);
@@ -51,14 +52,14 @@ export function checkPlacement(
     });
   }
   const coverage = Object.fromEntries(
-    MODALITIES.map((modality) => [modality, coverageOf(brain, motions[modality], scans[modality])]),
-  ) as Record<Modality, number>;
-  const least = MODALITIES.find((modality) => coverage[modality] < MIN_COVERAGE);
+    scansOf(scans).map(([modality, scan]) => [modality, coverageOf(brain, motionOf(motions, modality), scan)]),
+  ) as unknown as ByScan<number>;
+  const least = scansOf(coverage).find(([, part]) => part < MIN_COVERAGE);
   if (least !== undefined) {
     throw new ConsiliumError("series-incomplete", {
-      subject: least,
+      subject: least[0],
       expected: `a scan that reaches ${100 * MIN_COVERAGE} % of the brain`,
-      actual: `${(100 * coverage[least]).toFixed(0)} %`,
+      actual: `${(100 * least[1]).toFixed(0)} %`,
       hint: "Take another series, or leave the case out.",
     });
   }
@@ -79,11 +80,7 @@ export function overlapWith({ brain: atlas }: Atlas, brain: Volume<Uint8Array>):
 
 const STEP = 2;
 
-function coverageOf(
-  brain: Volume<Uint8Array>,
-  motion: Affine,
-  { dims, affineVoxelToRas }: Pick<Volume, "dims" | "affineVoxelToRas">,
-): number {
+function coverageOf(brain: Volume<Uint8Array>, motion: Affine, { dims, affineVoxelToRas }: Grid): number {
   const toVoxel = multiplyAffines(invertAffine(affineVoxelToRas), multiplyAffines(motion, brain.affineVoxelToRas));
   let [inside, all] = [0, 0];
   const [nx, ny, nz] = brain.dims;
@@ -102,8 +99,7 @@ function coverageOf(
 
 /** @throws ConsiliumError `intensity-invalid` for values that no magnitude image has within a brain. */
 export function checkIntensities(scans: Scans): void {
-  for (const modality of MODALITIES) {
-    const { data } = scans[modality];
+  for (const [modality, { data }] of scansOf(scans)) {
     const refuse = (expected: string, actual: string, hint: string): never => {
       throw new ConsiliumError("intensity-invalid", { subject: modality, expected, actual, hint });
     };

@@ -1,6 +1,6 @@
 /**
  * Label maps that a site has drawn already, as NIfTI files beside its studies: which study each belongs to (a table),
- * which of the four scans it was drawn on (its grid says), and how it goes to the atlas's space with that scan.
+ * which of the scans it was drawn on (its grid says), and how it goes to the atlas's space with that scan.
  *
  * Invariants
  * - What its values mean is declared, never inferred: a value that the convention does not have is refused.
@@ -17,15 +17,15 @@ import {
   type Grid,
   type LabelConvention,
   labelsToClasses,
-  MODALITIES,
   type Modality,
   readNifti,
   readTable,
+  scansOf,
   spacingMmOf,
   type Triple,
   type Volume,
 } from "../imaging/index.ts";
-import type { Motions } from "./align-case.ts";
+import { type Motions, motionOf } from "./align-case.ts";
 import type { CaseRecord } from "./case-record.ts";
 import { labelsOnto } from "./labels-onto.ts";
 
@@ -103,11 +103,12 @@ export async function placeLabels(
     throw renamed(error, SUBJECT);
   });
   const classes = labelsToClasses(volume, convention, SUBJECT);
-  const on = (["t1ce", ...MODALITIES] as const).find((modality) => isSameGrid(volume, grids[modality]));
+  const scans = scansOf(grids);
+  const on = [["t1ce", grids.t1ce] as const, ...scans].find(([, grid]) => isSameGrid(volume, grid))?.[0];
   if (on === undefined) {
     throw new ConsiliumError("geometry-mismatch", {
       subject: SUBJECT,
-      expected: `the grid of one of the study's scans: ${MODALITIES.map((m) => `${m} ${grids[m].dims.join(" x ")}`).join(", ")}`,
+      expected: `the grid of one of the study's scans: ${scans.map(([m, { dims }]) => `${m} ${dims.join(" x ")}`).join(", ")}`,
       actual: `${volume.dims.join(" x ")} voxels ${spacingMmOf(volume.affineVoxelToRas)
         .map((side) => Number(side.toFixed(3)))
         .join(" x ")} mm, or the same elsewhere`,
@@ -153,7 +154,7 @@ export function alignLabels(
   brain: Volume<Uint8Array>,
   motionsFromAtlas: Motions,
 ): AlignedLabels {
-  const labelMap = labelsOnto(classes, brain, motionsFromAtlas[on]);
+  const labelMap = labelsOnto(classes, brain, motionOf(motionsFromAtlas, on));
   let [tumour, outside] = [0, 0];
   for (let i = 0; i < labelMap.data.length; i++) {
     if (labelMap.data[i] === 0) continue;

@@ -7,7 +7,7 @@ import { escapeHtml, LIMITS } from "../base/index.ts";
 import { type SeriesVerdict, writeFileAtomically } from "../imaging/index.ts";
 import { type CaseRecord, intakeFolder } from "./case-record.ts";
 import { intakeCase } from "./read-intake.ts";
-import { readSheet, SHEET_LEGEND } from "./sheet-files.ts";
+import { readSheet } from "./sheet-files.ts";
 
 export interface IntakePageInput {
   readonly out: string;
@@ -64,7 +64,7 @@ function stateOf({ state, failure }: CaseRecord): string {
 }
 
 async function caseSection(out: string, record: CaseRecord, verdicts: readonly SeriesVerdict[]): Promise<string> {
-  const { caseId, failure, facts, sheets } = intakeCase(out, record);
+  const { caseId, failure, facts, legend, sheets } = intakeCase(out, record);
   const figures: string[] = [];
   for (const { state, title } of sheets) {
     const png = Buffer.from(await readSheet(out, caseId, state)).toString("base64");
@@ -75,7 +75,7 @@ async function caseSection(out: string, record: CaseRecord, verdicts: readonly S
   return `<section id="${caseId}"><h2>${caseId} <small>${stateOf(record)}</small></h2>
 ${failure ? `<p class="failure"><strong>${escapeHtml(failure.code)}</strong> ${escapeHtml(failure.subject)}: expected ${escapeHtml(failure.expected)}, got ${escapeHtml(failure.actual)}. ${escapeHtml(failure.hint)}</p>` : ""}
 ${facts.map((fact) => `<p class="small">${escapeHtml(fact)}</p>`).join("")}
-${figures.length > 0 ? `<p class="small">${SHEET_LEGEND}</p><div class="sheets">${figures.join("")}</div>` : ""}
+${figures.length > 0 ? `<p class="small">${legend}</p><div class="sheets">${figures.join("")}</div>` : ""}
 ${seriesTable(verdicts)}</section>`;
 }
 

@@ -2,9 +2,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
+import { MODALITY_NAMES } from "../study/index.ts";
 import { type CaseRecord, type CaseState, hasRecord, intakeFolder, readRecords, STATES } from "./case-record.ts";
 import { DATASET_LABELS } from "./run-case.ts";
-import { readSheet, SHEET_TITLES, sheetsOf } from "./sheet-files.ts";
+import { readSheet, SHEET_TITLES, sheetLegend, sheetsOf } from "./sheet-files.ts";
 
 export interface IntakeCase {
   readonly caseId: string;
@@ -16,6 +17,8 @@ export interface IntakeCase {
   readonly atlasOverlap: number | null;
   /** In words, for people. */
   readonly facts: readonly string[];
+  /** What a sheet shows from left to right. */
+  readonly legend: string;
   readonly sheets: readonly { readonly state: CaseState; readonly title: string }[];
 }
 
@@ -40,6 +43,7 @@ export function intakeCase(out: string, record: CaseRecord): IntakeCase {
     brainMl: checks?.brainMl ?? null,
     atlasOverlap: checks?.atlasOverlap ?? null,
     facts: factsOf(record),
+    legend: sheetLegend(record.missing),
     sheets: sheetsOf(out, caseId).map((each) => ({ state: each, title: SHEET_TITLES[each] ?? each })),
   };
 }
@@ -51,12 +55,15 @@ export async function intakeSheet(out: string, caseId: string, state: string): P
   return readSheet(out, caseId, known);
 }
 
-function factsOf({ checks, information = {}, labels }: CaseRecord): string[] {
-  const listed = (figures: Readonly<Record<string, number>>, words: (value: number) => string): string =>
+function factsOf({ checks, information = {}, labels, missing = [] }: CaseRecord): string[] {
+  const listed = (figures: Readonly<Record<string, number | undefined>>, words: (value: number) => string): string =>
     Object.entries(figures)
-      .map(([modality, value]) => `${modality} ${words(value)}`)
+      .flatMap(([modality, value]) => (value === undefined ? [] : [`${modality} ${words(value)}`]))
       .join(", ");
   return [
+    ...(missing.length > 0
+      ? [`without ${missing.map((each) => MODALITY_NAMES[each]).join(", ")}, as was declared (--may-miss)`]
+      : []),
     ...(checks ? [`coverage of the brain ${listed(checks.coverage, (part) => `${(100 * part).toFixed(0)} %`)}`] : []),
     ...(Object.keys(information).length > 0
       ? [`mutual information ${listed(information, (value) => value.toFixed(3))}`]

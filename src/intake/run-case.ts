@@ -11,12 +11,13 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
 import {
+  type ByScan,
   caseFileName,
   type FrameStack,
-  MODALITIES,
   type Modality,
   readNifti,
   readStack,
+  scansOf,
   type Volume,
   writeFileAtomically,
   writeLabelMap,
@@ -27,6 +28,7 @@ import {
   findBrain,
   type Motions,
   maskOnto,
+  motionOf,
   motionsFromAtlas,
   onAtlas,
   registerScans,
@@ -51,12 +53,18 @@ export type ScanSource =
 export interface CaseOrder {
   /** The dataset's folder. */
   readonly out: string;
-  readonly sources: Readonly<Record<Modality, ScanSource>>;
+  readonly sources: ByScan<ScanSource>;
   readonly record: CaseRecord;
   /** Drawn by the site before. */
   readonly labels?: GivenLabels;
   /** No pictures of the head before the brain was cut out. */
   readonly noHeads: boolean;
+}
+
+/** The series that were chosen, as sources. */
+export function sourcesOf(stacks: ByScan<FrameStack>): CaseOrder["sources"] {
+  const entries = scansOf(stacks).map(([modality, stack]) => [modality, { kind: "series", stack }]);
+  return Object.fromEntries(entries) as CaseOrder["sources"];
 }
 
 export interface Tools {
@@ -135,18 +143,17 @@ const brainPath = (order: CaseOrder): string => join(workFolder(order), "brain.n
 async function convert(order: CaseOrder, record: CaseRecord): Promise<CaseRecord> {
   const grids: Partial<NonNullable<CaseRecord["grids"]>> = {};
   const columns: SheetColumn[] = [];
-  for (const modality of MODALITIES) {
-    const scan = await readSource(order.sources[modality], modality);
+  for (const [modality, source] of scansOf(order.sources)) {
+    const scan = await readSource(source, modality);
     const [x, y, z] = scan.dims;
     grids[modality] = { dims: [x, y, z], affineVoxelToRas: [...scan.affineVoxelToRas] };
     await writeNifti(scanPath(order, modality), scan);
     columns.push({ scan, motion: UNMOVED, centre: middleOf(scan) });
   }
   await writeSheet(order, "converted", columns, true);
-  const paths = MODALITIES.flatMap((modality) => {
-    const source = order.sources[modality];
-    return source.kind === "series" ? source.stack.frames.map(({ image }) => image.path) : [];
-  });
+  const paths = scansOf(order.sources).flatMap(([, source]) =>
+    source.kind === "series" ? source.stack.frames.map(({ image }) => image.path) : [],
+  );
   const identifying = await identifyingElements([...new Set(paths)]);
   const converted = { ...record, grids: grids as NonNullable<CaseRecord["grids"]>, identifying };
   if (order.labels === undefined) return converted;
@@ -169,7 +176,7 @@ async function readScan(order: CaseOrder, modality: Modality): Promise<Volume<Fl
 /** Read one after another: whole-head scans may be large, their working copies are not. */
 async function workingCopies(order: CaseOrder): Promise<Scans> {
   const copies: Partial<Record<Modality, Volume<Float32Array>>> = {};
-  for (const modality of MODALITIES) copies[modality] = workingCopy(await readScan(order, modality));
+  for (const [modality] of scansOf(order.sources)) copies[modality] = workingCopy(await readScan(order, modality));
   return copies as Scans;
 }
 
@@ -177,23 +184,22 @@ async function register(order: CaseOrder, record: CaseRecord): Promise<CaseRecor
   const copies = await workingCopies(order);
   const { motions, information } = registerScans(copies, scansApart(order));
   const centre = middleOf(copies.t1ce);
-  const columns = MODALITIES.map((modality) => ({ scan: copies[modality], motion: motions[modality], centre }));
+  const columns = scansOf(copies).map(([modality, scan]) => ({ scan, motion: motionOf(motions, modality), centre }));
   await writeSheet(order, "registered", columns, true);
   return { ...record, motions: mutable(motions), information: { ...record.information, ...information } };
 }
 
 const mutable = (motions: Motions): NonNullable<CaseRecord["motions"]> =>
-  Object.fromEntries(MODALITIES.map((modality) => [modality, [...motions[modality]]])) as NonNullable<
+  Object.fromEntries(scansOf(motions).map(([modality, motion]) => [modality, [...motion]])) as NonNullable<
     CaseRecord["motions"]
   >;
 
 /** Scans of another frame of reference than T1 with contrast: their positions say nothing of each other. */
 function scansApart({ sources }: CaseOrder): ReadonlySet<Modality> {
-  const frameOf = (modality: Modality): string | undefined => {
-    const source = sources[modality];
-    return source.kind === "series" ? source.stack.frames[0].image.frameOfReference : undefined;
-  };
-  return new Set(MODALITIES.filter((modality) => frameOf(modality) !== frameOf("t1ce")));
+  const frameOf = (source: ScanSource): string | undefined =>
+    source.kind === "series" ? source.stack.frames[0].image.frameOfReference : undefined;
+  const apart = scansOf(sources).filter(([, source]) => frameOf(source) !== frameOf(sources.t1ce));
+  return new Set(apart.map(([modality]) => modality));
 }
 
 async function extract(order: CaseOrder, record: CaseRecord, tools: Tools): Promise<CaseRecord> {
@@ -203,9 +209,9 @@ async function extract(order: CaseOrder, record: CaseRecord, tools: Tools): Prom
   await writeNifti(brainPath(order), brain);
   const outline = { mask: { ...brain, data: Float32Array.from(brain.data) }, motion: UNMOVED };
   const centre = centreOfMask(brain);
-  const columns = MODALITIES.map((modality) => ({
-    scan: copies[modality],
-    motion: motions[modality],
+  const columns = scansOf(copies).map(([modality, scan]) => ({
+    scan,
+    motion: motionOf(motions, modality),
     centre,
     outline,
   }));
@@ -258,27 +264,25 @@ async function finish(order: CaseOrder, record: CaseRecord, { atlas }: Tools): P
   const { volume } = await readNifti(brainPath(order));
   const brain = maskOnto({ ...volume, data: Float32Array.from(volume.data) }, atlas.grid, atlasToReference);
   const checks = checkPlacement(brain, atlas, motions, record.grids as NonNullable<CaseRecord["grids"]>);
-  const scans: Partial<Record<Modality, Volume<Float32Array>>> = {};
-  for (const modality of MODALITIES) {
-    scans[modality] = onAtlas(await readScan(order, modality), motions[modality], brain);
+  const placed: Partial<Record<Modality, Volume<Float32Array>>> = {};
+  for (const [modality, motion] of scansOf(motions)) {
+    placed[modality] = onAtlas(await readScan(order, modality), motion, brain);
   }
-  checkIntensities(scans as Scans);
+  const scans = placed as Scans;
+  checkIntensities(scans);
   const drawn = record.labels && (await drawnOnAtlas(order, record.labels.on, brain, motions));
   const folder = join(order.out, record.caseId);
   await mkdir(folder, { recursive: true });
-  for (const modality of MODALITIES) {
-    await writeNifti(
-      join(folder, caseFileName(record.caseId, modality, DATASET_LABELS)),
-      scans[modality] as Volume<Float32Array>,
-    );
+  for (const [modality, scan] of scansOf(scans)) {
+    await writeNifti(join(folder, caseFileName(record.caseId, modality, DATASET_LABELS)), scan);
   }
   if (drawn !== undefined) {
     const path = join(folder, caseFileName(record.caseId, "labelMap", DATASET_LABELS));
     await writeLabelMap(path, drawn.labelMap, DATASET_LABELS);
   }
   const inAtlas = { ...atlas.brain, data: Float32Array.from(atlas.brain.data, (value) => (value > 0 ? 1 : 0)) };
-  const columns = MODALITIES.map((modality) => ({
-    scan: scans[modality] as Volume<Float32Array>,
+  const columns = scansOf(scans).map(([, scan]) => ({
+    scan,
     motion: UNMOVED,
     centre: middleOf(atlas.grid),
     outline: { mask: inAtlas, motion: UNMOVED },

@@ -44,7 +44,7 @@ import { renderDeidentification } from "./deidentification.ts";
 import { checkStudiesKnown, digestOfLabels, type GivenLabels, readLabelTable } from "./given-labels.ts";
 import { writeIntakePages } from "./intake-page.ts";
 import { type NamedStudy, openBook, type RegisterBook } from "./register-book.ts";
-import { type CaseOrder, DATASET_LABELS, type ScanSource } from "./run-case.ts";
+import { type CaseOrder, DATASET_LABELS, sourcesOf } from "./run-case.ts";
 import { type JudgedStudy, linksTable } from "./series-links.ts";
 
 export interface IntakeOptions {
@@ -52,6 +52,8 @@ export interface IntakeOptions {
   readonly out: string;
   /** Table that overrules which series is what. */
   readonly series?: string;
+  /** Scans that a study may lack; T1 with contrast cannot be one. */
+  readonly mayMiss?: readonly Modality[];
   /** A site's own atlas. */
   readonly atlas?: string;
   readonly brainModel?: { readonly path: string; readonly spacingMm: number };
@@ -80,6 +82,7 @@ export interface IntakeResult {
 export async function runIntake(options: IntakeOptions): Promise<IntakeResult> {
   const out = resolve(options.out);
   checkLinks(options.links, out);
+  checkMayMiss(options.mayMiss);
   await checkFolder(out);
   await mkdir(intakeFolder(out), { recursive: true, mode: 0o700 });
   const lock = await lockFolder(intakeFolder(out), "lock", "intake");
@@ -97,6 +100,16 @@ function checkLinks(links: string | undefined, out: string): void {
     expected: "a file outside the dataset, since it says whose scan is whose",
     actual: "one within it",
     hint: "Keep it where the site keeps its patients' data.",
+  });
+}
+
+function checkMayMiss(mayMiss: readonly Modality[] = []): void {
+  if (!mayMiss.includes("t1ce")) return;
+  throw new ConsiliumError("usage", {
+    subject: "consilium intake --may-miss",
+    expected: "some of t1, t2, flair",
+    actual: mayMiss.join(", "),
+    hint: "T1 with contrast cannot be missed: the other scans are registered to it, and the atlas too.",
   });
 }
 
@@ -128,7 +141,16 @@ async function work(options: IntakeOptions): Promise<IntakeResult> {
   const drawn = await readDrawn(options.labelMaps, scan);
   for (const named of studies) {
     const labels = drawn.get(named.study.study);
-    recognised.push(await recognise(named, { overrules, out, book, settings, ...(labels && { labels }) }));
+    recognised.push(
+      await recognise(named, {
+        overrules,
+        out,
+        book,
+        settings,
+        mayMiss: options.mayMiss ?? [],
+        ...(labels && { labels }),
+      }),
+    );
   }
   const ended = await runOpenCases(recognised, options, named);
   const records = recognised.map(({ record }) => ended.get(record.caseId) ?? record);
@@ -180,19 +202,20 @@ interface RecogniseOptions {
   readonly out: string;
   readonly book: RegisterBook;
   readonly settings: string;
+  readonly mayMiss: readonly Modality[];
   readonly labels?: GivenLabels;
 }
 
 async function recognise(
   named: NamedStudy,
-  { overrules, out, book, settings, labels }: RecogniseOptions,
+  { overrules, out, book, settings, mayMiss, labels }: RecogniseOptions,
 ): Promise<Recognised> {
   const { study, caseId, subject } = named;
   const earlier = await readRecord(out, caseId);
   try {
-    const chosen = chooseSeries(study, overrules, `case ${caseId}`);
+    const chosen = chooseSeries(study, overrules, `case ${caseId}`, mayMiss);
     const instances = MODALITIES.map((modality) =>
-      chosen.stacks[modality].frames.map(({ image, frame }) => `${image.sopInstance}#${frame.index}`),
+      (chosen.stacks[modality]?.frames ?? []).map(({ image, frame }) => `${image.sopInstance}#${frame.index}`),
     );
     const drawn = labels === undefined ? "" : ` labels ${await digestOfLabels(labels)}`;
     const sources = book.digest(`sources ${settings} ${JSON.stringify(instances)}${drawn}`);
@@ -200,7 +223,12 @@ async function recognise(
       return { ...named, record: earlier, verdicts: chosen.verdicts, chosen, ...(labels && { labels }) };
     }
     await rm(join(out, caseId), { recursive: true, force: true });
-    const record: CaseRecord = { ...newRecord(caseId, subject, sources), state: "recognised" };
+    const { missing } = chosen;
+    const record: CaseRecord = {
+      ...newRecord(caseId, subject, sources),
+      state: "recognised",
+      ...(missing.length > 0 && { missing: [...missing] }),
+    };
     await writeRecord(out, record);
     return { ...named, record, verdicts: chosen.verdicts, chosen, ...(labels && { labels }) };
   } catch (error) {
@@ -222,7 +250,7 @@ async function runOpenCases(
     const isDone = record.state === "done" && record.failure === undefined;
     return chosen === undefined || isDone
       ? []
-      : [{ out, sources: sourcesOf(chosen), record, noHeads, ...(labels && { labels }) }];
+      : [{ out, sources: sourcesOf(chosen.stacks), record, noHeads, ...(labels && { labels }) }];
   });
   if (orders.length === 0) return new Map();
   let ended = 0;
@@ -238,11 +266,6 @@ async function runOpenCases(
   return new Map(records.map((record) => [record.caseId, record]));
 }
 
-function sourcesOf({ stacks }: ChosenSeries): CaseOrder["sources"] {
-  const source = (modality: Modality): ScanSource => ({ kind: "series", stack: stacks[modality] });
-  return { t1: source("t1"), t1ce: source("t1ce"), t2: source("t2"), flair: source("flair") };
-}
-
 /** The dataset's table; without a case there is none, and an earlier one goes. */
 async function writeDataset(out: string, done: readonly CaseRecord[]): Promise<void> {
   const path = join(out, MANIFEST_NAME);
@@ -250,11 +273,14 @@ async function writeDataset(out: string, done: readonly CaseRecord[]): Promise<v
     await rm(path, { force: true });
     return;
   }
-  const rows = done.map(({ caseId, subject, labels }) => ({
+  const rows = done.map(({ caseId, subject, labels, missing = [] }) => ({
     id: caseId,
     subject,
     images: Object.fromEntries(
-      MODALITIES.map((modality) => [modality, `${caseId}/${caseFileName(caseId, modality, DATASET_LABELS)}`]),
+      MODALITIES.filter((modality) => !missing.includes(modality)).map((modality) => [
+        modality,
+        `${caseId}/${caseFileName(caseId, modality, DATASET_LABELS)}`,
+      ]),
     ),
     ...(labels && { labelMap: `${caseId}/${caseFileName(caseId, "labelMap", DATASET_LABELS)}` }),
   }));

@@ -3,17 +3,21 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
+import { MODALITIES, MODALITY_NAMES, type Modality } from "../study/index.ts";
 import { type CaseState, intakeFolder, STATES } from "./case-record.ts";
 
 /** What the sheet of a state shows. */
 export const SHEET_TITLES: Readonly<Partial<Record<CaseState, string>>> = {
   converted: "Converted: each scan on its own grid",
-  registered: "Registered: all four as T1 with contrast lies",
-  extracted: "Brain found: its outline over all four",
+  registered: "Registered: all as T1 with contrast lies",
+  extracted: "Brain found: its outline over all",
   done: "Done: on the atlas; red the atlas's brain, yellow a tumour that came drawn",
 };
 
-export const SHEET_LEGEND = "From the left: T1, T1 with contrast, T2, FLAIR. The patient's right is on the left.";
+export function sheetLegend(missing: readonly Modality[] = []): string {
+  const shown = MODALITIES.filter((modality) => !missing.includes(modality)).map((each) => MODALITY_NAMES[each]);
+  return `From the left: ${shown.join(", ")}. The patient's right is on the left.`;
+}
 
 export function sheetFolder(out: string, caseId: string): string {
   return join(intakeFolder(out), "sheets", caseId);

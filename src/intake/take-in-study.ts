@@ -1,5 +1,5 @@
 /**
- * Intake of one patient for one use: from a DICOM study, or four NIfTI files as they came from the scanner, to the case
+ * Intake of one patient for one use: from a DICOM study, or NIfTI files as they came from the scanner, to the case
  * that a model takes, and the model's labels back onto the grid of T1 with contrast. Everything in between lies in a
  * folder of its own that only this user can read, and is gone when it is closed.
  */
@@ -8,17 +8,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConsiliumError } from "../base/index.ts";
 import {
+  type ByScan,
   type CaseFiles,
   caseFileName,
   chooseSeries,
   type Grid,
   invertRigid,
-  MODALITIES,
   type Modality,
   readSeriesOverrules,
   readSourceSeries,
   type SourceSeries,
   scanDicomFolder,
+  scansOf,
   type Volume,
 } from "../imaging/index.ts";
 import { classicalBrain } from "./align-case.ts";
@@ -26,15 +27,17 @@ import { ownAtlas, readAtlas } from "./atlas.ts";
 import { openBrainNetwork } from "./brain-network.ts";
 import { type CaseRecord, type CaseState, newRecord } from "./case-record.ts";
 import { labelsOnto } from "./labels-onto.ts";
-import { runCase, type ScanSource } from "./run-case.ts";
+import { type CaseOrder, runCase, sourcesOf } from "./run-case.ts";
 
 export type StudySource =
   | { readonly kind: "dicom"; readonly dir: string; readonly series?: string }
-  | { readonly kind: "nifti"; readonly images: Readonly<Record<Modality, string>> };
+  | { readonly kind: "nifti"; readonly images: ByScan<string> };
 
 export interface StudyOptions {
   readonly atlas?: string;
   readonly brainModel?: { readonly path: string; readonly spacingMm: number };
+  /** Scans that a DICOM study may lack; T1 with contrast is needed whatever it says. */
+  readonly mayMiss?: readonly Modality[];
   readonly threads: number;
   readonly onState?: (state: CaseState) => void;
 }
@@ -53,7 +56,7 @@ const CASE = "study";
 
 /** @throws ConsiliumError the failure of the state that could not be reached; `dataset-empty`, `usage`. */
 export async function takeInStudy(source: StudySource, options: StudyOptions): Promise<TakenStudy> {
-  const { sources, series } = await openSources(source);
+  const { sources, series } = await openSources(source, options.mayMiss);
   const atlas = options.atlas === undefined ? ownAtlas() : await readAtlas(options.atlas);
   const { brainModel, threads, onState } = options;
   const network = brainModel && (await openBrainNetwork(brainModel.path, brainModel.spacingMm, threads));
@@ -65,7 +68,7 @@ export async function takeInStudy(source: StudySource, options: StudyOptions): P
     const ended = await runCase({ out, sources, record, noHeads: true }, tools, onState);
     if (ended.failure !== undefined) throw new ConsiliumError(ended.failure.code, ended.failure);
     return {
-      files: filesOf(out),
+      files: filesOf(out, sources),
       source: series,
       restore: (labelMap) => labelsOnto(labelMap, gridOf(ended), invertRigid(ended.atlasToReference ?? [])),
       close,
@@ -80,15 +83,11 @@ export async function takeInStudy(source: StudySource, options: StudyOptions): P
 
 async function openSources(
   source: StudySource,
-): Promise<{ sources: Record<Modality, ScanSource>; series: SourceSeries | undefined }> {
-  const each = (of: (modality: Modality) => ScanSource): Record<Modality, ScanSource> => ({
-    t1: of("t1"),
-    t1ce: of("t1ce"),
-    t2: of("t2"),
-    flair: of("flair"),
-  });
+  mayMiss: readonly Modality[] | undefined,
+): Promise<{ sources: CaseOrder["sources"]; series: SourceSeries | undefined }> {
   if (source.kind === "nifti") {
-    return { sources: each((modality) => ({ kind: "nifti", path: source.images[modality] })), series: undefined };
+    const entries = scansOf(source.images).map(([modality, path]) => [modality, { kind: "nifti", path }]);
+    return { sources: Object.fromEntries(entries) as CaseOrder["sources"], series: undefined };
   }
   const overrules = source.series === undefined ? new Map() : await readSeriesOverrules(source.series);
   const { studies } = await scanDicomFolder(source.dir);
@@ -100,17 +99,14 @@ async function openSources(
       hint: "Name the folder of one study; `consilium intake` takes many.",
     });
   }
-  const { stacks } = chooseSeries(studies[0], overrules, "study");
-  return {
-    sources: each((modality) => ({ kind: "series", stack: stacks[modality] })),
-    series: await readSourceSeries(stacks.t1ce),
-  };
+  const { stacks } = chooseSeries(studies[0], overrules, "study", mayMiss);
+  return { sources: sourcesOf(stacks), series: await readSourceSeries(stacks.t1ce) };
 }
 
-function filesOf(out: string): CaseFiles {
+function filesOf(out: string, sources: CaseOrder["sources"]): CaseFiles {
   const folder = join(out, CASE);
   const images = Object.fromEntries(
-    MODALITIES.map((modality) => [modality, join(folder, caseFileName(CASE, modality, "brats2021"))]),
+    scansOf(sources).map(([modality]) => [modality, join(folder, caseFileName(CASE, modality, "brats2021"))]),
   );
   return { id: CASE, subject: CASE, folder, images };
 }

@@ -6,7 +6,7 @@
 import type { Study } from "./schema.ts";
 import type { CellRange } from "./statistics-schema.ts";
 
-const MODALITY_NAMES = { t1: "T1", t1ce: "T1 with contrast", t2: "T2", flair: "FLAIR" } as const;
+export const MODALITY_NAMES = { t1: "T1", t1ce: "T1 with contrast", t2: "T2", flair: "FLAIR" } as const;
 
 /** What accountants say of the study, which are no part of it. */
 export interface StudyAccount {

@@ -7,7 +7,7 @@ export {
   NEEDS,
   needAgainst,
 } from "./combinations.ts";
-export { describePostProcessing, describeStudy } from "./describe-study.ts";
+export { describePostProcessing, describeStudy, MODALITY_NAMES } from "./describe-study.ts";
 export { isEvaluated } from "./evaluated-rounds.ts";
 export { type LoadedStudy, loadStudyFile, studyFromText } from "./load-study.ts";
 export { networkOutputs, networkStrides } from "./network-shape.ts";

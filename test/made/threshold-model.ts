@@ -4,6 +4,7 @@
  * checked without training.
  */
 import { attr, float32Tensor, type Graph } from "../../src/graph/index.ts";
+import type { Modality } from "../../src/imaging/index.ts";
 import { writeModelFolder } from "../../src/segmentation/index.ts";
 import { parseStudy } from "../../src/study/index.ts";
 import { networkParameters } from "../../src/training/index.ts";
@@ -39,13 +40,18 @@ const network: Graph = {
   ],
 };
 
-export async function writeThresholdModel(dir: string): Promise<void> {
+export async function writeThresholdModel(dir: string, mayMiss?: readonly Modality[]): Promise<void> {
   const study = parseStudy({
     schema: "consilium.study/1",
     name: "Thresholds",
-    task: { spacingMm: 3, postProcessing: { smallestTumourMm3: 2000 } },
+    task: { spacingMm: 3, postProcessing: { smallestTumourMm3: 2000 }, ...(mayMiss && { mayMiss }) },
     network: { kind: "onnx", file: "threshold.onnx" },
-    training: { optimiser: { kind: "sgd", learningRate: 0.1 }, patch: [32, 32, 32], stepsPerRound: 1 },
+    training: {
+      optimiser: { kind: "sgd", learningRate: 0.1 },
+      patch: [32, 32, 32],
+      stepsPerRound: 1,
+      ...(mayMiss && { augmentation: { channelDropout: 0.2 } }),
+    },
     rounds: { count: 1 },
   });
   const lineage = { kind: "one institution", studyHash: null, which: "untrained", parent: null } as const;

@@ -1,9 +1,18 @@
 /** `cohort check`: what a dataset folder holds and what is wrong with it, case by case. */
 import { ConsiliumError, type Json } from "../../base/index.ts";
-import type { CaseProblem, Dataset, DatasetCheck, NegativeScan, Outlier } from "../../imaging/index.ts";
+import type {
+  CaseFiles,
+  CaseProblem,
+  Dataset,
+  DatasetCheck,
+  Modality,
+  NegativeScan,
+  Outlier,
+} from "../../imaging/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { countOf, formatTable } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
+import { mayMissOption, parseMayMiss } from "../may-miss-option.ts";
 import { outlierLines } from "../outlier-lines.ts";
 
 const EXIT_BAD_INPUT = 3;
@@ -14,15 +23,22 @@ export const cohortCheck = defineCommand({
   description:
     "Reads every image of every case in a BraTS layout (2018 to 2021: X_t1ce.nii.gz; 2023 on: X-t1c.nii.gz). Changes " +
     "nothing. Names cases that lie far from the others, which may be right all the same. Ends with exit code 3 where a " +
-    "case cannot be used.",
+    "case cannot be used. A scan may be missing where --may-miss says so, as for `site data`.",
   args: [{ name: "DIR", help: "folder with the cases" }],
   options: {
     labels: labelsOption("how labels are written, where file names do not tell"),
+    mayMiss: mayMissOption,
   },
-  examples: ["consilium cohort check data/brats2021", "consilium cohort check data/glioma --labels brats2023 --json"],
+  examples: [
+    "consilium cohort check data/brats2021",
+    "consilium cohort check data/glioma --labels brats2023 --json",
+    "consilium cohort check data/own --may-miss t2",
+  ],
   async run({ args, options, progress, signal }) {
     const { checkDataset, findOutliers, measuredCases, scanDataset } = await import("../../imaging/index.ts");
-    const dataset = await scanDataset(args[0], options.labels === undefined ? {} : { labels: options.labels });
+    const { labels } = options;
+    const mayMiss = parseMayMiss(options.mayMiss, "consilium cohort check");
+    const dataset = await scanDataset(args[0], { ...(labels && { labels }), ...(mayMiss && { mayMiss }) });
     const check = await checkDataset(dataset, {
       onCase(done, total) {
         signal.throwIfAborted();
@@ -35,9 +51,11 @@ export const cohortCheck = defineCommand({
 
 function reportOf(
   dataset: Dataset,
-  { cases, problems, negative }: DatasetCheck,
+  { cases: checked, problems, negative }: DatasetCheck,
   outliers: readonly Outlier[],
 ): CommandResult {
+  const complete = new Map(dataset.cases.map((files) => [files.id, files]));
+  const cases = checked.map((each) => ({ ...each, missing: missingOf(complete.get(each.id)) }));
   const usable = cases.filter((each) => each.problems.length === 0);
   const subjects = new Set(usable.map(({ subject }) => subject)).size;
   const labelled = usable.filter(({ labelMap }) => labelMap).length;
@@ -53,10 +71,12 @@ function reportOf(
     ignored: dataset.ignored,
     ...(error && { error: error.toJSON() }),
   } satisfies Json;
-  const rows = cases.map(({ id, labelMap, problems: list }) => [
+  const rows = cases.map(({ id, labelMap, missing, problems: list }) => [
     id,
     labelMap === null ? "–" : labelMap ? "yes" : "no",
-    list.length === 0 ? "usable" : [...new Set(list.map(({ code }) => code))].join(", "),
+    list.length === 0
+      ? ["usable", ...(missing ?? []).map((scan) => `without ${scan}`)].join(", ")
+      : [...new Set(list.map(({ code }) => code))].join(", "),
   ]);
   const text = [
     formatTable(["Case", "Label map", "State"], rows),
@@ -81,6 +101,12 @@ function negativeLines(negative: readonly NegativeScan[]): readonly string[] {
       return `  ${caseId}: ${modality}, ${percent < 0.1 ? "under 0.1" : percent.toFixed(1)} % of what is not zero`;
     }),
   ];
+}
+
+/** Scans that a case lacks, as may be; null where it is not complete. */
+function missingOf(files: CaseFiles | undefined): Modality[] | null {
+  if (files === undefined) return null;
+  return (["t1", "t1ce", "t2", "flair"] as const).filter((scan) => files.images[scan] === undefined);
 }
 
 /** One problem speaks for itself; several under one code. */

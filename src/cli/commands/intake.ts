@@ -5,6 +5,7 @@ import type { IntakeResult } from "../../intake/index.ts";
 import { defineCommand } from "../command.ts";
 import { countOf, formatTable } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
+import { mayMissOption, parseMayMiss } from "../may-miss-option.ts";
 import { option } from "../options.ts";
 
 const BAD_INPUT = 3;
@@ -16,7 +17,8 @@ export const intake = defineCommand({
     "Finds studies in any folder tree, recognises T1, T1 with contrast, T2 and FLAIR, registers them to each other and " +
     "to an atlas, cuts out the brain and checks every case. Nothing of a patient's but the brain is in the dataset. A " +
     "case that cannot be taken in is explained and stops no other. Run it again after a stop, for new studies, or with a " +
-    "table that corrects what a series was taken for.",
+    "table that corrects what a series was taken for. A study without one of the four is refused, unless --may-miss says " +
+    "which may be missing; T1 with contrast may not, since the others are registered to it.",
   options: {
     from: option.requiredText("DIR", "folder with DICOM files, however deep"),
     out: option.requiredText("DIR", "dataset to make, or to go on with"),
@@ -24,6 +26,7 @@ export const intake = defineCommand({
       "FILE",
       "table of series that overrules recognition: columns series and use (t1, t1ce, t2, flair, no)",
     ),
+    mayMiss: mayMissOption,
     atlas: option.text("FILE", "skull-stripped T1 to register to (default: a template made of phantoms)"),
     brainModel: option.text("FILE", "ONNX network that finds the brain, instead of the classical way"),
     brainModelSpacing: option.numberOr("MM", "voxel size that the network expects", 2, { min: 0.5, max: 8 }),
@@ -40,6 +43,7 @@ export const intake = defineCommand({
     "consilium intake --from DICOM --out data/own",
     "consilium intake --from DICOM --out data/own --links links.csv",
     "consilium intake --from DICOM --out data/own --label-maps drawn.csv --labels brats2023",
+    "consilium intake --from DICOM --out data/own --may-miss t2,flair",
     "consilium intake --from DICOM --out data/own --series links.csv --atlas sri24_t1_brain.nii.gz",
   ],
   async run({ options, progress, signal }) {
@@ -47,6 +51,7 @@ export const intake = defineCommand({
     const { from, out, series, atlas, brainModel, brainModelSpacing, links, noHeads, workers, labelMaps, labels } =
       options;
     if ((labelMaps === undefined) !== (labels === undefined)) throw labelsUndeclared(labelMaps);
+    const mayMiss = parseMayMiss(options.mayMiss, "consilium intake");
     const result = await runIntake({
       from,
       out,
@@ -54,6 +59,7 @@ export const intake = defineCommand({
       noHeads,
       signal,
       ...(series !== undefined && { series }),
+      ...(mayMiss !== undefined && { mayMiss }),
       ...(atlas !== undefined && { atlas }),
       ...(links !== undefined && { links }),
       ...(labelMaps !== undefined && labels !== undefined && { labelMaps: { table: labelMaps, convention: labels } }),
@@ -77,11 +83,12 @@ function labelsUndeclared(labelMaps: string | undefined): ConsiliumError {
 
 function jsonOf({ records, casesInDataset, atlas, scan, page }: IntakeResult): Json {
   return {
-    cases: records.map(({ caseId, subject, state, failure, checks, labels }) => ({
+    cases: records.map(({ caseId, subject, state, failure, missing, checks, labels }) => ({
       case: caseId,
       subject,
       state,
       failure: failure ?? null,
+      missing: missing ?? [],
       checks: checks ?? null,
       labels: labels ?? null,
     })),
@@ -103,6 +110,9 @@ function textOf({ records, casesInDataset, scan, page }: IntakeResult): string {
     failure?.code ?? "",
     checks === undefined ? "" : `${checks.brainMl.toFixed(0)} ml`,
   ]);
+  const without = records.flatMap(({ caseId, missing = [] }) =>
+    missing.length === 0 ? [] : [`${caseId}: without ${missing.join(", ")}, as --may-miss allows.`],
+  );
   const { encrypted, other, noImage } = scan.passedOver;
   const aside = [
     other > 0 ? `${other} no DICOM` : "",
@@ -120,7 +130,8 @@ function textOf({ records, casesInDataset, scan, page }: IntakeResult): string {
     formatTable(["Case", "Patient", "State", "Error", "Brain"], rows),
     "",
     ...explained,
-    ...(explained.length > 0 ? [""] : []),
+    ...without,
+    ...(explained.length + without.length > 0 ? [""] : []),
     `${countOf(scan.files, "file")} read${aside.length > 0 ? `; left aside: ${aside.join(", ")}` : ""}.`,
     `${countOf(casesInDataset, "case")} in the dataset. Look at the pictures: ${page}`,
   ].join("\n");

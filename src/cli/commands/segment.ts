@@ -4,6 +4,7 @@ import { ConsiliumError, type Json } from "../../base/index.ts";
 import type { LabelConvention, Modality, Volume } from "../../imaging/index.ts";
 import type { StudySource } from "../../intake/index.ts";
 import type { Model, Segmentation } from "../../segmentation/index.ts";
+import { checkedSigner } from "../checked-signer.ts";
 import { defineCommand } from "../command.ts";
 import { countOf, formatTable } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
@@ -15,8 +16,8 @@ export const segment = defineCommand({
   summary: "Outline the tumour in a new patient's scan",
   description:
     "Takes T1, T1 with contrast, T2 and FLAIR of one patient: a case in a BraTS layout, skull-stripped and registered " +
-    "(--case; a scan may be missing where the model was trained for that), a DICOM study (--dicom), or four NIfTI files " +
-    "as they were scanned (--images); the last two go through intake first. Writes the label map on the very grid of the " +
+    "(--case), a DICOM study (--dicom), or NIfTI files as they were scanned (--images); the last two go through intake " +
+    "first. A scan may be missing where the model was trained for that, but for T1 with contrast, which intake needs. Writes the label map on the very grid of the " +
     "case, or of T1 with contrast; of a DICOM study also as DICOM Segmentation and as RT Structure Set. With " +
     "flips or several models their opinions are averaged, and how far they lie apart is told as the volumes' " +
     "uncertainty. For research: not a medical device.",
@@ -118,11 +119,12 @@ async function openScan(
   }
   const source: StudySource =
     dicom === undefined
-      ? { kind: "nifti", images: parseImages(images ?? []) }
+      ? { kind: "nifti", images: parseImages(images ?? [], mayMiss) }
       : { kind: "dicom", dir: dicom, ...(series !== undefined && { series }) };
   return openStudy(source, labels, {
     threads,
     onState,
+    ...(mayMiss && { mayMiss }),
     ...(atlas !== undefined && { atlas }),
     ...(brainModel !== undefined && { brainModel: { path: brainModel, spacingMm: brainModelSpacing } }),
   });
@@ -201,14 +203,4 @@ function textOf(
     ...(rtstruct === undefined ? [] : [`RT Structure Set ${rtstruct}`]),
     ...(report === undefined ? [] : [`Report ${report}`]),
   ].join("\n");
-}
-
-function checkedSigner(model: Model, dir: string, federation: string | undefined): Model {
-  if (federation === undefined || model.signer?.federationId === federation) return model;
-  throw new ConsiliumError("signature-invalid", {
-    subject: dir,
-    expected: `a model signed by a member of federation ${federation}`,
-    actual: model.signer === null ? "one without a signature" : `one of federation ${model.signer.federationId}`,
-    hint: "Take the model from the federation's coordinator, or check the fingerprint.",
-  });
 }

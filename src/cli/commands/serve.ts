@@ -5,7 +5,10 @@ import { createServer as createPlainServer } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { ConsiliumError } from "../../base/index.ts";
+import type { Model } from "../../segmentation/index.ts";
+import { checkedSigner } from "../checked-signer.ts";
 import { defineCommand } from "../command.ts";
+import { labelsOption } from "../labels-option.ts";
 import { option } from "../options.ts";
 import { createService } from "../serve/http-service.ts";
 import { openJobStore } from "../serve/job-store.ts";
@@ -31,25 +34,47 @@ export const serve = defineCommand({
     tlsKey: option.text("FILE", "its key (PEM)"),
     atlas: option.text("FILE", "as for segment"),
     brainModel: option.text("FILE", "as for segment"),
+    brainModelSpacing: option.numberOr("MM", "as for segment", 2, { min: 0.5, max: 8 }),
     flips: option.flag("as for segment"),
+    federation: option.text("FINGERPRINT", "as for segment"),
+    labels: labelsOption("as for segment"),
     threads: option.integerOr("processor threads", 2, { min: 1, max: 256 }),
   },
   examples: ["consilium serve --model model --token serve.token"],
   async run({ options, progress, signal, launcher }) {
     const { readModelFolder } = await import("../../segmentation/index.ts");
-    const { host, port, tlsCert, tlsKey, atlas, brainModel, flips, threads, model } = options;
+    const {
+      host,
+      port,
+      tlsCert,
+      tlsKey,
+      atlas,
+      brainModel,
+      brainModelSpacing,
+      flips,
+      federation,
+      labels,
+      threads,
+      model,
+    } = options;
     const secured = tlsCert !== undefined && tlsKey !== undefined;
     if (!secured && !LOOPBACK.includes(host)) throw notSecured(host);
     // A model that cannot be read is told before anybody sends a scan.
-    for (const dir of model) await readModelFolder(dir);
+    const models: Model[] = [];
+    for (const dir of model) models.push(checkedSigner(await readModelFolder(dir), dir, federation));
+    const { mayMiss } = models[0].description.study.task;
     const token = await readOrMakeToken(options.token);
     const args = [
       ...["--model", model.join(","), "--threads", String(threads)],
       ...(atlas === undefined ? [] : ["--atlas", atlas]),
-      ...(brainModel === undefined ? [] : ["--brain-model", brainModel]),
+      ...(brainModel === undefined
+        ? []
+        : ["--brain-model", brainModel, "--brain-model-spacing", String(brainModelSpacing)]),
       ...(flips ? ["--flips"] : []),
+      ...(federation === undefined ? [] : ["--federation", federation]),
+      ...(labels === undefined ? [] : ["--labels", labels]),
     ];
-    const store = await openJobStore(segmentProcess({ launcher, args }));
+    const store = await openJobStore(segmentProcess({ launcher, args, ...(mayMiss && { mayMiss }) }));
     const service = createService(store, token);
     const server = secured
       ? createTlsServer({ cert: await readFile(tlsCert), key: await readFile(tlsKey) }, service)

@@ -1,9 +1,8 @@
 /** `site data`: a hospital registers the cases that it trains on. */
-import { ConsiliumError } from "../../base/index.ts";
-import type { Modality } from "../../imaging/index.ts";
 import { defineCommand } from "../command.ts";
 import { countOf } from "../format.ts";
 import { labelsOption } from "../labels-option.ts";
+import { mayMissOption, parseMayMiss } from "../may-miss-option.ts";
 import { option } from "../options.ts";
 import { outlierLines } from "../outlier-lines.ts";
 
@@ -19,7 +18,7 @@ export const siteData = defineCommand({
     home: option.requiredText("DIR", "this site's home folder"),
     dataset: option.requiredText("DIR", "folder with the cases, in a BraTS layout"),
     labels: labelsOption("how labels are written, where file names do not tell"),
-    mayMiss: option.list("SCANS", "scans that a case may lack, of t1, t1ce, t2, flair, with commas between"),
+    mayMiss: mayMissOption,
     excludeBroken: option.flag("leave out cases with a problem, instead of refusing the dataset"),
     privateCounts: option.flag("tell nobody how many cases there are: they leave inside masked sums alone"),
     seed: option.integer("seed of the split, at the first registration"),
@@ -28,7 +27,7 @@ export const siteData = defineCommand({
   async run({ options, progress, signal }) {
     const { registerDataset } = await import("../../site/index.ts");
     const { home, dataset, labels, excludeBroken, privateCounts, seed } = options;
-    const mayMiss = options.mayMiss?.map(parseModality);
+    const mayMiss = parseMayMiss(options.mayMiss, "consilium site data");
     const registration = await registerDataset({
       home,
       dataset,
@@ -67,14 +66,3 @@ export const siteData = defineCommand({
     };
   },
 });
-
-function parseModality(typed: string): Modality {
-  const modality = (["t1", "t1ce", "t2", "flair"] as const).find((known) => known === typed);
-  if (modality !== undefined) return modality;
-  throw new ConsiliumError("usage", {
-    subject: "consilium site data --may-miss",
-    expected: "t1, t1ce, t2 or flair",
-    actual: JSON.stringify(typed),
-    hint: "See `consilium site data --help`.",
-  });
-}

@@ -7,13 +7,15 @@ import { countOf, formatDuration, formatFigure, formatTable } from "../format.ts
 import { labelsOption } from "../labels-option.ts";
 import { option } from "../options.ts";
 import { openChosenStudy, studyOptions } from "../study-options.ts";
+import type { TrainedAlone } from "../train-alone.ts";
 
 export const train = defineCommand({
   path: ["train"],
   summary: "Train on one dataset, without a federation",
   description:
     "The same engine, optimiser and schedule as in a federation, on one institution's data or on pooled data. A fifth " +
-    "of the subjects is kept to measure on, unless cases are held out by name; with fewer than five cases all train. " +
+    "of the subjects is kept to measure on, unless cases are held out by name (other scans of the same patients are then " +
+    "left out, and counted); with fewer than five cases all train. " +
     "With --from, a model is trained further on this data alone, and measured before and after on the same cases.",
   options: {
     data: option.requiredText("DIR", "dataset"),
@@ -63,7 +65,7 @@ export const train = defineCommand({
     };
     const measured =
       figures === null || spread === null ? "No case was left to measure on." : measuredTable(figures, spread);
-    const facts = `${countOf(cases.train, "training case")}, ${cases.validation} to measure on; ${gradientSteps} gradient steps, ${formatDuration(seconds * 1000)}.`;
+    const facts = `${casesText(cases)}; ${gradientSteps} gradient steps, ${formatDuration(seconds * 1000)}.`;
     const changed = change === null ? "" : `\n\n${changeTable(change)}`;
     return { json, text: `${measured}${changed}\n\n${facts}\nModel  ${relative(process.cwd(), modelDir)}` };
   },
@@ -81,6 +83,12 @@ function measuredTable({ dice, hd95 }: ScoreSummary, spread: CaseFigures): strin
   const rows = Object.keys(dice).map((region) => [region, ...cells("dice", region, 3), ...cells("hd95", region, 1)]);
   const head = ["Region", "Dice", "95 %", "worst tenth", "HD95, mm", "95 %", "worst tenth"];
   return `${formatTable(head, rows)}\n\nWorst tenth: mean of the worst tenth of the cases, rounded up to whole cases.`;
+}
+
+export function casesText({ train: trained, validation, leftOut }: TrainedAlone["cases"]): string {
+  const counts = `${countOf(trained, "training case")}, ${validation} to measure on`;
+  if (leftOut === 0) return counts;
+  return `${counts}, and ${countOf(leftOut, "other scan")} of the same patients left out`;
 }
 
 function changeTable(change: Readonly<Record<string, RegionChange>>): string {

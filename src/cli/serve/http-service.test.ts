@@ -115,6 +115,49 @@ it("refuses paths out of a job, jobs without files, files after the start, and o
   }
 });
 
+it("takes so many files and bytes in a job, and no more", async () => {
+  const small = createServer(createService(store, TOKEN, { serveFiles: 2, serveJobBytes: 10 })).listen(0, "127.0.0.1");
+  await new Promise((resolve) => small.once("listening", resolve));
+  const usual = url;
+  url = `http://127.0.0.1:${(small.address() as AddressInfo).port}/v1/jobs`;
+  const opened = async () => (json((await call("POST", "", '{"kind":"dicom"}')).text) as { id: string }).id;
+  try {
+    const many = await opened();
+    for (const name of ["IM1", "IM2"]) expect((await call("PUT", `/${many}/files/${name}`, "12345")).status).toBe(204);
+    const third = await call("PUT", `/${many}/files/IM3`, "");
+    expect([third.status, third.text]).toEqual([413, expect.stringContaining("at most 2 files a job")]);
+    const large = await opened();
+    expect((await call("PUT", `/${large}/files/IM1`, "123456")).status).toBe(204);
+    const eleventh = await call("PUT", `/${large}/files/IM2`, "12345");
+    expect([eleventh.status, eleventh.text]).toEqual([413, expect.stringContaining("at most 10 bytes a job")]);
+  } finally {
+    url = usual;
+    small.closeAllConnections();
+    small.close();
+  }
+});
+
+it("ends a job that takes too long, and goes on with the next", async () => {
+  const ended: string[] = [];
+  const work = (job: { id: string }, signal: AbortSignal): Promise<never> =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => {
+        ended.push(job.id);
+        reject(signal.reason as Error);
+      });
+    });
+  const short = await openJobStore(work, Date.now, 50);
+  try {
+    const jobs = [await short.open("dicom"), await short.open("dicom")];
+    for (const job of jobs) short.start(job);
+    await expect.poll(() => jobs.map(({ state }) => state), { timeout: 5000 }).toEqual(["failed", "failed"]);
+    expect(ended).toEqual(jobs.map(({ id }) => id));
+    expect(jobs[0].outcome).toMatchObject({ error: { code: "internal", actual: "TimeoutError" } });
+  } finally {
+    await short.close();
+  }
+});
+
 it("holds so many jobs and no more, and forgets those that nobody came back to", async () => {
   for (let i = 0; i < LIMITS.serveJobs; i++) expect((await call("POST", "", '{"kind":"dicom"}')).status).toBe(201);
   expect((await call("POST", "", '{"kind":"dicom"}')).status).toBe(413);

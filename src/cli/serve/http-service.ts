@@ -31,14 +31,16 @@ const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   "signature-invalid": 401,
 };
 
-export function createService(store: JobStore, token: string): RequestListener {
+export type UploadLimits = Readonly<Record<"serveFiles" | "serveJobBytes", number>>;
+
+export function createService(store: JobStore, token: string, limits: UploadLimits = LIMITS): RequestListener {
   const expected = digestOf(`Bearer ${token}`);
   return (request, response) => {
     response.setHeader("cache-control", "no-store");
     response.setHeader("x-content-type-options", "nosniff");
     void (async () => {
       if (!timingSafeEqual(digestOf(request.headers.authorization ?? ""), expected)) throw unauthorised();
-      await route(store, request, response);
+      await route(store, limits, request, response);
     })().catch((error: unknown) => answerError(response, error));
   };
 }
@@ -56,7 +58,12 @@ function unauthorised(): ConsiliumError {
   });
 }
 
-async function route(store: JobStore, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function route(
+  store: JobStore,
+  limits: UploadLimits,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const [, version, jobs, id, part, name, ...rest] = new URL(request.url ?? "/", "http://service").pathname.split("/");
   if (version !== "v1" || jobs !== "jobs" || rest.length > 0) throw invalid("a path under /v1/jobs", "another path");
   const { method } = request;
@@ -76,7 +83,7 @@ async function route(store: JobStore, request: IncomingMessage, response: Server
     await store.remove(job);
     return answer(response, 204);
   }
-  if (part === "files" && method === "PUT") return receive(job, name ?? "", request, response);
+  if (part === "files" && method === "PUT") return receive(job, name ?? "", limits, request, response);
   if (part === "start" && name === undefined && method === "POST") {
     if (job.fileCount === 0) throw invalid("files", "none");
     store.start(job);
@@ -99,17 +106,23 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   }
 }
 
-async function receive(job: Job, name: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function receive(
+  job: Job,
+  name: string,
+  { serveFiles, serveJobBytes }: UploadLimits,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   checkReceiving(job);
   if (!FILE_NAME.test(name)) throw invalid("a name of letters, digits, dots, hyphens and underscores", "another");
-  if (job.fileCount >= LIMITS.serveFiles) throw tooMuch(`at most ${LIMITS.serveFiles} files a job`);
+  if (job.fileCount >= serveFiles) throw tooMuch(`at most ${serveFiles} files a job`);
   job.fileCount++;
   await pipeline(
     request,
     async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
         job.bytes += chunk.length;
-        if (job.bytes > LIMITS.serveJobBytes) throw tooMuch(`at most ${LIMITS.serveJobBytes} bytes a job`);
+        if (job.bytes > serveJobBytes) throw tooMuch(`at most ${serveJobBytes} bytes a job`);
         yield chunk;
       }
     },

@@ -47,7 +47,11 @@ export interface JobStore {
   close(): Promise<void>;
 }
 
-export async function openJobStore(work: Work, nowMs: () => number = Date.now): Promise<JobStore> {
+export async function openJobStore(
+  work: Work,
+  nowMs: () => number = Date.now,
+  jobMs: number = LIMITS.serveJobMs,
+): Promise<JobStore> {
   const root = await mkdtemp(join(tmpdir(), "consilium-serve-"));
   const jobs = new Map<string, Job>();
   const queue: Job[] = [];
@@ -64,7 +68,7 @@ export async function openJobStore(work: Work, nowMs: () => number = Date.now): 
   async function run(job: Job, abort: AbortController): Promise<void> {
     job.state = "working";
     try {
-      job.outcome = await work(job, AbortSignal.any([abort.signal, AbortSignal.timeout(LIMITS.serveJobMs)]));
+      job.outcome = await work(job, AbortSignal.any([abort.signal, AbortSignal.timeout(jobMs)]));
       job.state = "done";
     } catch (error) {
       job.outcome = { error: asConsiliumError(error).toJSON() };

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
+import type { Modality } from "../../imaging/index.ts";
 import type { Job } from "./job-store.ts";
 import { segmentProcess } from "./segment-process.ts";
 
@@ -18,6 +19,33 @@ writeFileSync(join(tmpdir(), "scan.nii"), String(process.pid));
 setInterval(() => {}, 1000);
 process.on("SIGTERM", () => setTimeout(() => process.exit(130), 300));
 `;
+
+/** Says its arguments as an outcome. */
+const ECHO = `console.log(JSON.stringify({ opinions: process.argv.slice(2) }));`;
+
+async function nifti(name: string, files: readonly string[], mayMiss: readonly Modality[]) {
+  const at = (part: string): string => join(root, name, part);
+  for (const part of ["files", "results", "work"]) await mkdir(at(part), { recursive: true });
+  for (const file of files) await writeFile(join(at("files"), file), "");
+  await writeFile(at("launcher.mjs"), ECHO);
+  const job = { kind: "nifti", files: at("files"), results: at("results"), work: at("work") } as Job;
+  const options = { launcher: at("launcher.mjs"), args: [], mayMiss };
+  return segmentProcess(options)(job, new AbortController().signal) as Promise<{ opinions: string[] }>;
+}
+
+it("hands on NIfTI files without a scan where the model was trained for that, and nothing that may be one", async () => {
+  const without = ["t1.nii.gz", "t1ce.nii", "flair.nii.gz"];
+  const { opinions } = await nifti("less", without, ["t2"]);
+  const images = opinions[opinions.indexOf("--images") + 1].split(",").map((each) => each.split("=")[0]);
+  expect(images).toEqual(["t1", "t1ce", "flair"]);
+  const missing = { code: "modality-missing" };
+  await expect(nifti("untrained", without, [])).rejects.toMatchObject({ ...missing, actual: "no t2.nii.gz" });
+  await expect(nifti("misspelt", [...without, "T2w.nii.gz"], ["t2"])).rejects.toMatchObject({
+    ...missing,
+    actual: "1 of other names",
+  });
+  await expect(nifti("reference", ["t1.nii", "t2.nii", "flair.nii"], ["t1ce"])).rejects.toMatchObject(missing);
+});
 
 async function started(name: string, script: string, stop = new AbortController()) {
   const at = (part: string): string => join(root, name, part);

@@ -6,7 +6,7 @@ import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError, ERROR_CODES, type ErrorCode, type Json } from "../../base/index.ts";
-import { MODALITIES } from "../../imaging/index.ts";
+import { MODALITIES, type Modality } from "../../imaging/index.ts";
 import { type End, endInWords, endOf, textOf } from "../child-process.ts";
 import type { Job, Work } from "./job-store.ts";
 
@@ -14,11 +14,13 @@ export interface SegmentProcessOptions {
   readonly launcher: string;
   /** Arguments of `segment` beside the job's own. */
   readonly args: readonly string[];
+  /** Scans that the models were trained to do without. */
+  readonly mayMiss?: readonly Modality[];
 }
 
-export function segmentProcess({ launcher, args }: SegmentProcessOptions): Work {
+export function segmentProcess({ launcher, args, mayMiss = [] }: SegmentProcessOptions): Work {
   return async (job, signal) => {
-    const own = await argumentsOf(job);
+    const own = await argumentsOf(job, mayMiss);
     const child = spawn(process.execPath, [launcher, "segment", "--json", "--quiet", ...args, ...own], {
       stdio: ["ignore", "pipe", "ignore"],
       // What it keeps for itself meanwhile goes with the job, even where it was killed.
@@ -30,24 +32,37 @@ export function segmentProcess({ launcher, args }: SegmentProcessOptions): Work 
   };
 }
 
-async function argumentsOf({ kind, files, results }: Job): Promise<string[]> {
+async function argumentsOf({ kind, files, results }: Job, mayMiss: readonly Modality[]): Promise<string[]> {
   const at = (name: string): string => join(results, name);
   const always = ["--out", at("label-map.nii.gz"), "--report", at("report.html")];
   if (kind === "dicom") {
     return [...always, "--dicom", files, "--dicom-seg", at("segmentation.dcm"), "--rtstruct", at("structures.dcm")];
   }
   const names = await readdir(files);
-  const images = MODALITIES.map((modality) => {
+  const images = MODALITIES.flatMap((modality) => {
     const name = names.find((each) => each === `${modality}.nii.gz` || each === `${modality}.nii`);
-    if (name !== undefined) return `${modality}=${join(files, name)}`;
+    if (name !== undefined) return [{ modality, name }];
+    if (modality !== "t1ce" && mayMiss.includes(modality)) return [];
     throw new ConsiliumError("modality-missing", {
       subject: "job",
       expected: MODALITIES.map((each) => `${each}.nii.gz`).join(", "),
       actual: `no ${modality}.nii.gz`,
-      hint: "Send the four scans under these names.",
+      hint: "Send the four scans under these names; the model was not trained to do without this one.",
     });
   });
-  return [...always, "--images", images.join(",")];
+  // A scan under another name would be taken for a missing one.
+  const others = names.filter((each) => !images.some(({ name }) => name === each)).length;
+  if (images.length < MODALITIES.length && others > 0) throw strayFiles(others);
+  return [...always, "--images", images.map(({ modality, name }) => `${modality}=${join(files, name)}`).join(",")];
+}
+
+function strayFiles(count: number): ConsiliumError {
+  return new ConsiliumError("modality-missing", {
+    subject: "job",
+    expected: `files named ${MODALITIES.map((each) => `${each}.nii.gz`).join(", ")} alone, where a scan is missing`,
+    actual: `${count} of other names`,
+    hint: "Send each scan under its name, and nothing else.",
+  });
 }
 
 /** What the process said, without paths of this machine. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/sample-volumes.ts";
 import type { Volume } from "../volume.ts";
-import { chooseSeries, readSeriesOverrules } from "./choose-series.ts";
+import { chooseSeries, readSeriesOverrules, scansOf } from "./choose-series.ts";
 import { scanDicomFolder } from "./scan-series.ts";
 import { type Tags, writeSeries } from "./testing/write-dicom.ts";
 
@@ -78,22 +78,51 @@ describe("chooseSeries", () => {
     await rm(join(dir, "1.4"), { recursive: true });
     const { studies } = await scanDicomFolder(dir);
     const { stacks } = chooseSeries(studies[0], new Map([["1.4", "t2"]]), "case");
-    expect(stacks.t2.frames[0].frame.echoTimeMs).toBe(100);
+    expect(stacks.t2?.frames[0].frame.echoTimeMs).toBe(100);
     // The control: the table's word comes first where the series are two.
     const said = chooseSeries(
       studies[0],
       new Map([["1.4", "no"] as const, ["1.5", "t2"] as const, ["1.2", "flair"] as const]),
       "case",
     );
-    expect(said.stacks.t2.frames[0].image.series).toBe("1.5");
+    expect(said.stacks.t2?.frames[0].image.series).toBe("1.5");
   });
 
   it("of a series exported twice under new identifiers takes one", async () => {
     const again = { spacing: 5, tags: named("T2 TSE", { "00200011": "9" }) };
     const { studies } = await scanDicomFolder(await study("twice", { "1.8": again }));
     const { stacks, verdicts } = chooseSeries(studies[0], new Map(), "case");
-    expect(stacks.t2.frames[0].image.series).toBe("1.8");
+    expect(stacks.t2?.frames[0].image.series).toBe("1.8");
     expect(verdicts.filter(({ modality, used }) => modality === "t2" && used)).toHaveLength(1);
+  });
+
+  it("does without a scan where that is declared, but not without T1 with contrast, nor without an unsure one", async () => {
+    const without = async (name: string, ...uids: string[]) => {
+      const dir = await study(name);
+      for (const uid of uids) await rm(join(dir, uid), { recursive: true });
+      return (await scanDicomFolder(dir)).studies[0];
+    };
+    const noT2 = await without("no t2", "1.4");
+    expect(() => chooseSeries(noT2, new Map(), "case")).toThrow(/no t2; .*declared, not guessed/);
+    expect(() => chooseSeries(noT2, new Map(), "case", ["flair"])).toThrow(/series of t1, t1ce, t2, flair, got no t2/);
+    const { stacks, missing } = chooseSeries(noT2, new Map(), "case", ["t2", "flair"]);
+    expect(missing).toEqual(["t2"]);
+    expect(scansOf(stacks).map(([modality]) => modality)).toEqual(["t1", "t1ce", "flair"]);
+    const noContrast = await without("no contrast", "1.2", "1.3");
+    expect(() => chooseSeries(noContrast, new Map(), "case", ["t1ce"])).toThrow(
+      /no t1ce; .*T1 with contrast cannot be missed/,
+    );
+    const unsure = await study("unsure", {
+      "1.4": { spacing: 5, tags: named("T1", { "00180080": "4000", "00180081": "100" }) },
+    });
+    const [doubtful] = (await scanDicomFolder(unsure)).studies;
+    expect(() => chooseSeries(doubtful, new Map(), "case", ["t2"])).toThrow(/unsure/);
+    expect(chooseSeries(doubtful, new Map([["1.4", "no"]]), "case", ["t2"]).missing).toEqual(["t2"]);
+    // One that is broken was there.
+    const broken = await study("broken t2");
+    await rm(join(broken, "1.4", "IM5"));
+    const [holed] = (await scanDicomFolder(broken)).studies;
+    expect(() => chooseSeries(holed, new Map(), "case", ["t2"])).toThrow(/1 missing after slice 4/);
   });
 
   it("fails with the error of a series that was meant", async () => {

@@ -4,6 +4,8 @@
  * overrules geometry, nor a mixture of patients. Of a series of several echoes that the table names, the echo is used
  * that recognition would take.
  *
+ * A scan may be absent where that is declared. T1 with contrast never is: the other scans are registered to it.
+ *
  * Invariant: a study with a series that was meant and cannot be read fails with that series' error, rather than going
  * on with a worse one or as if it were absent.
  */
@@ -19,6 +21,17 @@ import { type FrameStack, stackFrames } from "./stack-frames.ts";
 /** Columns that intake's own table of series has beside the two that count. */
 const NOTES = ["case", "subject", "study", "confidence", "frames", "reason", "folder"];
 
+/** Something of each scan that a case has; T1 with contrast is always one of them. */
+export type ByScan<T> = { readonly [M in Modality]?: T | undefined } & { readonly t1ce: T };
+
+/** In the order of `MODALITIES`. */
+export function scansOf<T>(values: ByScan<T>): readonly (readonly [Modality, T])[] {
+  return MODALITIES.flatMap((modality) => {
+    const value = values[modality];
+    return value === undefined ? [] : [[modality, value] as const];
+  });
+}
+
 /** By Series Instance UID. */
 export type SeriesOverrules = ReadonlyMap<string, Modality | "no">;
 
@@ -31,7 +44,9 @@ export interface SeriesVerdict {
 }
 
 export interface ChosenSeries {
-  readonly stacks: Readonly<Record<Modality, FrameStack>>;
+  readonly stacks: ByScan<FrameStack>;
+  /** Declared as such, and not there. */
+  readonly missing: readonly Modality[];
   readonly verdicts: readonly SeriesVerdict[];
 }
 
@@ -71,39 +86,59 @@ export function judgeSeries(study: DicomStudy, overrules: SeriesOverrules): Omit
 }
 
 /**
+ * @param mayMiss scans that the study may lack. One that may be there under a name that says too little is no missing
+ *   one: it is refused until a table says what it is.
  * @throws ConsiliumError `patients-mixed`; `modality-missing`; the error of a series that was meant: `series-refused`,
  *   `series-incomplete`, `geometry-invalid`, `dicom-corrupt`.
  */
-export function chooseSeries(study: DicomStudy, overrules: SeriesOverrules, subject: string): ChosenSeries {
+export function chooseSeries(
+  study: DicomStudy,
+  overrules: SeriesOverrules,
+  subject: string,
+  mayMiss: readonly Modality[] = [],
+): ChosenSeries {
   if (study.problem !== undefined) throw study.problem;
   const judged = judgeSeries(study, overrules);
   const chosen = new Map<DicomSeries, FrameStack>();
   const stacks: Partial<Record<Modality, FrameStack>> = {};
-  const missing: string[] = [];
+  const [missing, lacking]: [Modality[], string[]] = [[], []];
   for (const modality of MODALITIES) {
     const best = bestOf(judged.filter((v) => v.modality === modality && v.confidence >= MIN_CONFIDENCE));
     if (best === undefined) {
-      const unsure = judged.filter((v) => v.modality === modality).length;
-      missing.push(unsure === 0 ? modality : `${modality} (${unsure} unsure)`);
+      const mayBeMissing = modality !== "t1ce" && mayMiss.includes(modality);
+      // A series that may be the scan, or that contradicts itself, is not passed over as if there were none.
+      const unsure = judged.filter((v) => isUnsure(v) && (mayBeMissing || v.modality === modality)).length;
+      if (unsure > 0) lacking.push(`${modality} (${unsure} unsure)`);
+      else if (mayBeMissing) missing.push(modality);
+      else lacking.push(modality);
       continue;
     }
     stacks[modality] = best.stack;
     chosen.set(best.series, best.stack);
   }
-  if (missing.length > 0) {
+  if (lacking.length > 0) {
     const found = judged.filter((v) => v.modality !== undefined).map((v) => v.modality);
     throw new ConsiliumError("modality-missing", {
       subject,
-      expected: `series of ${MODALITIES.join(", ")}`,
-      actual: `no ${missing.join(", no ")}; recognised: ${found.length === 0 ? "none" : found.join(", ")}`,
-      hint: "Where a series was not recognised, name it in a table of series and give it with --series.",
+      expected: `series of ${MODALITIES.filter((modality) => !missing.includes(modality)).join(", ")}`,
+      actual: `no ${lacking.join(", no ")}; recognised: ${found.length === 0 ? "none" : found.join(", ")}`,
+      hint: lacking.includes("t1ce") && mayMiss.includes("t1ce") ? REFERENCE_HINT : MISSING_HINT,
     });
   }
   return {
-    stacks: stacks as Record<Modality, FrameStack>,
+    stacks: stacks as ByScan<FrameStack>,
+    missing,
     verdicts: judged.map((verdict) => ({ ...verdict, used: chosen.has(verdict.series) })),
   };
 }
+
+const isUnsure = ({ modality, confidence }: Pick<SeriesVerdict, "modality" | "confidence">): boolean =>
+  modality !== undefined && confidence < MIN_CONFIDENCE;
+
+const MISSING_HINT =
+  "Where a series was not recognised, name it in a table of series and give it with --series; that a scan may be missing " +
+  "is declared, not guessed: see docs/INTAKE.md.";
+const REFERENCE_HINT = "T1 with contrast cannot be missed: the other scans are registered to it.";
 
 interface Candidate {
   readonly series: DicomSeries;

@@ -1,10 +1,12 @@
 export {
+  type ByScan,
   type ChosenSeries,
   chooseSeries,
   judgeSeries,
   readSeriesOverrules,
   type SeriesOverrules,
   type SeriesVerdict,
+  scansOf,
 } from "./choose-series.ts";
 export { readDicomHeader } from "./dicom-file.ts";
 export type { DicomImage, SequenceTags } from "./dicom-image.ts";

@@ -48,7 +48,7 @@ export function Intake({ view }: { readonly view: IntakeView }) {
 }
 
 function Case({ each, intake }: { readonly each: IntakeCase; readonly intake: string }) {
-  const { caseId, subject, state, failure, brainMl, atlasOverlap, facts, sheets } = each;
+  const { caseId, subject, state, failure, brainMl, atlasOverlap, facts, legend, sheets } = each;
   const [open, setOpen] = useState(false);
   const figures = [
     `patient ${subject}`,
@@ -73,7 +73,7 @@ function Case({ each, intake }: { readonly each: IntakeCase; readonly intake: st
           <summary>{countOf(sheets.length, "contact sheet")}</summary>
           {open && (
             <>
-              <p class="soft">From the left: T1, T1 with contrast, T2, FLAIR. The patient's right is on the left.</p>
+              <p class="soft">{legend}</p>
               <div class="sheets">
                 {sheets.map((sheet) => (
                   <Sheet {...sheet} intake={intake} caseId={caseId} key={sheet.state} />
