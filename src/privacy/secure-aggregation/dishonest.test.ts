@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { beforeAll, describe, expect, it } from "vitest";
 import { inputsOf, SITES, THRESHOLD } from "../testing/dropouts.ts";
-import { contextOf, portsOf, runMaskedRound, uploadOf } from "../testing/masked-federation.ts";
+import { contextOf, newTrace, portsOf, runMaskedRound, uploadOf } from "../testing/masked-federation.ts";
 import {
   acceptAdvertisement,
   acceptMaskedInput,
@@ -18,6 +18,7 @@ import {
   sealedSharesFor,
 } from "./coordinator-rounds.ts";
 import { selfCommitmentOf } from "./mask-keys.ts";
+import { maskFigures } from "./masked-input.ts";
 import type { Advertisement, ListSignature, SealedShares, SurvivorList } from "./masking-messages.ts";
 import { checkContext, toleratedColluders } from "./round-context.ts";
 import { combineShares } from "./secret-shares.ts";
@@ -325,6 +326,23 @@ describe("uploads", () => {
       // Neighbouring words differ by uniform amounts too: one mask for a whole tensor would not pass.
       const view = new Uint32Array(upload.buffer, upload.byteOffset, words);
       expect(chiSquare(Uint8Array.from(view.subarray(1), (word, i) => (word - view[i]) & 0xff))).toBeLessThan(LIMIT);
+    }
+  });
+
+  it("look uniform in words of 64 bits, and so do figures behind them", async () => {
+    const trace = newTrace();
+    await runMaskedRound(context, inputsOf(1), () => "never", trace);
+    const { masks } = trace.sites.get(A) ?? { masks: [] };
+    const zeros = new Float64Array(words);
+    const place = { coordinates: 0, bits: 64 } as const;
+    for (const upload of [uploadOf(masks, flat, 64), maskFigures(masks, zeros, place)]) {
+      for (let lane = 0; lane < 8; lane++) {
+        expect(chiSquare(upload.filter((_, i) => i % 8 === lane))).toBeLessThan(LIMIT);
+      }
+    }
+    // The control: without masks neither does.
+    for (const bare of [uploadOf([], flat, 64), maskFigures([], zeros, place)]) {
+      expect(chiSquare(bare.filter((_, i) => i % 8 === 7))).toBeGreaterThan(LIMIT);
     }
   });
 
