@@ -46,12 +46,13 @@ export const compare = defineCommand({
     const sites = options.sites === undefined ? new Map<string, string>() : await readSites(options.sites);
     const { rules, ...measureBy } = await measuresFrom(options);
     // Where every prediction lies is settled before the first image is opened.
-    const jobs = await Promise.all(
-      dataset.cases.map(async (files) => ({
-        files,
-        predictions: await Promise.all(models.map(({ name, dir }) => findPrediction(name, dir, files.id))),
-      })),
-    );
+    // One after the other: of several that are missing it is always the first that is named.
+    const jobs: Job[] = [];
+    for (const files of dataset.cases) {
+      const predictions: string[] = [];
+      for (const { name, dir } of models) predictions.push(await findPrediction(name, dir, files.id));
+      jobs.push({ files, predictions });
+    }
     const cases: ComparedCase[] = [];
     for (const [i, { files, predictions }] of jobs.entries()) {
       signal.throwIfAborted();
@@ -67,6 +68,11 @@ export const compare = defineCommand({
     return { json: json as unknown as Json, text: textOf(comparison, scores) };
   },
 });
+
+interface Job {
+  readonly files: CaseFiles;
+  readonly predictions: readonly string[];
+}
 
 interface NamedFolder {
   readonly name: string;
