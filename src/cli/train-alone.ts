@@ -5,7 +5,7 @@
 import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError, type Json } from "../base/index.ts";
-import { type CaseFiles, type LabelConvention, scanDataset } from "../imaging/index.ts";
+import { type CaseFiles, type CaseProblem, checkDataset, type LabelConvention, scanDataset } from "../imaging/index.ts";
 import {
   type CardFacts,
   type CaseFigures,
@@ -35,6 +35,8 @@ export interface TrainAloneOptions extends OpenedStudy {
   readonly out: string;
   /** Cases that are measured on instead of a fifth of the subjects. */
   readonly holdOut: readonly string[];
+  /** Read every case first, and leave out those with a problem; otherwise one ends the run. */
+  readonly excludeBroken?: boolean;
   /** The model that training starts from, where it is one: it is measured before as well. */
   readonly from?: ModelDescription;
   readonly progress: Progress;
@@ -44,6 +46,8 @@ export interface TrainAloneOptions extends OpenedStudy {
 export interface TrainedAlone {
   /** `leftOut`: neither trained nor measured on, since they are other scans of held-out subjects. */
   readonly cases: { readonly train: number; readonly validation: number; readonly leftOut: number };
+  /** Cases that were left out for what is wrong with them. */
+  readonly excluded: readonly CaseProblem[];
   /** Null where there is nothing to measure on. */
   readonly figures: ScoreSummary | null;
   /** What stands beside the means; null where there are none. */
@@ -67,7 +71,7 @@ const SITE = "alone";
 export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlone> {
   const { study, network, initial, out, progress, signal, from } = options;
   await refuseUsedFolder(out);
-  const { data, leftOut } = await dataOf(options);
+  const { data, leftOut, excluded } = await dataOf(options);
   const { trainingCases, validationCases } = data;
   const cacheDir = join(out, "cache");
   const pool = openEnginePool({ study, network, workers: 1, cacheDir, lowerings: options.lowerings });
@@ -123,7 +127,7 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
     });
     await writeFile(join(out, "scores.json"), `${JSON.stringify(scores, null, 2)}\n`);
     await writeFile(join(out, "run-record.json"), `${JSON.stringify(runRecord, null, 2)}\n`);
-    return { cases, figures, spread, change, modelSha256, modelDir, gradientSteps, losses, runRecord };
+    return { cases, excluded, figures, spread, change, modelSha256, modelDir, gradientSteps, losses, runRecord };
   } finally {
     signal.removeEventListener("abort", stop);
     await pool.close();
@@ -131,26 +135,66 @@ export async function trainAlone(options: TrainAloneOptions): Promise<TrainedAlo
   }
 }
 
-async function dataOf({
-  dataset: dir,
-  labels,
-  holdOut,
-  study,
-}: TrainAloneOptions): Promise<{ data: SiteData; leftOut: number }> {
-  const { mayMiss } = study.task;
-  const dataset = await scanDataset(dir, { ...(labels && { labels }), ...(mayMiss && { mayMiss }) });
-  if (dataset.problems.length > 0) throw dataset.problems[0].error;
-  const unlabelled = dataset.cases.find(({ labelMap }) => labelMap === undefined);
-  if (unlabelled !== undefined)
-    throw refusal("modality-missing", `case ${unlabelled.id}`, "a label map to train on", "none");
-  const unknown = holdOut.find((id) => !dataset.cases.some((each) => each.id === id));
-  if (unknown !== undefined) throw refusal("usage", "consilium train --hold-out", "cases of the dataset", unknown);
-  const { cases, convention } = dataset;
+interface ChosenData {
+  readonly data: SiteData;
+  readonly leftOut: number;
+  readonly excluded: readonly CaseProblem[];
+}
+
+async function dataOf(options: TrainAloneOptions): Promise<ChosenData> {
+  const { dataset: dir, holdOut, study } = options;
+  const { cases, convention, excluded } = await usableCases(options);
+  const unknown = holdOut.find((id) => !cases.some((each) => each.id === id));
+  if (unknown !== undefined) {
+    const expected = `cases of the dataset${excluded.length > 0 ? " that can be used" : ""}`;
+    throw refusal("usage", "consilium train --hold-out", expected, unknown);
+  }
   const [trainingCases, validationCases] =
     holdOut.length > 0 ? heldOutOf(cases, holdOut) : splitOf(cases, study.training.seed);
   if (trainingCases.length === 0) throw refusal("dataset-too-small", dir, "at least one case to train on", "none");
   const leftOut = cases.length - trainingCases.length - validationCases.length;
-  return { data: { siteId: SITE, trainingCases, validationCases, convention }, leftOut };
+  return { data: { siteId: SITE, trainingCases, validationCases, convention }, leftOut, excluded };
+}
+
+/** @throws ConsiliumError of the first case with a problem, unless those are to be left out */
+export async function usableCases({
+  dataset: dir,
+  labels,
+  excludeBroken = false,
+  study,
+  progress,
+  signal,
+}: Pick<TrainAloneOptions, "dataset" | "labels" | "excludeBroken" | "study" | "progress" | "signal">): Promise<{
+  readonly cases: readonly CaseFiles[];
+  readonly convention: LabelConvention;
+  readonly excluded: readonly CaseProblem[];
+}> {
+  const { mayMiss } = study.task;
+  const dataset = await scanDataset(dir, { ...(labels && { labels }), ...(mayMiss && { mayMiss }) });
+  const { convention } = dataset;
+  const unlabelled = ({ id, labelMap }: Pick<CaseFiles, "id" | "labelMap">): ConsiliumError | undefined =>
+    labelMap === undefined ? refusal("modality-missing", `case ${id}`, "a label map to train on", "none") : undefined;
+  if (!excludeBroken) {
+    if (dataset.problems.length > 0) throw withWayOn(dataset.problems[0].error);
+    const wrong = dataset.cases.map(unlabelled).find((error) => error !== undefined);
+    if (wrong !== undefined) throw withWayOn(wrong);
+    return { cases: dataset.cases, convention, excluded: [] };
+  }
+  const { problems } = await checkDataset(dataset, {
+    alsoWrong: unlabelled,
+    onCase(done, total) {
+      signal.throwIfAborted();
+      progress.update({ label: "Checking", done, total, unit: "cases" });
+    },
+  });
+  const excluded = new Set(problems.map(({ caseId }) => caseId));
+  return { cases: dataset.cases.filter(({ id }) => !excluded.has(id)), convention, excluded: problems };
+}
+
+function withWayOn(error: ConsiliumError): ConsiliumError {
+  const { subject, expected, actual } = error;
+  const hint = `${error.hint} Or leave such cases out with --exclude-broken.`;
+  return new ConsiliumError(error.code, { subject, expected, actual, hint, cause: error });
 }
 
 function splitOf(cases: readonly CaseFiles[], seed: number): [CaseFiles[], CaseFiles[]] {

@@ -21,6 +21,7 @@ export const train = defineCommand({
     data: option.requiredText("DIR", "dataset"),
     out: option.requiredText("DIR", "folder to write; new or empty"),
     holdOut: option.list("CASES", "cases to measure on, with commas between"),
+    excludeBroken: option.flag("read every case first, and leave out those with a problem"),
     from: option.text("DIR", "model folder to go on from, by its own study (fine-tuning)"),
     labels: labelsOption("how labels are written, where file names do not tell"),
     ...studyOptions,
@@ -34,7 +35,7 @@ export const train = defineCommand({
     const startedMs = performance.now();
     const { trainAlone } = await import("../train-alone.ts");
     const { readModelFolder } = await import("../../segmentation/index.ts");
-    const { data, out, holdOut = [], labels } = options;
+    const { data, out, holdOut = [], labels, excludeBroken } = options;
     const from = options.from === undefined ? undefined : await readModelFolder(options.from);
     const opened = await openChosenStudy(options, { from });
     const trained = await trainAlone({
@@ -42,18 +43,21 @@ export const train = defineCommand({
       dataset: data,
       out,
       holdOut,
+      excludeBroken,
       progress,
       signal,
       ...(labels !== undefined && { labels }),
       ...(from && { from: from.description }),
     });
-    const { change, cases, figures, spread, modelSha256, modelDir, gradientSteps, losses, runRecord } = trained;
+    const { change, cases, excluded, figures, spread, modelSha256, modelDir, gradientSteps, losses, runRecord } =
+      trained;
     const seconds = (performance.now() - startedMs) / 1000;
     const rounds = opened.study.rounds.count;
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
     const run = { rounds, gradientSteps, losses, seconds, peakRssBytes };
     const json = {
       cases,
+      excluded: excluded.map(({ caseId, error }) => ({ caseId, ...error.toJSON() })),
       dice: figures?.dice ?? null,
       hd95: figures?.hd95 ?? null,
       undefined: figures?.undefined ?? {},
@@ -65,9 +69,15 @@ export const train = defineCommand({
     };
     const measured =
       figures === null || spread === null ? "No case was left to measure on." : measuredTable(figures, spread);
+    const without = excluded.map(({ caseId, error: { code, expected, actual } }) => {
+      return `Left out: ${caseId}: expected ${expected}, got ${actual} [${code}].`;
+    });
     const facts = `${casesText(cases)}; ${gradientSteps} gradient steps, ${formatDuration(seconds * 1000)}.`;
     const changed = change === null ? "" : `\n\n${changeTable(change)}`;
-    return { json, text: `${measured}${changed}\n\n${facts}\nModel  ${relative(process.cwd(), modelDir)}` };
+    return {
+      json,
+      text: `${measured}${changed}\n\n${[...without, facts].join("\n")}\nModel  ${relative(process.cwd(), modelDir)}`,
+    };
   },
 });
 
