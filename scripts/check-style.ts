@@ -40,6 +40,11 @@ const RULES: readonly Rule[] = [
     broken: (text) => /^\s*(test|it|describe)[.](only|todo|skip)\b/m.test(text),
   },
   {
+    name: "no conflict of a merge",
+    appliesTo: /./,
+    broken: (text) => /^(<{7} |={7}$|>{7} )/m.test(text),
+  },
+  {
     name: "no path of somebody's machine",
     appliesTo: /^(?!package-lock)/,
     broken: (text) => /[/](work|root|Users|home)[/](?!someone)[a-z]/.test(text),

@@ -9,15 +9,10 @@ export function renderDeidentification(records: readonly CaseRecord[]): string {
   );
   return `# What intake removed
 
-<<<<<<< HEAD
-**Images.** Each case is four NIfTI files of voxels and their geometry. No element of a DICOM file is carried over: no
-name, number, date, place, device or free text. The files' names are pseudonyms, numbered in the order of arrival. The
-table below names what the headers of all files of the four series had, within sequences as well; other series of a
-study were not taken in. Text that a scanner burnt into pixels is not looked for.
-=======
-**Images.** Each case is NIfTI files of voxels and their geometry, one of each scan. No element of a DICOM file is carried over: no
-name, number, date, place, device or free text. The files' names are pseudonyms, numbered in the order of arrival.
->>>>>>> 94b31a5 (intake, segment, serve, train: a missing scan is a declared condition)
+**Images.** Each case is NIfTI files of voxels and their geometry, one of each scan that it has. No element of a DICOM file
+is carried over: no name, number, date, place, device or free text. The files' names are pseudonyms, numbered in the order
+of arrival. The table below names what the headers of all files of the series taken in had, within sequences as well; other
+series of a study were not taken in. Text that a scanner burnt into pixels is not looked for.
 
 **Faces.** Everything outside the brain is zero, so there is no face to recognise. The last column is the share of the
 head (all that is not air) that was removed. Look at the pictures: a brain found too large may keep some of the head.
