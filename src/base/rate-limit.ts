@@ -21,7 +21,7 @@ export function createRateLimit(what: string, burst: number, perSecond: number, 
       buckets.delete(caller);
       // What is refused takes nothing: else whoever asks too often would keep the bucket empty, for others too.
       buckets.set(caller, { level: level >= 1 ? level - 1 : level, atMs: nowMs });
-      if (buckets.size > CALLERS) buckets.delete([...buckets.keys()][0]);
+      if (buckets.size > CALLERS) buckets.delete(buckets.keys().next().value ?? caller);
       if (level >= 1) return;
       throw new ConsiliumError("limit-exceeded", {
         subject: what,

@@ -13,7 +13,7 @@ import {
   type MeanFigures,
   type ModelDescription,
   type ModelSigner,
-  withStatistics,
+  withRunningStatistics,
   writeModelFolder,
 } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
@@ -56,7 +56,7 @@ export async function exportModel(
   return writeModelFolder(out, {
     study,
     network,
-    parameters: { layout, data: withStatistics(layout, global.data, statistics) },
+    parameters: { layout, data: withRunningStatistics(layout, global.data, statistics) },
     facts: {
       sites,
       round: round ?? null,

@@ -23,7 +23,7 @@ import { corrupt } from "./journal-database.ts";
 import type { Evidence } from "./records.ts";
 import { readMessage } from "./site-messages.ts";
 import { type CoordinatorState, INITIAL_STATE, STATE_FORMAT } from "./state.ts";
-import { step } from "./step.ts";
+import { takenAgain } from "./take-again.ts";
 
 export interface JournalAudit {
   readonly records: number;
@@ -106,18 +106,11 @@ function keyOf(siteId: string, certificatePem: string): SiteKey {
 }
 
 function next(state: CoordinatorState, event: CoordinatorEvent, number: number): CoordinatorState {
-  const taken = step(state, event);
-  if (taken.verdict.outcome !== "accepted") {
-    throw corrupt(
-      `record ${number}`,
-      "an event that the state before it accepts",
-      `${event.kind}, ${taken.verdict.error.code}`,
-    );
-  }
+  const after = takenAgain(state, event, number);
   if (event.kind === "study-submitted" && studyHash(event.study) !== event.hash) {
     throw corrupt(`record ${number}`, `study ${event.hash.slice(0, 12)}`, "another study under its hash");
   }
-  return taken.state;
+  return after;
 }
 
 /** The event says what its site signed. @returns the message's number */

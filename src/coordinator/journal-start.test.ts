@@ -159,6 +159,18 @@ describe("a journal with snapshots", () => {
     expect(await errorOf(verifyHome(federation.home))).toMatch(/record \d+: expected what \w+ signed/);
   });
 
+  test("refuses a record that this version would not accept, instead of passing it over", async () => {
+    const journal = await openJournal(join(federation.home, "journal.db"));
+    await journal.replay(() => undefined);
+    // Nothing waits for a time once the study is done.
+    await journal.append([{ kind: "time-reached", atMs: 1 }]);
+    journal.close();
+    const refused = `[journal-corrupt] journal, record ${at + 1}: expected an event that the state before it accepts`;
+    expect(await errorOf(reopened())).toContain(refused);
+    expect(await errorOf(replayAggregates(federation.home))).toContain(refused);
+    expect(await errorOf(verifyHome(federation.home))).toContain(refused);
+  });
+
   test("refuses an event of a later version by its record, and a later format", async () => {
     const journal = await openJournal(join(federation.home, "journal.db"));
     await journal.replay(() => undefined);

@@ -17,6 +17,7 @@ import type { Journal } from "./journal.ts";
 import { checkCountersigned } from "./journal-audit.ts";
 import { type CoordinatorState, INITIAL_STATE, STATE_FORMAT } from "./state.ts";
 import { dutiesOf, type Effect, type Step, step } from "./step.ts";
+import { takenAgain } from "./take-again.ts";
 import type { Verdict } from "./verdict.ts";
 
 export interface Machine {
@@ -62,8 +63,8 @@ export async function openMachine(journal: Journal, listener: MachineListener): 
   const snapshot = await journal.snapshot(STATE_FORMAT);
   let state = snapshot === undefined ? INITIAL_STATE : (JSON.parse(snapshot.body) as CoordinatorState);
   let keptAt = snapshot?.head.number ?? 0;
-  await journal.replay((event) => {
-    state = step(state, event).state;
+  await journal.replay((event, { number }) => {
+    state = takenAgain(state, event, number);
   }, snapshot?.head);
   await checkCountersigned(journal);
   let waiting: Waiting[] = [];

@@ -14,7 +14,7 @@ import { openJournal } from "./journal.ts";
 import { corrupt } from "./journal-database.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { type CoordinatorState, INITIAL_STATE } from "./state.ts";
-import { step } from "./step.ts";
+import { takenAgain } from "./take-again.ts";
 
 export interface ReplayedRound {
   readonly study: string;
@@ -46,7 +46,7 @@ export async function replayAggregates(home: string, onRound?: (round: ReplayedR
         rounds.push(replayed);
         onRound?.(replayed);
       }
-      state = step(state, event).state;
+      state = takenAgain(state, event, number);
     });
     return { records: journal.head().number, rounds };
   } finally {

@@ -105,7 +105,7 @@ export async function startFederationServer(options: FederationServerOptions): P
   };
   server.on("request", (request, response) => {
     request.setTimeout(LIMITS.requestTimeoutMs, () => request.stream.close());
-    const tooLong = setTimeout(() => request.stream.close(), limits.callMs);
+    const tooLong = setTimeout(() => request.stream.close(), limits.callMs).unref();
     request.stream.once("close", () => clearTimeout(tooLong));
     if (!guards.mayCall(request.stream.session)) {
       // No code of the protocol's: a site takes it for an unreachable coordinator, and waits before it tries again.

@@ -7,7 +7,7 @@
  */
 import type { Http2Session } from "node:http2";
 import type { Socket } from "node:net";
-import { type Clock, createRateLimit } from "../base/index.ts";
+import { type Clock, createRateLimit, LIMITS } from "../base/index.ts";
 
 export interface ServerLimits {
   /** Of all callers together; more are closed at once. */
@@ -29,7 +29,7 @@ export interface ServerLimits {
 }
 
 export const USUAL_SERVER_LIMITS: ServerLimits = {
-  connections: 4096,
+  connections: 4 * LIMITS.sitesPerFederation,
   connectionsPerAddress: 512,
   sessionsPerSite: 8,
   strangerSessionMs: 60_000,

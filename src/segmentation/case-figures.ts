@@ -26,6 +26,13 @@ export interface CaseFigure {
 /** By region. HD95 in mm. */
 export type CaseFigures = Readonly<Record<"dice" | "hd95", Readonly<Record<string, CaseFigure>>>>;
 
+/** What "worst tenth" means where figures of one kind stand, or why it is not known. */
+export function worstTenthInWords(figures: CaseFigures["dice"]): string {
+  return Object.values(figures).some(({ mean, worstTenth }) => mean !== null && worstTenth === null)
+    ? "Sites send sums over their cases and no single case, so the worst tenth of the cases is not known."
+    : "Worst tenth: mean of the worst tenth of the cases, rounded up to whole cases.";
+}
+
 /** The site with the worst mean of each region, and that mean; null where fewer than two sites have one. */
 export type WorstSites = Readonly<
   Record<"dice" | "hd95", Readonly<Record<string, { readonly id: string; readonly mean: number } | null>>>

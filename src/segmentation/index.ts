@@ -5,6 +5,7 @@ export {
   type ScoredCase,
   type WorstSites,
   worstSites,
+  worstTenthInWords,
 } from "./case-figures.ts";
 export { drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
 export { type CaseReportInput, renderCaseReport } from "./case-report.ts";
@@ -24,7 +25,7 @@ export {
   openLocalWork,
 } from "./engine-pool.ts";
 export { LESION_RULES, type LesionRulesName, type LesionScores } from "./lesion-wise.ts";
-export { withStatistics } from "./local-round.ts";
+export { withRunningStatistics } from "./local-round.ts";
 export {
   type CaseScores,
   EVALUATION,

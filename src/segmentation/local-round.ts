@@ -35,7 +35,7 @@ interface Lengths {
 export function beginLocalRound(study: Study, { layout, stateLength }: Lengths, request: TrainRequest): LocalRound {
   const { optimiserState: carried, stepsTaken } = request;
   const { parameters: sent, optimiser, control } = openSharedVectors(study, layout, request.parameters);
-  const parameters = withStatistics(layout, sent, request.statistics);
+  const parameters = withRunningStatistics(layout, sent, request.runningStatistics);
   const isReset = study.training.optimiserState === "reset";
   const own = carried === null || isReset ? null : carried.subarray(0, stateLength);
   return {
@@ -52,7 +52,7 @@ export function endLocalRound(
   request: TrainRequest,
   begun: LocalRound,
   end: { readonly parameters: Float32Array; readonly state: Float32Array; readonly steps: number },
-): Pick<TrainResult, "parameters" | "optimiserState" | "statistics" | "stepsTaken"> {
+): Pick<TrainResult, "parameters" | "optimiserState" | "runningStatistics" | "stepsTaken"> {
   const stepsTaken = begun.optimiser.stepsTaken + end.steps;
   const { parameters: sent, control } = openSharedVectors(study, layout, request.parameters);
   const staysHere = study.training.runningStatistics === "local";
@@ -62,18 +62,20 @@ export function endLocalRound(
     nextControl(layout, begun.control, control, begun.parameters, end.parameters, sumOfRates(study, request));
   return {
     parameters: closeSharedVectors(study, layout, request.parameters, {
-      parameters: staysHere ? withStatistics(layout, end.parameters, bufferValues(layout, sent)) : end.parameters,
+      parameters: staysHere
+        ? withRunningStatistics(layout, end.parameters, bufferValues(layout, sent))
+        : end.parameters,
       optimiser: { state: end.state, stepsTaken },
       ...(next && { control: next.control }),
     }),
     optimiserState: next === undefined ? end.state.slice() : joined(end.state, next.own),
-    ...(staysHere && { statistics: bufferValues(layout, end.parameters) }),
+    ...(staysHere && { runningStatistics: bufferValues(layout, end.parameters) }),
     stepsTaken,
   };
 }
 
 /** Parameters with other running statistics, copied; as they are where there are none. */
-export function withStatistics(
+export function withRunningStatistics(
   layout: ParameterLayout,
   parameters: Float32Array,
   statistics: Float32Array | undefined,

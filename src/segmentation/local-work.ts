@@ -13,7 +13,7 @@ export interface TrainRequest {
   /** The optimiser's state after this site's last round, and behind it the site's control variate; null at first. */
   readonly optimiserState: Float32Array | null;
   /** With `training.runningStatistics: local`: the site's own after its last round, in place of the model's. */
-  readonly statistics?: Float32Array;
+  readonly runningStatistics?: Float32Array;
   /** Gradient steps that made the optimiser's state; 0 where it is null. */
   readonly stepsTaken: number;
   /** Counted from 1. */
@@ -30,7 +30,7 @@ export interface TrainResult {
   readonly parameters: Float32Array;
   readonly optimiserState: Float32Array;
   /** With `training.runningStatistics: local`: the site's own, which `parameters` do not hold. */
-  readonly statistics?: Float32Array;
+  readonly runningStatistics?: Float32Array;
   readonly stepsTaken: number;
   /** Mean over the steps; null where private training met nobody in any of them. */
   readonly meanLoss: number | null;
@@ -42,7 +42,7 @@ export interface TrainResult {
 export interface EvaluateRequest {
   readonly parameters: Float32Array;
   /** Running statistics in place of the model's, in the layout's order. */
-  readonly statistics?: Float32Array;
+  readonly runningStatistics?: Float32Array;
   /** Share of a window that the next one covers again. */
   readonly overlap: number;
 }

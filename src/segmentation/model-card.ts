@@ -9,7 +9,14 @@
 import { z } from "zod";
 import { type PrivacySpent, plannedPrivacy, plannedSitePrivacy } from "../privacy/index.ts";
 import { describePostProcessing, type Study } from "../study/index.ts";
-import { figuresOfCases, type ScoredCase, samplesOf, type WorstSites, worstSites } from "./case-figures.ts";
+import {
+  figuresOfCases,
+  type ScoredCase,
+  samplesOf,
+  type WorstSites,
+  worstSites,
+  worstTenthInWords,
+} from "./case-figures.ts";
 import { failureModesOf } from "./failure-modes.ts";
 
 const figureSchema = z.strictObject({
@@ -356,11 +363,7 @@ function worstTable(regions: readonly string[], figures: CardFigures, worst: Wor
       ];
     }),
   );
-  const tenth =
-    figures.intervalsBy === STUDENT
-      ? "Sites send sums over their cases and no single case, so the worst tenth of the cases is not known."
-      : "The worst tenth is the mean of the worst tenth of the cases, rounded up to whole cases.";
-  return `${markdownTable(["", "mean", "worst tenth", "worst site"], rows)}\n\n${tenth} The worst site is that with the worst mean over its own validation cases.`;
+  return `${markdownTable(["", "mean", "worst tenth", "worst site"], rows)}\n\n${worstTenthInWords(figures.dice)} The worst site is that with the worst mean over its own validation cases.`;
 }
 
 function siteFigures(regions: readonly string[], sites: ModelCard["sites"]): string {

@@ -25,6 +25,7 @@ import { inferenceForm, withParameters } from "../training/index.ts";
 import { type CardFacts, cardSchema, makeCard, renderCard } from "./model-card.ts";
 import {
   federationIdOf,
+  MODEL_SCHEMA,
   type ModelSigner,
   signModel,
   type VerifiedSigner,
@@ -33,10 +34,8 @@ import {
 
 const CONTENTS = ["model.onnx", "weights.safetensors", "card.md"] as const;
 
-const SCHEMA = "consilium.model/3";
-
 const descriptionSchema = z.strictObject({
-  schema: z.literal(SCHEMA),
+  schema: z.literal(MODEL_SCHEMA),
   modelSha256: z.string(),
   name: z.string(),
   /** The whole study that it was trained by. */
@@ -76,7 +75,7 @@ export async function writeModelFolder(dir: string, model: NewModel): Promise<Mo
   const card = makeCard(study, facts);
   const cardText = renderCard(study.name, modelSha256, study, parameters.layout.length, card);
   const description: ModelDescription = {
-    schema: SCHEMA,
+    schema: MODEL_SCHEMA,
     modelSha256,
     name: study.name,
     study,
@@ -169,11 +168,11 @@ function parseDescription(bytes: Buffer, dir: string): ModelDescription {
   const parsed = descriptionSchema.safeParse(document);
   if (parsed.success) return parsed.data;
   const schema = z.object({ schema: z.string().regex(/^consilium\.model\/\d{1,4}$/) }).safeParse(document);
-  if (schema.success && schema.data.schema !== SCHEMA) throw otherVersion(dir, schema.data.schema);
+  if (schema.success && schema.data.schema !== MODEL_SCHEMA) throw otherVersion(dir, schema.data.schema);
   const [issue] = parsed.error.issues;
   throw corrupt(
     join(dir, "model.json"),
-    `a description with schema ${SCHEMA}`,
+    `a description with schema ${MODEL_SCHEMA}`,
     `${issue.path.join(".") || "the document"}: ${issue.message}`,
   );
 }
@@ -181,7 +180,7 @@ function parseDescription(bytes: Buffer, dir: string): ModelDescription {
 function otherVersion(dir: string, schema: string): ConsiliumError {
   return new ConsiliumError("model-version", {
     subject: dir,
-    expected: `a model with schema ${SCHEMA}`,
+    expected: `a model with schema ${MODEL_SCHEMA}`,
     actual: schema,
     hint: "Another version of Consilium wrote it: use that one, or export the model again with this one.",
   });

@@ -69,7 +69,10 @@ export function verifyModelSignature(modelJson: Uint8Array, signatureJson: strin
   });
 }
 
+/** Of `model.json`, and the heading under which it is signed. */
+export const MODEL_SCHEMA = "consilium.model/3";
+
 /** Under a heading of its own, so that no other signature of the same key means a model. */
 function signed(modelJson: Uint8Array): Uint8Array {
-  return Buffer.concat([Buffer.from("consilium.model/3\0"), modelJson]);
+  return Buffer.concat([Buffer.from(`${MODEL_SCHEMA}\0`), modelJson]);
 }

@@ -7,7 +7,7 @@ import { decodeOnnx, type ParameterEntry, parameterView, pickParameters } from "
 import { openForwardSession } from "../runtime/index.ts";
 import { parseStudy, type Study } from "../study/index.ts";
 import { networkParameters, withSharedVectors } from "../training/index.ts";
-import { withStatistics } from "./local-round.ts";
+import { withRunningStatistics } from "./local-round.ts";
 import type { SiteData, TrainRequest, TrainResult } from "./local-work.ts";
 import { readModelFolder, writeModelFolder } from "./model-folder.ts";
 import { createSiteEngine, type SiteEngine } from "./site-engine.ts";
@@ -98,22 +98,22 @@ describe("a network with norms over the batch and dropped values", () => {
     const local = studyWith({ runningStatistics: "local" });
     const next = (before: TrainResult): TrainRequest => ({
       ...following(before),
-      ...(before.statistics && { statistics: before.statistics.slice() }),
+      ...(before.runningStatistics && { runningStatistics: before.runningStatistics.slice() }),
     });
     const first = await trained(local, [() => firstRound]);
     const second = await trained(local, [() => next(first)]);
     for (const { parameters } of [first, second]) expect(statisticsOf(parameters)).toEqual(statisticsOf(initial.data));
-    expect([...(second.statistics ?? [])]).toEqual(statisticsOf(averaged.parameters));
-    expect(withStatistics(layout, second.parameters, second.statistics)).toEqual(averaged.parameters);
+    expect([...(second.runningStatistics ?? [])]).toEqual(statisticsOf(averaged.parameters));
+    expect(withRunningStatistics(layout, second.parameters, second.runningStatistics)).toEqual(averaged.parameters);
     // weights do not depend on statistics that are never looked at in training, and the next statistics do
     const forgetful = await trained(local, [() => following(first)]);
     expect(forgetful.parameters).toEqual(second.parameters);
-    expect(forgetful.statistics).not.toEqual(second.statistics);
+    expect(forgetful.runningStatistics).not.toEqual(second.runningStatistics);
 
     const engine = createSiteEngine({ study: local, network });
     const held = { ...site, validationCases: site.trainingCases };
-    const { parameters, statistics = new Float32Array() } = second;
-    const scores = await engine.evaluate(held, { parameters, statistics, overlap: 0 }, idle);
+    const { parameters, runningStatistics: statistics = new Float32Array() } = second;
+    const scores = await engine.evaluate(held, { parameters, runningStatistics: statistics, overlap: 0 }, idle);
     const placed = await engine.evaluate(held, { parameters: averaged.parameters, overlap: 0 }, idle);
     const without = await engine.evaluate(held, { parameters, overlap: 0 }, idle);
     await engine.close();

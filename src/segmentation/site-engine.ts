@@ -23,7 +23,7 @@ import {
 import { type CaseStore, caseStoreOfStudy } from "./case-store.ts";
 import { type CaseTally, tallyCase } from "./case-tally.ts";
 import { evaluateOnOwnGrid } from "./evaluate-case.ts";
-import { beginLocalRound, endLocalRound, type LocalRound, withStatistics } from "./local-round.ts";
+import { beginLocalRound, endLocalRound, type LocalRound, withRunningStatistics } from "./local-round.ts";
 import type { CaseScores, EvaluateRequest, SiteData, TrainRequest, TrainResult, WorkProgress } from "./local-work.ts";
 import { openPatchQueue, type PatchQueue } from "./patch-queue.ts";
 import type { Predict } from "./sliding-window.ts";
@@ -155,10 +155,14 @@ export function createSiteEngine(options: SiteEngineOptions): SiteEngine {
     finishWithin(ms) {
       if (finishAtMs !== undefined) finishAtMs = performance.now() + ms;
     },
-    async evaluate(site, { parameters, statistics, overlap }, onProgress) {
+    async evaluate(site, { parameters, runningStatistics: statistics, overlap }, onProgress) {
       const predictor = await openPredictor();
       const window = predictor.window(overlap);
-      const model = withStatistics(predictor.layout, parameters.subarray(0, predictor.layout.length), statistics);
+      const model = withRunningStatistics(
+        predictor.layout,
+        parameters.subarray(0, predictor.layout.length),
+        statistics,
+      );
       const predict: Predict = (image, sides) => {
         signal?.throwIfAborted();
         return predictor.predict(image, sides, model);

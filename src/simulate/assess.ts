@@ -60,7 +60,7 @@ export async function assess(options: AssessmentOptions): Promise<Assessment> {
     const cases = heldOut.length > 0 ? heldOut : sites.flatMap(({ data }) => data.validationCases);
     const judge = createJudge(pool, cases, convention, options);
     // A case of a site is measured as that site measures it; on anybody else's the model is as it is exported.
-    const statistics = heldOut.length > 0 ? [] : statisticsByCase(sites);
+    const statistics = heldOut.length > 0 ? [] : runningStatisticsByCase(sites);
     const federatedScores = await judge("Measuring the federated model", federated.data, statistics);
     const siteScores = await scoresBySite(options, pool, heldOut.length > 0 ? undefined : federatedScores);
     const regions = Object.keys(study.task.regions);
@@ -177,7 +177,8 @@ async function scoresBySite(
   const validating = sites.flatMap(({ data }) => data.validationCases);
   const judge = createJudge(pool, validating, convention, options);
   const scores =
-    known ?? (await judge("Measuring the federated model at each site", federated.data, statisticsByCase(sites)));
+    known ??
+    (await judge("Measuring the federated model at each site", federated.data, runningStatisticsByCase(sites)));
   const counts = sites.map(({ data }) => data.validationCases.length);
   return counts.map((count, i) => {
     const before = counts.slice(0, i).reduce((a, b) => a + b, 0);
@@ -186,8 +187,8 @@ async function scoresBySite(
 }
 
 /** Of all sites' validation cases, in the order of the sites. */
-function statisticsByCase(sites: readonly SiteOfRun[]): (Float32Array | undefined)[] {
-  return sites.flatMap(({ data, statistics }) => data.validationCases.map(() => statistics));
+function runningStatisticsByCase(sites: readonly SiteOfRun[]): (Float32Array | undefined)[] {
+  return sites.flatMap(({ data, runningStatistics: statistics }) => data.validationCases.map(() => statistics));
 }
 
 /** @param statistics by case, in place of the model's running statistics. */

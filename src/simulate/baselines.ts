@@ -18,7 +18,7 @@ import {
   type SiteData,
   summariseScores,
   type WorkProgress,
-  withStatistics,
+  withRunningStatistics,
 } from "../segmentation/index.ts";
 import { isEvaluated, type Study } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
@@ -86,7 +86,7 @@ export async function trainOnCases(options: BaselineOptions): Promise<BaselineRe
       );
       ({ optimiserState, stepsTaken, runRecord } = result);
       // One set of cases is one site: its model is the one with its own statistics.
-      parameters = withStatistics(layout, result.parameters, result.statistics);
+      parameters = withRunningStatistics(layout, result.parameters, result.runningStatistics);
       before += steps;
       measured = undefined;
       losses.push(result.meanLoss);

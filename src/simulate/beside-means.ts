@@ -1,5 +1,5 @@
 /** The figures beside the means of a federation's models, as rows of a table with what must be said under it. */
-import type { CaseFigures } from "../segmentation/index.ts";
+import { type CaseFigures, worstTenthInWords } from "../segmentation/index.ts";
 import type { FederationResult } from "./result.ts";
 
 /** Models of single sites that a table shows at most. */
@@ -42,14 +42,10 @@ export function besideMeans(result: FederationResult, which: "main models" | "ev
 }
 
 function notesOn({ federated, sites }: FederationResult): string[] {
-  const figures = Object.values(federated.spread.dice);
-  const tenth = figures.some(({ mean, worstTenth }) => mean !== null && worstTenth === null)
-    ? "Sites send sums over their cases and no single case, so the worst tenth of the cases is not known."
-    : "Worst tenth: mean of the worst tenth of the cases, rounded up to whole cases.";
   const judged = sites.filter(({ dice }) => dice !== null).length;
   const site =
     judged < 2
       ? "No site is called the worst: fewer than two have figures of their own."
       : "Worst site: the worst mean among the sites, each over its own validation cases.";
-  return [tenth, site];
+  return [worstTenthInWords(federated.spread.dice), site];
 }

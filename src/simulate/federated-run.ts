@@ -14,7 +14,7 @@ export interface SiteOfRun {
   readonly dice: RegionMeans | null;
   readonly hd95: RegionMeans | null;
   /** With local running statistics: the site's own for the chosen model; undefined where it trained nothing. */
-  readonly statistics?: Float32Array;
+  readonly runningStatistics?: Float32Array;
 }
 
 export interface FederatedRun {

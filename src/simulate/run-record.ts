@@ -68,7 +68,7 @@ async function describeSite(
     steps: stepsOfSite(study, rounds, { siteId: site.siteId, trainingCases: training.length }),
     dice: told ? means(sums, ({ diceSum, diceCases }) => [diceSum, diceCases]) : null,
     hd95: told ? means(sums, ({ hd95Sum, hd95Cases }) => [hd95Sum, hd95Cases]) : null,
-    ...(statistics && { statistics }),
+    ...(statistics && { runningStatistics: statistics }),
   };
 }
 

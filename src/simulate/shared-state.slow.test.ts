@@ -91,7 +91,7 @@ async function byHand(
       const trained = await pool.forSite(data).train({
         parameters: global.data.slice(),
         optimiserState: before?.optimiserState.slice() ?? null,
-        ...(before?.statistics && { statistics: before.statistics.slice() }),
+        ...(before?.runningStatistics && { runningStatistics: before.runningStatistics.slice() }),
         stepsTaken: before?.stepsTaken ?? 0,
         round,
         steps: stepsOfRound(study, weight),
@@ -197,9 +197,11 @@ describe("a federation", () => {
       expect(parametersSha256(run.model)).toBe(parametersSha256(models[run.modelRound - 1]));
       expect(statisticsOf(run.model.data)).toEqual(statisticsOf(initial.data));
       for (const { trained } of results) expect(statisticsOf(trained.parameters)).toEqual(statisticsOf(initial.data));
-      const own = results.filter(({ round }) => round === run.modelRound).map(({ trained }) => trained.statistics);
+      const own = results
+        .filter(({ round }) => round === run.modelRound)
+        .map(({ trained }) => trained.runningStatistics);
       expect(own[0]).not.toEqual(own[1]);
-      expect(run.sites.map(({ statistics }) => statistics)).toEqual(own);
+      expect(run.sites.map(({ runningStatistics: statistics }) => statistics)).toEqual(own);
 
       // what the coordinator was told of the model is what each site measures with its own
       const pool = openEnginePool({ study, network: networkOfStudy(study, model), workers: 1, cacheDir: folder });
@@ -208,7 +210,7 @@ describe("a federation", () => {
           const mine = statistics[i];
           return pool
             .forSite(data)
-            .evaluate({ parameters: run.model.data, ...(mine && { statistics: mine }), ...EVALUATION });
+            .evaluate({ parameters: run.model.data, ...(mine && { runningStatistics: mine }), ...EVALUATION });
         });
         const scores = (await Promise.all(measured)).flat().map(({ regions }) => regions);
         return summariseScores(scores, Object.keys(study.task.regions)).dice.mean ?? Number.NaN;

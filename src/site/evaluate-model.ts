@@ -77,10 +77,13 @@ export async function scoresOfModel(
   const scored = await withSignsOfLife(shift, directive, "evaluating", async (report, signal) => {
     const work = await openEngineFor(shift, studyHash, prepared);
     signal.throwIfAborted();
-    return work.evaluate({ parameters, ...(statistics && { statistics }), ...EVALUATION }, ({ done, total }) => {
-      report(...toldProgress(prepared.study, done, total));
-      void shift.emit({ kind: "progress", activity: "evaluating", round, done, total });
-    });
+    return work.evaluate(
+      { parameters, ...(statistics && { runningStatistics: statistics }), ...EVALUATION },
+      ({ done, total }) => {
+        report(...toldProgress(prepared.study, done, total));
+        void shift.emit({ kind: "progress", activity: "evaluating", round, done, total });
+      },
+    );
   });
   if (scored.kind === "withdrawn") await shift.engine.drop();
   return scored;

@@ -7,7 +7,7 @@ import { writeMasking } from "../privacy/index.ts";
 import { type CoordinatorLink, DirectiveSchema, MaskingOrderSchema } from "../protocol/index.ts";
 import { readSite, type Site } from "./home.ts";
 import { answerMaskingStep, maskUpdate } from "./masked-update.ts";
-import { readMaskingDocument } from "./masking-document.ts";
+import { maskingDocumentName, readMaskingDocument } from "./masking-document.ts";
 import { startShift } from "./shift.ts";
 import { readRound } from "./study-progress.ts";
 import { begin, dyingRun, finalOf, MASKED, stoppingRun } from "./testing/masked-suite.ts";
@@ -132,9 +132,9 @@ describe("a masked federation", () => {
       const value = create(MaskingOrderSchema, { studyHash, round, step, payload });
       return answerMaskingStep(shift, create(DirectiveSchema, { kind: { case: "masking", value } }), value);
     };
-    const other = { survivors: ["a", "b"], dropped: ["c"] };
-    await expect(ask("signature", { list: other })).rejects.toThrow(/masking-message-invalid.*after revealed/s);
-    await expect(ask("reveal", { list: other, signatures: [] })).rejects.toThrow(/masking-second-list/);
+    const otherList = { survivors: ["a", "b"], dropped: ["c"] };
+    await expect(ask("signature", { list: otherList })).rejects.toThrow(/masking-message-invalid.*after revealed/s);
+    await expect(ask("reveal", { list: otherList, signatures: [] })).rejects.toThrow(/masking-second-list/);
     await expect(ask("keys", {}, 0)).rejects.toThrow(/masking-round-revealed/);
     // Asked again as before, it answers as before: nothing new is on disk.
     await ask("keys", {});
@@ -144,12 +144,22 @@ describe("a masked federation", () => {
     // The same sum under another name: a next round from the same model, as if this one had failed.
     await ask("keys", {}, 2);
     const from = before?.from ?? "";
-    expect((await readMaskingDocument(site.store, studyHash))?.revealedFrom).toBe(from);
-    const maskFrom = (globalSha256: string) =>
-      maskUpdate(shift, { studyHash, round: 2, globalSha256, masking: new Uint8Array() }, { trainingCases: 6 });
-    await expect(maskFrom(from)).rejects.toThrow(/masking-round-revealed.*the same model/s);
+    expect((await readMaskingDocument(site.store, studyHash))?.revealedFrom).toEqual([from]);
+    const maskFrom = (globalSha256: string, round = 2) =>
+      maskUpdate(shift, { studyHash, round, globalSha256, masking: new Uint8Array() }, { trainingCases: 6 });
+    await expect(maskFrom(from)).rejects.toThrow(/masking-round-revealed.*helped to open/s);
     // Of another model it would be masked, once this site has shared its secrets.
-    await expect(maskFrom("0".repeat(64))).rejects.toThrow(/masking-message-invalid.*after advertised/s);
+    const other = "0".repeat(64);
+    await expect(maskFrom(other)).rejects.toThrow(/masking-message-invalid.*after advertised/s);
+    // A sum from another model, opened in between, does not make the first be forgotten.
+    const second = await readMaskingDocument(site.store, studyHash);
+    const reveal = before?.answers.reveal ?? "";
+    await site.store.write(maskingDocumentName(studyHash), { ...second, answers: { reveal }, from: other });
+    await ask("keys", {}, 3);
+    for (const model of [from, other]) {
+      await expect(maskFrom(model, 3)).rejects.toThrow(/masking-round-revealed.*helped to open/s);
+    }
+    await expect(maskFrom("1".repeat(64), 3)).rejects.toThrow(/masking-message-invalid.*after advertised/s);
     await shift.out.close();
     await coordinator.close();
   });

@@ -209,7 +209,8 @@ export async function maskUpdate(
   const { known } = await documentsFor(shift, studyHash, round);
   if (known?.masked !== undefined) return known.masked;
   const { study, roster } = await approvedReview(store, studyHash);
-  if (known?.revealedFrom === globalSha256 && !isMaskedAnew(study)) throw openedBefore(studyHash, round);
+  if (known?.revealedFrom?.includes(globalSha256) === true && !isMaskedAnew(study))
+    throw openedBefore(studyHash, round);
   const shared = expectState(known && restoreMasking<SiteState>(known.state), "shared", "shares");
   const { sealed } = readMasking(Buffer.from(order.masking).toString("utf8"), MASKING_ORDERS.input);
   const { state, masks } = maskInput(shared, sealed);
@@ -245,8 +246,8 @@ export async function maskUpdate(
 function openedBefore(studyHash: Sha256, round: number): ConsiliumError {
   return new ConsiliumError("masking-round-revealed", {
     subject: `study ${studyHash.slice(0, 12)}, masking of round ${round}`,
-    expected: "another model to start from than that of the round whose sum this site helped to open",
-    actual: "the same model",
+    expected: "a model to start from of which this site helped to open no sum",
+    actual: "one of which it did",
     hint: "Two sums over nearly the same sites betray single ones. The study has to be started anew.",
   });
 }

@@ -5,7 +5,7 @@
  * Invariants
  * - Once the study has ended here, the document holds no secret and no answer, and no round of it is masked again,
  *   whatever a coordinator asks for.
- * - It says from which model the last sum was made that this site helped to open, whatever rounds came after.
+ * - It says from which models sums were made that this site helped to open, whatever rounds came between.
  */
 import { z } from "zod";
 import { ConsiliumError, type Sha256 } from "../base/index.ts";
@@ -22,15 +22,17 @@ const documentSchema = z.strictObject({
   masked: z.strictObject({ sha256: z.string(), bytes: z.number().int().min(0) }).optional(),
   /** The global model that the masked update starts from. */
   from: z.string().optional(),
-  /** The same of the last round before this one in which this site revealed shares. */
-  revealedFrom: z.string().optional(),
+  /** The same of every round before this one in which this site revealed shares: at most one for each round. */
+  revealedFrom: z.array(z.string()).optional(),
 });
 export type MaskingDocument = z.infer<typeof documentSchema>;
 
 /** For the document of a later round. */
 export function revealedFrom(before: MaskingDocument | undefined): Pick<MaskingDocument, "revealedFrom"> {
-  const model = before?.answers.reveal === undefined ? before?.revealedFrom : before.from;
-  return model === undefined ? {} : { revealedFrom: model };
+  if (before === undefined) return {};
+  const opened = before.answers.reveal !== undefined && before.from !== undefined ? [before.from] : [];
+  const models = [...new Set([...(before.revealedFrom ?? []), ...opened])];
+  return models.length === 0 ? {} : { revealedFrom: models };
 }
 
 /** What is left of it when the study has ended. */

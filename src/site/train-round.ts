@@ -235,7 +235,7 @@ async function keepUpdate(
     clip === undefined
       ? encoded(study, global, trained.parameters, before)
       : clippedBytes(clipSiteUpdate(global.data, trained.parameters, clip));
-  const { optimiserState: moments, statistics } = trained;
+  const { optimiserState: moments, runningStatistics: statistics } = trained;
   return {
     sha256: await store.keepObject(bytes),
     bytes: bytes.length,

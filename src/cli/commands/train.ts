@@ -34,7 +34,7 @@ export const train = defineCommand({
   async run({ options, progress, signal }) {
     const startedMs = performance.now();
     const { trainAlone } = await import("../train-alone.ts");
-    const { readModelFolder } = await import("../../segmentation/index.ts");
+    const { readModelFolder, worstTenthInWords } = await import("../../segmentation/index.ts");
     const { data, out, holdOut = [], labels, excludeBroken } = options;
     const from = options.from === undefined ? undefined : await readModelFolder(options.from);
     const opened = await openChosenStudy(options, { from });
@@ -68,7 +68,9 @@ export const train = defineCommand({
       ...run,
     };
     const measured =
-      figures === null || spread === null ? "No case was left to measure on." : measuredTable(figures, spread);
+      figures === null || spread === null
+        ? "No case was left to measure on."
+        : `${measuredTable(figures, spread)}\n\n${worstTenthInWords(spread.dice)}`;
     const without = excluded.map(({ caseId, error: { code, expected, actual } }) => {
       return `Left out: ${caseId}: expected ${expected}, got ${actual} [${code}].`;
     });
@@ -92,7 +94,7 @@ function measuredTable({ dice, hd95 }: ScoreSummary, spread: CaseFigures): strin
   };
   const rows = Object.keys(dice).map((region) => [region, ...cells("dice", region, 3), ...cells("hd95", region, 1)]);
   const head = ["Region", "Dice", "95 %", "worst tenth", "HD95, mm", "95 %", "worst tenth"];
-  return `${formatTable(head, rows)}\n\nWorst tenth: mean of the worst tenth of the cases, rounded up to whole cases.`;
+  return formatTable(head, rows);
 }
 
 export function casesText({ train: trained, validation, leftOut }: TrainedAlone["cases"]): string {

@@ -24,7 +24,7 @@ export interface Masker {
   sum(inputs: readonly Uint8Array[], into: Uint8Array): void;
 }
 
-const CIPHER_BLOCK_BYTES = 16;
+export const CIPHER_BLOCK_BYTES = 16;
 
 /** @param startByte where the first words lie in the vector: a multiple of 16. */
 export function createMasker(terms: readonly MaskTerm[], bits: WordBits, startByte = 0): Masker {

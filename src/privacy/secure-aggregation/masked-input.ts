@@ -7,11 +7,9 @@
  * multiple of 16 bytes on, words of 64 bits may follow: figures that are to be seen as sums alone.
  */
 import { ConsiliumError, invariant } from "../../base/index.ts";
-import { createMasker, type MaskTerm } from "./mask-stream.ts";
+import { CIPHER_BLOCK_BYTES, createMasker, type MaskTerm } from "./mask-stream.ts";
 import { decodeWords, encodeWords, type WordBits } from "./masked-words.ts";
 
-/** Where figures begin must be a whole block of the cipher. */
-const BLOCK_BYTES = 16;
 const FIGURE_BITS = 64;
 
 /** Bytes of the masked input of a model, and of so many figures behind it. */
@@ -21,9 +19,9 @@ export function maskedInputBytes(coordinates: number, bits: WordBits, figures = 
     : figuresOffsetBytes(coordinates, bits) + (figures * FIGURE_BITS) / 8;
 }
 
-/** Where the figures begin. */
+/** Where the figures begin: at a whole block of the cipher. */
 export function figuresOffsetBytes(coordinates: number, bits: WordBits): number {
-  return Math.ceil(maskedInputBytes(coordinates, bits) / BLOCK_BYTES) * BLOCK_BYTES;
+  return Math.ceil(maskedInputBytes(coordinates, bits) / CIPHER_BLOCK_BYTES) * CIPHER_BLOCK_BYTES;
 }
 
 /** Masked words of whole numbers below 2^52, as they stand behind a model of so many coordinates. */

@@ -30,7 +30,7 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
       const weights = parameters.slice();
       const moments = optimiserState?.slice() ?? new Float32Array(weights.length);
       const own = study.training.runningStatistics === "local";
-      const statistics = request.statistics?.slice() ?? new Float32Array(2);
+      const statistics = request.runningStatistics?.slice() ?? new Float32Array(2);
       let lossSum = 0;
       finishAtMs = finishWithinMs === undefined ? undefined : performance.now() + finishWithinMs;
       const least = leastSteps(study, asked);
@@ -58,7 +58,7 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
       return {
         parameters: weights,
         optimiserState: moments,
-        ...(own && { statistics }),
+        ...(own && { runningStatistics: statistics }),
         stepsTaken: stepsTaken + steps,
         meanLoss,
         steps,
@@ -68,7 +68,7 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
     finishWithin(ms) {
       if (finishAtMs !== undefined) finishAtMs = performance.now() + ms;
     },
-    async evaluate({ parameters: model, statistics = [] }, onProgress) {
+    async evaluate({ parameters: model, runningStatistics: statistics = [] }, onProgress) {
       const parameters = model.slice();
       parameters.set(statistics);
       const scores = [];
