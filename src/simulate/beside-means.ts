@@ -12,14 +12,17 @@ export interface BesideMeans {
   readonly notes: readonly string[];
 }
 
-/** @param which the federated model and that of pooled data, or those of single sites as well. */
-export function besideMeans(result: FederationResult, which: "main models" | "every model"): BesideMeans {
+/** @param which the federated model and that of pooled data, or those of single sites. */
+export function besideMeans(result: FederationResult, which: "main models" | "sites alone"): BesideMeans {
   const { federated, pooled, alone, worstSite } = result;
-  const models: [string, CaseFigures][] = [["federated", federated.spread]];
-  if (pooled !== null) models.push(["pooled data", pooled.spread]);
-  if (alone !== null && which === "every model") {
-    for (const { id, spread } of alone.bySite.slice(0, MODELS_ALONE)) models.push([`${id} alone`, spread]);
-  }
+  const main: [string, CaseFigures][] = [
+    ["federated", federated.spread],
+    ...(pooled === null ? [] : [["pooled data", pooled.spread] satisfies [string, CaseFigures]]),
+  ];
+  const single = (alone?.bySite ?? [])
+    .slice(0, MODELS_ALONE)
+    .map(({ id, spread }): [string, CaseFigures] => [`${id} alone`, spread]);
+  const models = which === "main models" ? main : single;
   const rows = models.flatMap(([model, spread]) =>
     (["dice", "hd95"] as const).flatMap((figure) =>
       Object.entries(spread[figure]).map(([region, { mean, interval, worstTenth, cases }]) => {

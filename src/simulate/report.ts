@@ -121,8 +121,11 @@ function figuresTable({ result, study }: ReportInput): string {
 }
 
 function spreadTable({ result }: ReportInput): string {
-  const { head, rows, notes } = besideMeans(result, "every model");
-  return `<h3>Beside the means</h3>${table(head, rows)}<p class="small">${notes.map(escapeHtml).join(" ")}</p>`;
+  const { head, rows, notes } = besideMeans(result, "main models");
+  const alone = besideMeans(result, "sites alone").rows;
+  const folded =
+    alone.length === 0 ? "" : `<details><summary>One hospital alone</summary>${table(head, alone)}</details>`;
+  return `<h3>Beside the means</h3>${table(head, rows)}<p class="small">${notes.map(escapeHtml).join(" ")}</p>${folded}`;
 }
 
 function undefinedNote({ federated }: FederationResult): string {
