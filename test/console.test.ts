@@ -306,6 +306,49 @@ describe("signing in by a passkey", () => {
     expect((await Promise.all(guesses)).map(({ code }) => code)).toContain("limit-exceeded");
   });
 
+  test("a link at the name opens a session of the same person that ends no later, and none once it has ended", async () => {
+    await server.close();
+    server = await start({ passkeysFile: join(folder, "passkeys.json") });
+    const facts = async (cookie: string) =>
+      (await (await fetch(`${server.url}/session`, { headers: { cookie } })).json()) as {
+        session: { who: string; expiresMs: number; csrf: string } | null;
+      };
+    const first = await signIn("operator");
+    const { session: begun } = await facts(first.cookie);
+    const linkOf = async (from: SignedIn) => tokenOf((await post("at-name", {}, headersOf(from))).url ?? "");
+    nowMs += LIMITS.consoleIdleMs / 2;
+    const cookie = cookieOf(await redeem(await linkOf(first)));
+    const { session: second } = await facts(cookie);
+    expect(second).toMatchObject({ who: begun?.who, expiresMs: begun?.expiresMs });
+    // Kept busy, and passed on again and again: it ends with the first all the same.
+    let held: SignedIn = { cookie, csrf: second?.csrf ?? "" };
+    while (nowMs + LIMITS.consoleIdleMs / 2 < (begun?.expiresMs ?? 0)) {
+      nowMs += LIMITS.consoleIdleMs / 2;
+      const passedOn = cookieOf(await redeem(await linkOf(held)));
+      held = { cookie: passedOn, csrf: (await facts(passedOn)).session?.csrf ?? "" };
+    }
+    const last = await linkOf(held);
+    nowMs = begun?.expiresMs ?? 0;
+    expect((await facts(held.cookie)).session).toBeNull();
+    expect((await redeem(last)).status).toBe(401);
+
+    const other = await signIn("operator");
+    const left = await linkOf(other);
+    await fetch(`${server.url}/session`, { method: "DELETE", headers: headersOf(other) });
+    expect((await redeem(left)).status).toBe(401);
+  });
+
+  test("a damaged file of passkeys keeps nobody out who has a link", async () => {
+    await server.close();
+    const passkeysFile = join(folder, "passkeys.json");
+    await writeFile(passkeysFile, "{");
+    server = await start({ passkeysFile });
+    const operator = await signIn("operator");
+    const answer = await fetch(`${server.url}/session`, { headers: { cookie: operator.cookie } });
+    expect(await answer.json()).toMatchObject({ passkeys: { registered: false }, session: { role: "operator" } });
+    expect((await post("list", {}, headersOf(operator))).code).toBe("home-invalid");
+  });
+
   test("there are none where another program answers to the name", async () => {
     await server.close();
     const other = createServer();

@@ -2,10 +2,11 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createRandom } from "../src/base/index.ts";
+import { createRandom, LIMITS } from "../src/base/index.ts";
 import { type IntakeView, type ReviewView, type SiteDatasets, siteDatasets } from "../src/console/index.ts";
 import { writeNifti } from "../src/imaging/index.ts";
 import { newRecord, writeRecord } from "../src/intake/case-record.ts";
+import { keepOptions } from "../src/intake/lasting-options.ts";
 import { draftCases, openReview, registerDataset, returnCase } from "../src/site/index.ts";
 import { scriptedCoordinator } from "../src/site/testing/scripted-coordinator.ts";
 import { joinTestSite, temporaryFolder, tinyStudy } from "../src/site/testing/test-site.ts";
@@ -57,7 +58,9 @@ test("a dataset from nothing to a registration, its outlier named", async () => 
   expect(refused.registered).toBeNull();
   expect(refused.check).toMatchObject({ registered: false, total: 6, usable: 5 });
   expect(refused.check?.cases[0]).toMatchObject({ id: "P0", problems: [{ code: "modality-missing" }] });
-  expect(refused.next.commands[1]).toBe(`consilium site data --home ${home} --dataset '${dataset}' --exclude-broken`);
+  expect(refused.next.commands[1]).toBe(
+    `consilium site data --home ${home} --dataset '${dataset}' --labels brats2021 --exclude-broken`,
+  );
 
   await addCase("P0");
   await registerDataset({ home, dataset });
@@ -65,6 +68,17 @@ test("a dataset from nothing to a registration, its outlier named", async () => 
   expect(done).toMatchObject({ registered: { training: 5, validation: 1 }, check: { registered: true, usable: 6 } });
   expect(done.check?.outliers[0]).toMatchObject({ caseId: "P5", measure: "brain, ml", value: 0.06, median: 0.512 });
   expect(done.check?.cases[0].id).toBe("P5");
+});
+
+test("to register again is shown with all that was declared", async () => {
+  await rm(join(dataset, "P1", "P1_flair.nii.gz"));
+  await registerDataset({ home, dataset, mayMiss: ["flair"], privateCounts: true });
+  const { next } = await datasets.dataset();
+  const again = `consilium site data --home ${home} --dataset '${dataset}' --labels brats2021`;
+  expect(next.commands).toEqual([`${again} --may-miss flair --private-counts`]);
+  await addCase("P1");
+  await registerDataset({ home, dataset, privateCounts: false });
+  expect((await datasets.dataset()).next.commands).toEqual([again]);
 });
 
 test("cases of intake with their states and pictures, failed ones first; only what intake knows is to be had", async () => {
@@ -107,6 +121,45 @@ test("cases of intake with their states and pictures, failed ones first; only wh
   await writeFile(join(intake, "intake", "cases", "P0003-1.json"), "{");
   expect(await datasets.intakes()).toMatchObject([{ trouble: { code: "file-corrupt" } }]);
   await rm(join(intake, "intake", "cases", "P0003-1.json"));
+});
+
+test("the commands of an intake carry what it was begun with", async () => {
+  const begun = join(root, "begun");
+  await mkdir(join(begun, "intake", "cases"), { recursive: true });
+  await writeRecord(begun, { ...newRecord("P0001-1", "P0001", "x"), state: "done", missing: ["t2"] });
+  await keepOptions(begun, { lasting: { mayMiss: ["t2"], noHeads: true }, atlas: undefined, settings: "x y" });
+  await registerDataset({ home, dataset, privateCounts: true });
+  const [view] = (await siteDatasets({ home, intakes: [begun], reviews: [] }).intakes()) as readonly IntakeView[];
+  expect(view.next.commands).toEqual([
+    `consilium cohort check ${begun} --may-miss t2`,
+    `consilium site data --home ${home} --dataset ${begun} --may-miss t2 --private-counts`,
+  ]);
+});
+
+test("a folder that the system refuses is told in its place, and hides no other", async () => {
+  const broken = join(root, "broken");
+  // A folder in place of a record: reading it fails in the system, for every user.
+  await mkdir(join(broken, "intake", "cases", "P0001-1.json"), { recursive: true });
+  const two = siteDatasets({ home, intakes: [broken, intake], reviews: [] });
+  expect(await two.intakes()).toMatchObject([
+    { folder: broken, trouble: { code: "file-unreadable", actual: "EISDIR" } },
+    { folder: intake, total: 2 },
+  ]);
+});
+
+test("so many cases are listed, what failed first, and all of them counted", async () => {
+  const large = join(root, "large");
+  const total = LIMITS.consoleCases + 2;
+  await mkdir(join(large, "intake", "cases"), { recursive: true });
+  for (let i = 0; i < total; i++) {
+    const failure = { towards: "done", code: "internal", subject: "s", expected: "e", actual: "a", hint: "h" };
+    const record = { ...newRecord(`P${i}`, `P${i}`, "x"), state: "done", ...(i === total - 1 && { failure }) };
+    await writeFile(join(large, "intake", "cases", `P${i}.json`), JSON.stringify(record));
+  }
+  const [view] = (await siteDatasets({ home, intakes: [large], reviews: [] }).intakes()) as readonly IntakeView[];
+  expect(view).toMatchObject({ total, done: total - 1, failed: 1 });
+  expect(view.cases).toHaveLength(LIMITS.consoleCases);
+  expect(view.cases[0].caseId).toBe(`P${total - 1}`);
 });
 
 test("cases under review: with a reader, corrected and waiting, and what was changed", async () => {

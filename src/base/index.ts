@@ -5,6 +5,7 @@ export { ERROR_CODES, type ErrorCode, exitCodeOf } from "./error-codes.ts";
 export { escapeHtml } from "./escape-html.ts";
 export { groupedBy } from "./grouped-by.ts";
 export { isSha256, type Sha256, sha256 } from "./hash.ts";
+export { createTurns } from "./in-turn.ts";
 export { LIMITS } from "./limits.ts";
 export { listenOnLoopback } from "./listen-on-loopback.ts";
 export { refuseTelemetry } from "./no-telemetry.ts";

@@ -42,6 +42,7 @@ import {
 import type { IdentityProvider } from "./identity-provider.ts";
 import { answerPasskey } from "./passkey-routes.ts";
 import { openPasskeys, type Passkeys } from "./passkeys.ts";
+import { notOffered } from "./refusals.ts";
 import { createSessions, type Session, type Sessions, sameSecret } from "./sessions.ts";
 import { COMMON_HEADERS, PAGE_POLICY, REPORT_POLICY, readStaticFiles, type StaticFile } from "./static-files.ts";
 
@@ -296,7 +297,7 @@ async function answerPasskeyOf(
       sessions,
       takeSignIn: () => context.signIns.take("passkeys"),
       takeCall: ({ csrf }) => context.calls.take(csrf),
-      linkAtName: ({ role }) => `${context.atName()}/#sign-in=${sessions.createLink(role).token}`,
+      linkAtName: (session) => `${context.atName()}/#sign-in=${sessions.createLink(session.role, session).token}`,
       signInRequired,
     },
     {
@@ -395,9 +396,18 @@ async function facts(context: Context, session: Session | undefined): Promise<ob
     version,
     provider: identity?.name ?? null,
     /** Null where there are none here; else where they work, and whether one is registered. */
-    passkeys: passkeys === undefined ? null : { at: context.atName(), registered: (await passkeys.list()).length > 0 },
+    passkeys: passkeys === undefined ? null : { at: context.atName(), registered: await hasPasskeys(passkeys) },
     session: signedIn ?? null,
   };
+}
+
+/** Whoever signs in otherwise is let in where the file of passkeys is damaged, and told on its own screen. */
+async function hasPasskeys(passkeys: Passkeys): Promise<boolean> {
+  try {
+    return (await passkeys.list()).length > 0;
+  } catch {
+    return false;
+  }
 }
 
 async function readToken(request: IncomingMessage): Promise<string> {
@@ -572,15 +582,6 @@ function tooManyVolumes(): ConsiliumError {
     expected: `at most ${LIMITS.consoleVolumes} at a time`,
     actual: "more",
     hint: "Close viewers that are not looked at, and open the case again.",
-  });
-}
-
-function notOffered(what: string): ConsiliumError {
-  return new ConsiliumError("file-not-found", {
-    subject: what,
-    expected: "something that is served here",
-    actual: "nothing of that name",
-    hint: "Open the dashboard's first page.",
   });
 }
 

@@ -12,6 +12,7 @@ export { coordinatorConsole } from "./coordinator-console.ts";
 export { type IdentityProvider, openIdProvider } from "./identity-provider.ts";
 export { offerLinks, requestLink, type SignInLink } from "./link-file.ts";
 export type { ModelEntry } from "./models.ts";
+export type { NextCommands } from "./next-commands.ts";
 export type { ListedPasskey } from "./passkeys.ts";
 export { readSignInFile, roleOf, type SignInRules } from "./sign-in-file.ts";
 export { type ListedCase, type ListedCases, type SiteCases, siteCases } from "./site-cases.ts";
@@ -19,7 +20,6 @@ export { siteConsole } from "./site-console.ts";
 export {
   type DatasetView,
   type IntakeView,
-  type NextCommands,
   type OrTrouble,
   type ReviewView,
   type SiteDatasets,

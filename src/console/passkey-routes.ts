@@ -1,7 +1,8 @@
 /** Signing in by passkeys over HTTP, and their registration by somebody who is signed in. Bodies are JSON. */
-import { ConsiliumError } from "../base/index.ts";
+import type { ConsiliumError } from "../base/index.ts";
 import { checkRole, PASSKEY_ROLES } from "./authorisation.ts";
 import type { Passkeys } from "./passkeys.ts";
+import { notOffered } from "./refusals.ts";
 import type { Session, Sessions } from "./sessions.ts";
 
 export interface PasskeyRequest {
@@ -24,7 +25,7 @@ interface PasskeyContext {
   readonly sessions: Sessions;
   readonly takeSignIn: () => void;
   readonly takeCall: (session: Session) => void;
-  /** An address at `localhost` that signs in once, under a role. */
+  /** An address at `localhost` that signs in once, as whoever has the session and no longer than that. */
   readonly linkAtName: (session: Session) => string;
   readonly signInRequired: () => ConsiliumError;
 }
@@ -33,7 +34,7 @@ interface PasskeyContext {
 export async function answerPasskey(context: PasskeyContext, request: PasskeyRequest): Promise<PasskeyAnswer> {
   const { passkeys, sessions } = context;
   const { action, method, body } = request;
-  if (method !== "POST") throw notOffered(action);
+  if (method !== "POST") throw notOffered(`passkey/${action.slice(0, 40)}`);
   switch (action) {
     case "sign-in":
       context.takeSignIn();
@@ -64,15 +65,6 @@ export async function answerPasskey(context: PasskeyContext, request: PasskeyReq
     case "at-name":
       return { json: { url: context.linkAtName(session) } };
     default:
-      throw notOffered(action);
+      throw notOffered(`passkey/${action.slice(0, 40)}`);
   }
-}
-
-function notOffered(action: string): ConsiliumError {
-  return new ConsiliumError("file-not-found", {
-    subject: `passkey/${action.slice(0, 40)}`,
-    expected: "something that is served here",
-    actual: "nothing of that name",
-    hint: "Open the dashboard's first page.",
-  });
 }

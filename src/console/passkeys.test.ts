@@ -79,6 +79,20 @@ describe("registration", () => {
     await expect(passkeys.finishRegistration("session", "operator", "", crossed)).rejects.toMatchObject(REFUSED);
   });
 
+  test("asks so many questions at once, the oldest lapses, and strangers push out nobody's", async () => {
+    await register();
+    const own = key;
+    key = softAuthenticator();
+    const begun = await passkeys.beginRegistration("session", "operator");
+    const asked: string[] = [];
+    for (let i = 0; i <= LIMITS.consoleChallenges; i++) asked.push((await passkeys.beginSignIn()).challenge);
+    const answer = (i: number) => own.signIn({ challenge: asked[i], origin: ORIGIN, counter: 2 });
+    await expect(passkeys.finishSignIn(answer(0))).rejects.toMatchObject(REFUSED);
+    expect(await passkeys.finishSignIn(answer(1))).toMatchObject({ role: "operator" });
+    const registered = key.register({ challenge: begun.challenge, origin: ORIGIN });
+    expect(await passkeys.finishRegistration("session", "operator", "", registered)).toHaveLength(2);
+  });
+
   test("keeps so many, and no more", async () => {
     for (let i = 0; i < LIMITS.consolePasskeys; i++) {
       key = softAuthenticator();

@@ -23,7 +23,7 @@ import {
   verifyRegistrationResponse,
 } from "@simplewebauthn/server";
 import { z } from "zod";
-import { type Clock, ConsiliumError, LIMITS, type Sha256, sha256 } from "../base/index.ts";
+import { type Clock, ConsiliumError, createTurns, LIMITS, type Sha256, sha256 } from "../base/index.ts";
 import { writeFileAtomically } from "../imaging/index.ts";
 import { ROLES, type Role } from "./authorisation.ts";
 
@@ -84,14 +84,10 @@ export interface Passkeys {
 }
 
 export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Passkeys {
-  const challenges = createChallenges(clock);
+  // Apart, so that strangers who begin to sign in push out nobody's registration.
+  const [registrations, signIns] = [createChallenges(clock), createChallenges(clock)];
   // One reads and writes at a time, or a counter could be lost.
-  let queue: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = queue.then(work);
-    queue = done.catch(() => undefined);
-    return done;
-  };
+  const inTurn = createTurns();
   const change = async (to: (kept: Kept) => Kept): Promise<Kept> => {
     const next = to(await read(file));
     await writeFileAtomically(file, Buffer.from(`${JSON.stringify(next, null, 1)}\n`));
@@ -108,7 +104,7 @@ export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Pas
           rpID: RELYING_PARTY,
           userName: `${role} of ${name}`,
           userID: new Uint8Array(Buffer.from(userId, "base64url")),
-          challenge: challenges.draw(`register ${session}`),
+          challenge: registrations.draw(session),
           attestationType: "none",
           excludeCredentials: passkeys.map(({ id }) => ({ id })),
           authenticatorSelection: { residentKey: "preferred", userVerification: "required" },
@@ -120,7 +116,7 @@ export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Pas
         const { registrationInfo, verified } = await orRefused(() =>
           verifyRegistrationResponse({
             response: answer as RegistrationResponseJSON,
-            expectedChallenge: (challenge) => challenges.spend(challenge, `register ${session}`),
+            expectedChallenge: (challenge) => registrations.spend(challenge, session),
             expectedOrigin: origin(),
             expectedRPID: RELYING_PARTY,
             requireUserVerification: true,
@@ -159,7 +155,7 @@ export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Pas
       if (passkeys.length === 0) throw unknown();
       return generateAuthenticationOptions({
         rpID: RELYING_PARTY,
-        challenge: challenges.draw("sign in"),
+        challenge: signIns.draw(),
         allowCredentials: passkeys.map(({ id, transports }) => ({ id, transports: transports as never })),
         userVerification: "required",
         timeout: LIMITS.consolePasskeyMs,
@@ -174,7 +170,7 @@ export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Pas
         const { verified, authenticationInfo } = await orRefused(() =>
           verifyAuthenticationResponse({
             response: answer as AuthenticationResponseJSON,
-            expectedChallenge: (challenge) => challenges.spend(challenge, "sign in"),
+            expectedChallenge: (challenge) => signIns.spend(challenge),
             expectedOrigin: origin(),
             expectedRPID: RELYING_PARTY,
             requireUserVerification: true,
@@ -197,29 +193,29 @@ export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Pas
 }
 
 interface Challenges {
-  /** @returns the bytes to be signed over */
-  draw(purpose: string): Uint8Array<ArrayBuffer>;
-  /** Whether it was drawn for that, lately, and was not spent: it is now, whatever comes of it. */
-  spend(challenge: string, purpose: string): boolean;
+  /** The oldest goes where there are LIMITS.consoleChallenges. @returns the bytes to be signed over */
+  draw(session?: string): Uint8Array<ArrayBuffer>;
+  /** Whether it was drawn for that session, lately, and was not spent: it is now, whatever comes of it. */
+  spend(challenge: string, session?: string): boolean;
 }
 
 function createChallenges(clock: Clock): Challenges {
-  const drawn = new Map<Sha256, { readonly purpose: string; readonly expiresMs: number }>();
+  const drawn = new Map<Sha256, { readonly session: string | undefined; readonly expiresMs: number }>();
   return {
-    draw(purpose) {
+    draw(session) {
       const nowMs = clock.nowMs();
       for (const [key, { expiresMs }] of drawn) if (expiresMs <= nowMs) drawn.delete(key);
       if (drawn.size >= LIMITS.consoleChallenges) drawn.delete([...drawn.keys()][0]);
       const challenge = new Uint8Array(randomBytes(32));
       const key = sha256(Buffer.from(challenge).toString("base64url"));
-      drawn.set(key, { purpose, expiresMs: nowMs + LIMITS.consolePasskeyMs });
+      drawn.set(key, { session, expiresMs: nowMs + LIMITS.consolePasskeyMs });
       return challenge;
     },
-    spend(challenge, purpose) {
+    spend(challenge, session) {
       const key = sha256(challenge);
       const found = drawn.get(key);
       drawn.delete(key);
-      return found !== undefined && found.purpose === purpose && found.expiresMs > clock.nowMs();
+      return found !== undefined && found.session === session && found.expiresMs > clock.nowMs();
     },
   };
 }

@@ -9,6 +9,7 @@
  *   process.
  * - A link works once, for LIMITS.consoleLinkMs. A session ends after LIMITS.consoleIdleMs without a call, after
  *   LIMITS.consoleSessionMs whatever happens, or when it is signed out.
+ * - A link that a session asked for opens one of the same person that ends no later, and nothing once that has ended.
  * - More sessions than LIMITS.consoleSessions end the one that was idle longest; so with links.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
@@ -30,12 +31,14 @@ interface Kept {
 
 interface Link {
   readonly role: Role;
+  /** By which it was asked for: what it opens is the same person's, and ends no later. */
+  readonly from: Session | undefined;
   readonly expiresMs: number;
 }
 
 export interface Sessions {
-  /** A token for one signing in. */
-  createLink(role: Role): { readonly token: string; readonly expiresMs: number };
+  /** A token for one signing in. @param from the session that asks for it: one that has ended opens nothing. */
+  createLink(role: Role, from?: Session): { readonly token: string; readonly expiresMs: number };
   /** @throws ConsiliumError `sign-in-required` for a token that is unknown, used or too old */
   redeem(token: string): { readonly cookie: string; readonly session: Session };
   /** Opens a session for somebody whose identity was established elsewhere. */
@@ -49,24 +52,27 @@ export function createSessions(clock: Clock): Sessions {
   const links = new Map<Sha256, Link>();
   const sessions = new Map<Sha256, Kept>();
 
-  function open(role: Role, who: string): { cookie: string; session: Session } {
+  function open(role: Role, who: string, endsByMs = Number.POSITIVE_INFINITY): { cookie: string; session: Session } {
     const nowMs = clock.nowMs();
     const cookie = newToken();
-    const session = { role, who, csrf: newToken(), expiresMs: nowMs + LIMITS.consoleSessionMs };
+    const expiresMs = Math.min(nowMs + LIMITS.consoleSessionMs, endsByMs);
+    const session = { role, who, csrf: newToken(), expiresMs };
     for (const [key, kept] of sessions) if (hasEnded(kept, nowMs)) sessions.delete(key);
     if (sessions.size >= LIMITS.consoleSessions) dropIdlest(sessions);
     sessions.set(sha256(cookie), { session, lastMs: nowMs });
     return { cookie, session };
   }
+  const lives = (session: Session): boolean =>
+    [...sessions.values()].some((kept) => kept.session === session && !hasEnded(kept, clock.nowMs()));
   return {
-    open,
-    createLink(role) {
+    open: (role, who) => open(role, who),
+    createLink(role, from) {
       const nowMs = clock.nowMs();
       for (const [key, { expiresMs }] of links) if (expiresMs <= nowMs) links.delete(key);
       if (links.size >= LIMITS.consoleSessions) links.delete([...links.keys()][0]);
       const token = newToken();
       const expiresMs = nowMs + LIMITS.consoleLinkMs;
-      links.set(sha256(token), { role, expiresMs });
+      links.set(sha256(token), { role, from, expiresMs });
       return { token, expiresMs };
     },
     redeem(token) {
@@ -74,7 +80,10 @@ export function createSessions(clock: Clock): Sessions {
       const link = links.get(key);
       links.delete(key);
       if (link === undefined || link.expiresMs <= clock.nowMs()) throw linkSpent();
-      return open(link.role, "one-time link");
+      const { role, from } = link;
+      if (from === undefined) return open(role, "one-time link");
+      if (!lives(from)) throw linkSpent();
+      return open(role, from.who, from.expiresMs);
     },
     find(cookie) {
       if (cookie === undefined) return undefined;

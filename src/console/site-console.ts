@@ -1,6 +1,6 @@
 /** What a hospital's people see of their own home, and decide: the service behind `SiteConsole`. */
 import type { ConnectRouter } from "@connectrpc/connect";
-import { ConsiliumError, type Json, LIMITS } from "../base/index.ts";
+import { ConsiliumError, createTurns, type Json, LIMITS } from "../base/index.ts";
 import { rosterSha256Of } from "../privacy/index.ts";
 import { SiteConsole, toConnectError } from "../protocol/index.ts";
 import {
@@ -34,12 +34,7 @@ export function siteConsole(options: SiteConsoleOptions): (router: ConnectRouter
     return JSON.stringify({ ...(await siteStatus(home)), activity: (await readActivity(store)) ?? null });
   };
   // Talking to the coordinator takes the home's lock for a moment: one at a time, or one would think that a site runs.
-  let queue: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const done = queue.then(work);
-    queue = done.catch(() => undefined);
-    return done;
-  };
+  const inTurn = createTurns();
   return (router) => {
     router.service(SiteConsole, {
       getStatus: () => answered(async () => ({ json: await status(), timeMs: BigInt(Date.now()) })),

@@ -8,10 +8,11 @@
  * - Everything is read by what the commands read it by; nothing is written.
  * - Lists are at most LIMITS.consoleCases long, what needs somebody first, and say how many there are in all.
  */
-import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { ConsiliumError, LIMITS, sha256 } from "../base/index.ts";
 import { MODALITIES, type Outlier } from "../imaging/index.ts";
-import { type IntakeCase, intakeSheet, isIntake, readIntake } from "../intake/index.ts";
+import { type IntakeCase, intakeSheet, isIntake, readIntake, readLastingOptions } from "../intake/index.ts";
+import { errorRecord } from "../protocol/index.ts";
 import {
   type KeptCase,
   type RegisteredData,
@@ -24,6 +25,7 @@ import {
   trainingCases,
   validationCases,
 } from "../site/index.ts";
+import { mayMissOption, type NextCommands, registerCommand, shown, word } from "./next-commands.ts";
 
 export interface SiteDatasetsOptions {
   /** As it was typed: commands that are shown name it so. */
@@ -31,12 +33,6 @@ export interface SiteDatasetsOptions {
   /** Folders of intake and of reviews, beside those that the dataset lies in. */
   readonly intakes: readonly string[];
   readonly reviews: readonly string[];
-}
-
-/** What somebody may do now, with whole command lines. */
-export interface NextCommands {
-  readonly words: string;
-  readonly commands: readonly string[];
 }
 
 export interface DatasetView {
@@ -132,8 +128,10 @@ export function siteDatasets({ home, intakes, reviews }: SiteDatasetsOptions): S
         next: nextOfDataset(home, data, check && { ...check, registered, broken: cases.length - usable.length }),
       };
     },
-    intakes: async () =>
-      Promise.all((await intakeFolders()).map((folder) => orTrouble(folder, intakeView(folder, home)))),
+    async intakes() {
+      const { data } = await open();
+      return Promise.all((await intakeFolders()).map((folder) => orTrouble(folder, intakeView(folder, home, data))));
+    },
     reviews: async () => Promise.all((await reviewFolders()).map((folder) => orTrouble(folder, reviewView(folder)))),
     async sheet(intakeKey, caseId, state) {
       const folder = (await intakeFolders()).find((each) => keyOf(each) === intakeKey);
@@ -158,10 +156,11 @@ function registeredView(data: RegisteredData): NonNullable<DatasetView["register
 
 interface Looked {
   readonly dataset: string;
+  readonly convention: string;
   readonly checkedAtMs: number;
 }
 
-function isOf(data: RegisteredData, { dataset, checkedAtMs }: Looked): boolean {
+function isOf(data: RegisteredData, { dataset, checkedAtMs }: Pick<Looked, "dataset" | "checkedAtMs">): boolean {
   return data.dataset === dataset && data.registeredAtMs >= checkedAtMs;
 }
 
@@ -172,49 +171,52 @@ function nextOfDataset(
     | (Looked & { readonly registered: boolean; readonly broken: number; readonly outliers: readonly Outlier[] })
     | undefined,
 ): NextCommands {
-  const register = (dataset: string): string =>
-    `consilium site data --home ${word(home)} --dataset ${word(shown(dataset))}`;
+  const declared = check ?? data;
+  const register = declared === undefined ? "" : registerCommand(home, declared, data);
   if (check === undefined) {
     if (data !== undefined) {
       return {
         words: "Registered without figures of its cases: register it again to compare them.",
-        commands: [register(data.dataset)],
+        commands: [register],
       };
     }
     return {
       words: "No data is registered. Check a dataset, then register it.",
-      commands: ["consilium cohort check DATASET", register("DATASET")],
+      commands: ["consilium cohort check DATASET", `consilium site data --home ${word(home)} --dataset DATASET`],
     };
   }
   if (!check.registered) {
     return {
       words:
         "The dataset was checked and not registered: mend what is wrong and register it, or leave the broken cases out.",
-      commands: [register(check.dataset), `${register(check.dataset)} --exclude-broken`],
+      commands: [register, `${register} --exclude-broken`],
     };
   }
   if (check.broken > 0) {
     return {
       words: "Some cases were left out. Once they are mended, register the dataset again.",
-      commands: [register(check.dataset)],
+      commands: [register],
     };
   }
   if (check.outliers.length > 0) {
     return {
       words:
         "Look at the cases that lie far from the others, in the viewer. Where one is wrong, mend it and register again.",
-      commands: [register(check.dataset)],
+      commands: [register],
     };
   }
   return { words: "The dataset is registered, and nothing about it asks for a look.", commands: [] };
 }
 
-async function intakeView(folder: string, home: string): Promise<IntakeView> {
+async function intakeView(folder: string, home: string, data: RegisteredData | undefined): Promise<IntakeView> {
   const cases = await readIntake(folder);
   const failed = cases.filter(({ failure }) => failure !== null).length;
   const done = cases.filter(({ failure, state }) => failure === null && state === "done").length;
+  const { mayMiss = [] } = await readLastingOptions(folder);
+  // Its other options it keeps itself.
   const again = `consilium intake --from DICOM --out ${word(shown(folder))}`;
-  const register = `consilium site data --home ${word(home)} --dataset ${word(shown(folder))}`;
+  const check = [`consilium cohort check ${word(shown(folder))}`, ...mayMissOption(mayMiss)].join(" ");
+  const register = registerCommand(home, { dataset: folder, mayMiss }, data);
   const next = ((): NextCommands => {
     if (done + failed < cases.length) {
       return {
@@ -233,7 +235,7 @@ async function intakeView(folder: string, home: string): Promise<IntakeView> {
       ? { words: "No case has come in yet.", commands: [again] }
       : {
           words: "Look at the pictures; then register the dataset.",
-          commands: [`consilium cohort check ${word(shown(folder))}`, register],
+          commands: [check, register],
         };
   })();
   const urgency = ({ failure, state }: IntakeCase): number => (failure !== null ? 0 : state === "done" ? 2 : 1);
@@ -283,9 +285,21 @@ async function orTrouble<T extends object>(folder: string, view: Promise<T>): Pr
   try {
     return await view;
   } catch (error) {
-    if (!(error instanceof ConsiliumError)) throw error;
-    return { key: keyOf(folder), folder: shown(folder), trouble: error.toJSON() };
+    return { key: keyOf(folder), folder: shown(folder), trouble: { ...errorRecord(unreadable(error)) } };
   }
+}
+
+/** A folder that this process may not read, in words; what is no error of a file system stays what it is. */
+function unreadable(error: unknown): unknown {
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  if (error instanceof ConsiliumError || code === undefined || syscall === undefined) return error;
+  return new ConsiliumError("file-unreadable", {
+    subject: "folder",
+    expected: "files that the console may read",
+    actual: code,
+    hint: "Give whoever runs the console the right to read them, or name another folder.",
+    cause: error,
+  });
 }
 
 function urgentFirst<T>(cases: readonly T[], urgency: (each: T) => number): readonly T[] {
@@ -298,17 +312,6 @@ function distinct(folders: readonly string[]): readonly string[] {
 
 function keyOf(folder: string): string {
   return sha256(folder).slice(0, 16);
-}
-
-/** As somebody would type it where the console was started: a folder below is named from there. */
-function shown(folder: string): string {
-  const below = relative(process.cwd(), folder);
-  return below === "" || below.startsWith("..") || isAbsolute(below) ? folder : below;
-}
-
-/** As a shell takes it for one word. */
-function word(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function noFolder(what: "intake" | "review"): ConsiliumError {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import type { Examination } from "../site/index.ts";
 import { type Examine, siteDoctor } from "./site-doctor.ts";
@@ -49,6 +49,18 @@ describe("siteDoctor", () => {
       expect(JSON.stringify(doctor.view())).not.toContain("a path");
       expect(doctor.view().last?.examination).toEqual(FOUND);
     }
+  });
+
+  it("ends an examination that takes too long", async () => {
+    const late = new AbortController();
+    const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(late.signal);
+    const doctor = siteDoctor(held().examine);
+    doctor.begin();
+    expect(timeout).toHaveBeenCalledExactlyOnceWith(LIMITS.consoleDoctorMs);
+    timeout.mockRestore();
+    late.abort();
+    await expect.poll(() => doctor.view().running).toBeNull();
+    expect(doctor.view()).toMatchObject({ last: null, failed: { code: "internal", actual: "a stop" } });
   });
 
   it("ends what runs when the console closes, and begins nothing then", async () => {

@@ -5,11 +5,12 @@
  *
  * Invariants
  * - One broken case never stops another; it stands in the page with its code, and is tried again on the next run.
+ * - What is done stays in the dataset until the same study was recognised as something else; no failure to recognise it
+ *   takes it out.
  * - A run that was killed at any moment goes on with the state that each case had reached.
  * - No output but the table of links, which is asked for by name and lies outside the dataset, says whose scan it is.
  */
-import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import {
@@ -18,7 +19,6 @@ import {
   chooseSeries,
   type DicomScan,
   judgeSeries,
-  type LabelConvention,
   MANIFEST_NAME,
   MODALITIES,
   type Modality,
@@ -29,7 +29,7 @@ import {
   writeFileAtomically,
 } from "../imaging/index.ts";
 import { lockFolder } from "../protocol/index.ts";
-import { type Atlas, OWN_ATLAS, ownAtlas, readAtlas } from "./atlas.ts";
+import { type Atlas, OWN_ATLAS, ownAtlas } from "./atlas.ts";
 import { runCases } from "./case-pool.ts";
 import {
   type CaseRecord,
@@ -38,29 +38,23 @@ import {
   newRecord,
   readRecord,
   readRecords,
+  STATES,
   writeRecord,
 } from "./case-record.ts";
 import { renderDeidentification } from "./deidentification.ts";
 import { checkStudiesKnown, digestOfLabels, type GivenLabels, readLabelTable } from "./given-labels.ts";
 import { writeIntakePages } from "./intake-page.ts";
+import { keepOptions, type LastingOptions, settleOptions } from "./lasting-options.ts";
 import { type NamedStudy, openBook, type RegisterBook } from "./register-book.ts";
 import { type CaseOrder, DATASET_LABELS, sourcesOf } from "./run-case.ts";
 import { type JudgedStudy, linksTable } from "./series-links.ts";
 
-export interface IntakeOptions {
+export interface IntakeOptions extends LastingOptions {
   readonly from: string;
   readonly out: string;
-  /** Table that overrules which series is what. */
-  readonly series?: string;
-  /** Scans that a study may lack; T1 with contrast cannot be one. */
-  readonly mayMiss?: readonly Modality[];
-  /** A site's own atlas. */
-  readonly atlas?: string;
-  readonly brainModel?: { readonly path: string; readonly spacingMm: number };
-  /** Label maps that the site has drawn: a table of which study each is of, and how their values are meant. */
-  readonly labelMaps?: { readonly table: string; readonly convention: LabelConvention };
+  /** Go by these options alone, and by none that the intake was begun with. */
+  readonly otherOptions?: boolean;
   readonly workers: number;
-  readonly noHeads?: boolean;
   /** Where to write which case is which study; outside the dataset. */
   readonly links?: string;
   readonly signal?: AbortSignal;
@@ -71,6 +65,8 @@ export interface IntakeOptions {
 export interface IntakeResult {
   /** Of this run's studies, sorted by case. */
   readonly records: readonly CaseRecord[];
+  /** Cases that stay as they were done, although their studies would not be recognised any more. */
+  readonly notAgain: readonly { readonly caseId: string; readonly error: ConsiliumError }[];
   /** Done in this run or before. */
   readonly casesInDataset: number;
   readonly atlas: string;
@@ -126,19 +122,21 @@ async function checkFolder(out: string): Promise<void> {
 
 async function work(options: IntakeOptions): Promise<IntakeResult> {
   const { out, signal } = options;
-  const overrules: SeriesOverrules = options.series ? await readSeriesOverrules(options.series) : new Map();
+  await mkdir(join(intakeFolder(out), "cases"), { recursive: true });
+  const begun = (await readRecords(out)).some(({ state }) => STATES.indexOf(state) > STATES.indexOf("recognised"));
   // A named atlas is refused before anything is done; the product's own is made only where a case needs it.
-  const named = options.atlas === undefined ? undefined : await readAtlas(options.atlas);
+  const run = await settleOptions(out, options, { begun, anew: options.otherOptions ?? false });
+  const { lasting, atlas: named, settings } = run;
+  const overrules: SeriesOverrules = lasting.series ? await readSeriesOverrules(lasting.series) : new Map();
   const scan = await scanDicomFolder(options.from, (done) => {
     signal?.throwIfAborted();
     options.onFile?.(done);
   });
   const book = await openBook(out);
   const studies = await book.name(scan.studies);
-  await mkdir(join(intakeFolder(out), "cases"), { recursive: true });
-  const settings = [named?.digest ?? OWN_ATLAS, await digestOfModel(options.brainModel)].join(" ");
   const recognised: Recognised[] = [];
-  const drawn = await readDrawn(options.labelMaps, scan);
+  const drawn = await readDrawn(lasting.labelMaps, scan);
+  await keepOptions(out, run);
   for (const named of studies) {
     const labels = drawn.get(named.study.study);
     recognised.push(
@@ -147,18 +145,18 @@ async function work(options: IntakeOptions): Promise<IntakeResult> {
         out,
         book,
         settings,
-        mayMiss: options.mayMiss ?? [],
+        mayMiss: lasting.mayMiss ?? [],
         ...(labels && { labels }),
       }),
     );
   }
-  const ended = await runOpenCases(recognised, options, named);
+  const ended = await runOpenCases(recognised, { ...options, ...lasting }, named);
   const records = recognised.map(({ record }) => ended.get(record.caseId) ?? record);
   if (options.links !== undefined) {
     await writeFileAtomically(options.links, Buffer.from(linksTable(recognised)));
   }
   const all = await readRecords(out);
-  const done = all.filter(({ state, failure }) => state === "done" && failure === undefined);
+  const done = all.filter(isDone);
   await writeDataset(out, done);
   const verdicts = new Map(recognised.map(({ record, verdicts: found }) => [record.caseId, found]));
   const page = await writeIntakePages({ out, records: all, verdicts, atlas: named?.name ?? OWN_ATLAS });
@@ -166,6 +164,7 @@ async function work(options: IntakeOptions): Promise<IntakeResult> {
   const { files, passedOver, copies, unreadable } = scan;
   return {
     records: [...records].sort((a, b) => (a.caseId < b.caseId ? -1 : 1)),
+    notAgain: recognised.flatMap(({ record: { caseId }, notAgain }) => (notAgain ? [{ caseId, error: notAgain }] : [])),
     casesInDataset: done.length,
     atlas: named?.name ?? OWN_ATLAS,
     scan: { files, passedOver, copies, unreadable: unreadable.length },
@@ -173,18 +172,16 @@ async function work(options: IntakeOptions): Promise<IntakeResult> {
   };
 }
 
-async function digestOfModel(model: IntakeOptions["brainModel"]): Promise<string> {
-  if (model === undefined) return "classical";
-  return createHash("sha256")
-    .update(await readFile(model.path))
-    .update(String(model.spacingMm))
-    .digest("hex");
-}
-
 interface Recognised extends JudgedStudy {
   readonly record: CaseRecord;
   readonly chosen?: ChosenSeries;
   readonly labels?: GivenLabels;
+  /** Why a case that is done would not be recognised as its study is now. */
+  readonly notAgain?: ConsiliumError;
+}
+
+function isDone({ state, failure }: CaseRecord): boolean {
+  return state === "done" && failure === undefined;
 }
 
 async function readDrawn(
@@ -233,10 +230,11 @@ async function recognise(
     return { ...named, record, verdicts: chosen.verdicts, chosen, ...(labels && { labels }) };
   } catch (error) {
     if (!(error instanceof ConsiliumError)) throw error;
+    const verdicts = judgeSeries(study, overrules).map((verdict) => ({ ...verdict, used: false }));
+    if (earlier !== undefined && isDone(earlier)) return { ...named, record: earlier, verdicts, notAgain: error };
     const failure = { towards: "recognised" as const, ...error.toJSON() };
     const record: CaseRecord = { ...newRecord(caseId, subject, ""), failure };
     await writeRecord(out, record);
-    const verdicts = judgeSeries(study, overrules).map((verdict) => ({ ...verdict, used: false }));
     return { ...named, record, verdicts };
   }
 }
@@ -247,8 +245,7 @@ async function runOpenCases(
   named: Atlas | undefined,
 ): Promise<ReadonlyMap<string, CaseRecord>> {
   const orders = recognised.flatMap(({ record, chosen, labels }): CaseOrder[] => {
-    const isDone = record.state === "done" && record.failure === undefined;
-    return chosen === undefined || isDone
+    return chosen === undefined || isDone(record)
       ? []
       : [{ out, sources: sourcesOf(chosen.stacks), record, noHeads, ...(labels && { labels }) }];
   });

@@ -83,6 +83,23 @@ describe("registerDataset", () => {
     expect(await casesOf("a".repeat(64), ["t2"])).not.toContain("Q000");
   });
 
+  it("keeps counts private when the data is registered again, until that is lifted", async () => {
+    await addCases(0, 2);
+    const kept = async (privateCounts?: boolean) => {
+      const made = await registerDataset({ home, dataset, ...(privateCounts !== undefined && { privateCounts }) });
+      const data = await readRegisteredData((await readSite(home)).store);
+      expect(made.privateCounts).toBe(data?.privateCounts ?? false);
+      return made.privateCounts;
+    };
+    expect([await kept(), await kept(true), await kept(), await kept(false), await kept()]).toEqual([
+      false,
+      true,
+      true,
+      false,
+      false,
+    ]);
+  });
+
   it("merges what is registered later, and draws nobody again", async () => {
     const { store } = await readSite(home);
     await addCases(0, 4);

@@ -47,7 +47,7 @@ export interface RegisterOptions {
   readonly excludeBroken?: boolean;
   /** Of the split; that of the first registration stays. */
   readonly seed?: number;
-  /** Tell nobody how many cases there are. */
+  /** Tell nobody how many cases there are, from now on; absent: as it was registered before. */
   readonly privateCounts?: boolean;
   readonly clock?: Clock;
   readonly onProgress?: (checked: number, cases: number) => void;
@@ -68,6 +68,7 @@ export interface Registration {
   /** Registered cases that lie far from the others. */
   readonly outliers: readonly Outlier[];
   readonly convention: LabelConvention;
+  readonly privateCounts: boolean;
 }
 
 /**
@@ -105,10 +106,11 @@ async function keep(
   dataset: Dataset,
   cases: readonly CaseFiles[],
   excluded: readonly CaseProblem[],
-  { seed = 0, privateCounts = false }: RegisterOptions,
+  { seed = 0, privateCounts }: RegisterOptions,
   nowMs: number,
 ): Promise<Omit<Registration, "outliers">> {
   const earlier = await readRegisteredData(store);
+  const tellsNobody = privateCounts ?? earlier?.privateCounts ?? false;
   const data: RegisteredData = {
     dataset: dataset.dir,
     convention: dataset.convention,
@@ -118,7 +120,7 @@ async function keep(
     excluded: [...new Set(excluded.map(({ caseId }) => caseId))].sort(),
     smallestExtentMm: await smallestExtent(cases),
     registeredAtMs: nowMs,
-    ...(privateCounts && { privateCounts }),
+    ...(tellsNobody && { privateCounts: tellsNobody }),
   };
   await writeRegisteredData(store, data);
   const before = new Set((earlier?.cases ?? []).map(({ id }) => id));
@@ -132,6 +134,7 @@ async function keep(
     gone: [...before].filter((id) => !now.has(id)).length,
     excluded,
     convention: data.convention,
+    privateCounts: tellsNobody,
   };
 }
 

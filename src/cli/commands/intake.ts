@@ -18,7 +18,8 @@ export const intake = defineCommand({
     "to an atlas, cuts out the brain and checks every case. Nothing of a patient's but the brain is in the dataset. A " +
     "case that cannot be taken in is explained and stops no other. Run it again after a stop, for new studies, or with a " +
     "table that corrects what a series was taken for. A study without one of the four is refused, unless --may-miss says " +
-    "which may be missing; T1 with contrast may not, since the others are registered to it.",
+    "which may be missing; T1 with contrast may not, since the others are registered to it. The dataset keeps its " +
+    "options: a later run goes by them, with what it names itself; another atlas or network is refused once a case was made.",
   options: {
     from: option.requiredText("DIR", "folder with DICOM files, however deep"),
     out: option.requiredText("DIR", "dataset to make, or to go on with"),
@@ -37,6 +38,7 @@ export const intake = defineCommand({
     ),
     labels: labelsOption("how these label maps are written"),
     noHeads: option.flag("keep no picture of the head before the brain was cut out"),
+    otherOptions: option.flag("go by the options of this command alone, and make anew what differs"),
     workers: option.integerOr("cases side by side", availableParallelism(), { min: 1, max: 64 }),
   },
   examples: [
@@ -50,6 +52,7 @@ export const intake = defineCommand({
     const { runIntake } = await import("../../intake/index.ts");
     const { from, out, series, atlas, brainModel, brainModelSpacing, links, noHeads, workers, labelMaps, labels } =
       options;
+    const { otherOptions } = options;
     if ((labelMaps === undefined) !== (labels === undefined)) throw labelsUndeclared(labelMaps);
     const mayMiss = parseMayMiss(options.mayMiss, "consilium intake");
     const result = await runIntake({
@@ -57,6 +60,7 @@ export const intake = defineCommand({
       out,
       workers,
       noHeads,
+      otherOptions,
       signal,
       ...(series !== undefined && { series }),
       ...(mayMiss !== undefined && { mayMiss }),
@@ -68,7 +72,11 @@ export const intake = defineCommand({
       onState: (_, __, done, total) => progress.update({ label: "Taking in", done, total, unit: "cases" }),
     });
     const failed = result.records.filter(({ failure }) => failure !== undefined).length;
-    return { json: jsonOf(result), text: textOf(result), exitCode: failed > 0 ? BAD_INPUT : 0 };
+    return {
+      json: jsonOf(result),
+      text: textOf(result),
+      exitCode: failed + result.notAgain.length > 0 ? BAD_INPUT : 0,
+    };
   },
 });
 
@@ -81,7 +89,7 @@ function labelsUndeclared(labelMaps: string | undefined): ConsiliumError {
   });
 }
 
-function jsonOf({ records, casesInDataset, atlas, scan, page }: IntakeResult): Json {
+function jsonOf({ records, notAgain, casesInDataset, atlas, scan, page }: IntakeResult): Json {
   return {
     cases: records.map(({ caseId, subject, state, failure, missing, checks, labels }) => ({
       case: caseId,
@@ -92,6 +100,7 @@ function jsonOf({ records, casesInDataset, atlas, scan, page }: IntakeResult): J
       checks: checks ?? null,
       labels: labels ?? null,
     })),
+    notAgain: notAgain.map(({ caseId, error }) => ({ case: caseId, ...error.toJSON() })),
     casesInDataset,
     atlas,
     files: scan.files,
@@ -102,7 +111,7 @@ function jsonOf({ records, casesInDataset, atlas, scan, page }: IntakeResult): J
   };
 }
 
-function textOf({ records, casesInDataset, scan, page }: IntakeResult): string {
+function textOf({ records, notAgain, casesInDataset, scan, page }: IntakeResult): string {
   const rows = records.map(({ caseId, subject, state, failure, checks }) => [
     caseId,
     subject,
@@ -126,12 +135,17 @@ function textOf({ records, casesInDataset, scan, page }: IntakeResult): string {
       ? []
       : [`${caseId}: ${failure.subject}: expected ${failure.expected}, got ${failure.actual}. ${failure.hint}`],
   );
+  const kept = notAgain.map(
+    ({ caseId, error }) =>
+      `${caseId} stays as it was done; its study now: expected ${error.expected}, got ${error.actual}. ${error.hint}`,
+  );
   return [
     formatTable(["Case", "Patient", "State", "Error", "Brain"], rows),
     "",
     ...explained,
+    ...kept,
     ...without,
-    ...(explained.length + without.length > 0 ? [""] : []),
+    ...(explained.length + kept.length + without.length > 0 ? [""] : []),
     `${countOf(scan.files, "file")} read${aside.length > 0 ? `; left aside: ${aside.join(", ")}` : ""}.`,
     `${countOf(casesInDataset, "case")} in the dataset. Look at the pictures: ${page}`,
   ].join("\n");
