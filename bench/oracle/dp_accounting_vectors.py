@@ -1,7 +1,7 @@
 """Writes src/privacy/testdata/dp-accounting-vectors.json: epsilons by Google's dp-accounting.
 
-    python -m venv /tmp/oracle && /tmp/oracle/bin/pip install dp-accounting==0.6.0
-    /tmp/oracle/bin/python bench/oracle/dp_accounting_vectors.py src/privacy/testdata/dp-accounting-vectors.json
+    python -m venv oracle && oracle/bin/pip install dp-accounting==0.6.0
+    oracle/bin/python bench/oracle/dp_accounting_vectors.py src/privacy/testdata/dp-accounting-vectors.json
     npx biome format --write src/privacy/testdata/dp-accounting-vectors.json
 
 Add-or-remove-one, default orders, default discretisation. Tails of the normal distribution are SciPy's.

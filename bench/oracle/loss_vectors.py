@@ -1,8 +1,8 @@
 """Writes src/runtime/testdata/loss-vectors.json: losses with their gradients, and optimiser steps, as PyTorch and MONAI
 compute them in float64.
 
-    python3 -m venv /tmp/oracle && /tmp/oracle/bin/pip install torch monai
-    /tmp/oracle/bin/python bench/oracle/loss_vectors.py src/runtime/testdata/loss-vectors.json
+    python3 -m venv oracle && oracle/bin/pip install torch monai
+    oracle/bin/python bench/oracle/loss_vectors.py src/runtime/testdata/loss-vectors.json
     npx biome format --write src/runtime/testdata/loss-vectors.json
 
 Losses over classes: torch.nn.functional.cross_entropy (weight, ignore_index), monai.losses DiceLoss,

@@ -2,8 +2,8 @@
 aggregation, made by Python's `cryptography` and by plain arithmetic, from the description in
 src/privacy/secure-aggregation alone.
 
-    python -m venv /tmp/oracle && /tmp/oracle/bin/pip install cryptography
-    /tmp/oracle/bin/python bench/oracle/masking_vectors.py src/privacy/testdata/masking-vectors.json
+    python -m venv oracle && oracle/bin/pip install cryptography
+    oracle/bin/python bench/oracle/masking_vectors.py src/privacy/testdata/masking-vectors.json
     npx biome format --write src/privacy/testdata/masking-vectors.json
 """
 import hashlib

@@ -1,8 +1,8 @@
 """Writes src/segmentation/testdata/measure-vectors.json: label maps with the answers of independent packages.
 
-    python -m venv /tmp/oracle
-    /tmp/oracle/bin/pip install surface-distance==0.1 connected-components-3d scipy numpy nibabel monai torch
-    /tmp/oracle/bin/python bench/oracle/measure_vectors.py src/segmentation/testdata/measure-vectors.json
+    python -m venv oracle
+    oracle/bin/pip install surface-distance==0.1 connected-components-3d scipy numpy nibabel monai torch
+    oracle/bin/python bench/oracle/measure_vectors.py src/segmentation/testdata/measure-vectors.json
     npx biome format --write src/segmentation/testdata/measure-vectors.json
 
 Small label maps are made from a seed and stored with their answers. Where CONSILIUM_RATERS names the folder of label

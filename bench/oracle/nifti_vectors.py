@@ -2,13 +2,13 @@
 
 Affines are the first three rows.
 
-    python -m venv /tmp/oracle && /tmp/oracle/bin/pip install nibabel==5.4.2
-    /tmp/oracle/bin/python bench/oracle/nifti_vectors.py write src/imaging/testdata/nifti-vectors.json
+    python -m venv oracle && oracle/bin/pip install nibabel==5.4.2
+    oracle/bin/python bench/oracle/nifti_vectors.py write src/imaging/testdata/nifti-vectors.json
     npx biome format --write src/imaging/testdata/nifti-vectors.json
 
 The other direction, files that Consilium wrote (each with NAME.json beside it: dims, affine, voxels):
 
-    /tmp/oracle/bin/python bench/oracle/nifti_vectors.py check FOLDER
+    oracle/bin/python bench/oracle/nifti_vectors.py check FOLDER
 """
 import base64
 import gzip

@@ -1,14 +1,15 @@
 """Runs the evaluation code of BraTS 2023 itself on the label maps of src/segmentation/testdata/measure-vectors.json.
 
-    python3.11 -m venv /tmp/oracle
-    /tmp/oracle/bin/pip install surface-distance==0.1 connected-components-3d==3.12.3 scipy==1.10.1 numpy==1.26.4 \
+    python3.11 -m venv oracle
+    oracle/bin/pip install surface-distance==0.1 connected-components-3d==3.12.3 scipy==1.10.1 numpy==1.26.4 \
         nibabel==5.2.1 pandas==1.5.3
-    curl -L -o /tmp/official/eval.py https://raw.githubusercontent.com/rachitsaluja/BraTS-2023-Metrics/COMMIT/eval.py
-    /tmp/oracle/bin/python bench/oracle/official_lesions.py /tmp/official src/segmentation/testdata/measure-vectors.json
+    curl -L --create-dirs -o official/eval.py \
+        https://raw.githubusercontent.com/rachitsaluja/BraTS-2023-Metrics/0e272e697a193474ed75cef99cf2de110cc52d37/eval.py
+    oracle/bin/python bench/oracle/official_lesions.py official src/segmentation/testdata/measure-vectors.json
 
 Prints how far the lesion-wise scores of `get_LesionWiseResults` lie from the stored ones, which Consilium equals
-(src/segmentation/metrics.test.ts), and ends with 1 where a score differs by more than 1e-9. COMMIT was
-0e272e697a193474ed75cef99cf2de110cc52d37. Labels are written as that code reads them, enhancing tumour as 3.
+(src/segmentation/metrics.test.ts), and ends with 1 where a score differs by more than 1e-9. Labels are written as that
+code reads them, enhancing tumour as 3.
 """
 import base64
 import gzip

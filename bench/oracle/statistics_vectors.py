@@ -1,7 +1,7 @@
 """Writes src/segmentation/testdata/statistics-vectors.json: tests and intervals with SciPy's and statsmodels' answers.
 
-    python -m venv /tmp/oracle && /tmp/oracle/bin/pip install scipy==1.17.1 statsmodels==0.15.0
-    /tmp/oracle/bin/python bench/oracle/statistics_vectors.py src/segmentation/testdata/statistics-vectors.json
+    python -m venv oracle && oracle/bin/pip install scipy==1.17.1 statsmodels==0.15.0
+    oracle/bin/python bench/oracle/statistics_vectors.py src/segmentation/testdata/statistics-vectors.json
     npx biome format --write src/segmentation/testdata/statistics-vectors.json
 
 signedRank  scipy.stats.wilcoxon: method "exact" without ties, all permutations of signs with ties (few pairs), and

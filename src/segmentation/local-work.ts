@@ -1,6 +1,7 @@
 /**
  * What a site does with its data: trains the global model on its training cases, evaluates a model on its validation
- * cases, and tallies both for the study's statistics. The messages here pass between a site and the engine that runs in a worker thread.
+ * cases, and tallies both for the study's statistics. The messages here pass between a site and the engine that runs in
+ * a worker thread.
  */
 import type { Json } from "../base/index.ts";
 import type { CaseFiles, LabelConvention } from "../imaging/index.ts";

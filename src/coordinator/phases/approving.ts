@@ -3,10 +3,10 @@
  *
  * Invariants: the roster is fixed when the study is submitted; a decision counts only under the study's hash and the
  * very roster that the coordinator holds, so nobody can be added after a reviewer signed; the study begins (with its
- * statistics where it declares some, else with the first round) when
- * every site of the roster that did not refuse has approved, or when the study lead begins it with those who have. A
- * refusal before it takes a site out where the quorum is still within reach, and ends the study where it is not. Later
- * decisions let a site leave, come late, or come back; a round that is short of its quorum waits for its deadline.
+ * statistics where it declares some, else with the first round) when every site of the roster that did not refuse has
+ * approved, or when the study lead begins it with those who have. A refusal before it takes a site out where the quorum
+ * is still within reach, and ends the study where it is not. Later decisions let a site leave, come late, or come back;
+ * a round that is short of its quorum waits for its deadline.
  */
 import { ConsiliumError, invariant } from "../../base/index.ts";
 import { checkContext, siteNoise } from "../../privacy/index.ts";

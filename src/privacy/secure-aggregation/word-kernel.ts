@@ -1,7 +1,7 @@
 /**
  * Sums of words modulo 2^32 and 2^64, sixteen bytes at a time: a WebAssembly module of four loops, put together here
- * instruction by instruction. Loops over typed arrays take two to three times as long as the cipher whose output they
- * add; these take a tenth of it (`bench/masking.ts`).
+ * instruction by instruction. What a site's step takes with them, beside the bare keystream of its masks, is measured by
+ * `bench/masking.ts`; figures are in docs/PERFORMANCE.md.
  *
  * Words are little-endian, as WebAssembly's memory is on every machine. The memory holds two blocks: the sum, and what is
  * added to it. It never grows, and belongs to one kernel.
