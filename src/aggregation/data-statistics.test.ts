@@ -48,6 +48,10 @@ describe("a site's figures", () => {
   it("are believed where they fit together (control), withheld ones too", () => {
     expect(statisticsProblem(studyWith(), HONEST, 11)).toBeUndefined();
     expect(statisticsProblem(studyWith(), { cases: null, patients: null }, 3)).toBeUndefined();
+    const full = { t1: { cases: 11, cells: [0, 11 * 2 ** 31 - 9, 9, 0] } };
+    expect(statisticsProblem(studyWith(), { ...HONEST, intensities: full }, 11)).toBeUndefined();
+    const large = { WT: { sum: 2 ** 43 - 1, cells: [0, 0, 0, 11] } };
+    expect(statisticsProblem(studyWith(), { ...HONEST, volumes: large }, 11)).toBeUndefined();
     const hidden = { ...HONEST, volumes: { WT: { sum: 81_000, cells: [0, null, null, 0] } } };
     expect(statisticsProblem(studyWith(), hidden, 11)).toBeUndefined();
   });
@@ -73,6 +77,9 @@ describe("a site's figures", () => {
     ["a class that all but one have", { labels: { necroticCore: 10, oedema: 11, enhancingTumour: 0 } }],
     ["a class that more have than there are", { labels: { necroticCore: 12, oedema: 11, enhancingTumour: 0 } }],
     ["voxels of a scan that no case has", { intensities: { t1: { cases: 0, cells: [0, 700, 40, 9] } } }],
+    ["classes whose names are those of two in one", { labels: { enhancingTumour: 0, "necroticCore, oedema": 6 } }],
+    ["more voxels than its cases can hold", { intensities: { t1: { cases: 11, cells: [0, 11 * 2 ** 31 - 8, 9, 0] } } }],
+    ["a sum that others cannot be added to", volumes([0, 0, 0, 11], 2 ** 43)],
     ["no voxel of a scan that all have", { intensities: { t1: { cases: 11, cells: [0, 0, 0, 0] } } }],
   ])("are refused with %s", (_, lie) => {
     const told = JSON.parse(JSON.stringify({ ...HONEST, ...lie })) as DataStatistics;

@@ -10,7 +10,7 @@
  *   what is left out is as telling as what is in.
  */
 import { z } from "zod";
-import { LIMITS } from "../base/index.ts";
+import { canonicalJson, LIMITS } from "../base/index.ts";
 import type { CellRange, Study } from "../study/index.ts";
 
 export type Cells = readonly (number | null)[];
@@ -56,6 +56,9 @@ export const dataStatisticsSchema = z.strictObject({
   volumes: named(spread).optional(),
   labels: named(cases.nullable()).optional(),
 });
+
+/** Up to this, a figure's sum over as many sites as may be is exact. */
+const MOST_OF_SITE = Math.floor(Number.MAX_SAFE_INTEGER / LIMITS.sitesPerFederation);
 
 /** Left to right, front to back, foot to head. */
 export const AXES = ["x", "y", "z"] as const;
@@ -117,7 +120,7 @@ export function askedFor({ task, statistics }: Asking): Readonly<Record<string, 
 function membersProblem(study: Asking, { cases: _, patients: __, ...told }: DataStatistics): Problem | undefined {
   const namesOf = (members: Readonly<Record<string, readonly string[]>>): string =>
     Object.entries(members)
-      .map(([member, names]) => `${member} (${[...names].sort().join(", ")})`)
+      .map(([member, names]) => `${member} ${canonicalJson([...names].sort())}`)
       .sort()
       .join(", ");
   const expected = namesOf(askedFor(study));
@@ -137,6 +140,7 @@ function figuresProblem({ statistics: spec }: Asking, told: DataStatistics, case
     problems.push(
       sidesProblem(`cases with ${scan}`, figures.cases, cases, least),
       cellsProblem(`intensities of ${scan}`, figures.cells, spec.intensities, leastInCell),
+      voxelsProblem(scan, figures),
       emptyProblem(scan, figures),
     );
   }
@@ -171,6 +175,13 @@ function cellsProblem(what: string, cells: Cells, range: CellRange, least: numbe
   return small === undefined ? undefined : [`cells of ${what} with 0 or at least ${least}`, String(small)];
 }
 
+/** A voxel takes a byte of its scan at least. */
+function voxelsProblem(scan: string, { cases, cells }: ScanIntensities): Problem | undefined {
+  const voxels = cells.reduce<number>((total, count) => total + (count ?? 0), 0);
+  const most = Math.min(cases * LIMITS.volumeBytes, MOST_OF_SITE);
+  return voxels <= most ? undefined : [`at most ${most} voxels of ${scan} in ${cases} cases`, String(voxels)];
+}
+
 /** Voxels are there where scans are, and nowhere else. */
 function emptyProblem(scan: string, { cases, cells }: ScanIntensities): Problem | undefined {
   const isEmpty = cells.every((count) => count === 0);
@@ -178,7 +189,7 @@ function emptyProblem(scan: string, { cases, cells }: ScanIntensities): Problem 
   return [`voxels of ${scan} where a case has it, and only there`, `${isEmpty ? "none" : "some"} of ${cases} cases`];
 }
 
-/** Cells hold all cases, and the sum lies where they say. */
+/** Cells hold all cases, and the sum lies where they say and can be added to others. */
 function spreadProblem(
   what: string,
   { sum, cells }: Spread,
@@ -197,6 +208,7 @@ function spreadProblem(
     cells.reduce<number>((total, count, cell) => (count ? total + count * endOf(cell) : total), 0);
   const lowest = sumOf((cell) => Math.max(0, cellStart(cell, range)));
   const highest = hides || cells.at(-1) !== 0 ? Number.POSITIVE_INFINITY : sumOf((cell) => cellStart(cell + 1, range));
+  if (sum > MOST_OF_SITE) return [`a sum of ${what} of at most ${MOST_OF_SITE}`, String(sum)];
   const value = sum / PARTS_OF_UNIT;
   if (value >= lowest * (1 - 1e-9) && value <= highest * (1 + 1e-9)) return undefined;
   return [`a sum of ${what} from ${lowest} to ${highest}, as the cells say`, String(value)];

@@ -4,6 +4,7 @@
  * Invariants: sums are of whole numbers and do not depend on the order of sites; a figure or cell that fewer sites tell
  * than the study's `leastSites` is in no sum; what sites withhold is missing in a sum, and counted beside it.
  */
+import { sumBy } from "../base/index.ts";
 import {
   type Asking,
   askedFor,
@@ -128,8 +129,4 @@ function pooledCells(parts: readonly ScanIntensities[], least: number): PooledCe
     cells: columns.map((counts) => (counts.length >= least ? sumBy(counts, (count) => count) : null)),
     withheldBy: columns.map((counts) => parts.length - counts.length),
   };
-}
-
-function sumBy<T>(items: readonly T[], of: (item: T) => number): number {
-  return items.reduce((sum, item) => sum + of(item), 0);
 }

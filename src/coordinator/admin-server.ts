@@ -11,7 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
-import { ConsiliumError, LIMITS } from "../base/index.ts";
+import { ConsiliumError, LIMITS, listenOnLoopback } from "../base/index.ts";
 import { errorRecord, writeError } from "../protocol/index.ts";
 import { parseStudy } from "../study/index.ts";
 import type { Coordinator, LiveRequest } from "./coordinator.ts";
@@ -65,10 +65,7 @@ export async function startAdminServer(coordinator: Coordinator): Promise<AdminS
       .catch((error: unknown) => reply(response, 400, { error: errorRecord(error) }));
   });
   server.requestTimeout = LIMITS.requestTimeoutMs;
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
+  await listenOnLoopback(server, 0, "commands to the running coordinator");
   const path = join(coordinator.serving.home().folder, ADMIN_FILE);
   const { port } = server.address() as AddressInfo;
   try {

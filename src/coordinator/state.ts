@@ -139,7 +139,7 @@ export interface CoordinatorState {
  * Names the shape of the state and what `step` makes of events. Whoever changes either raises it: snapshots of another
  * format are left aside, and the state is folded from the first record once. (A test holds the two together.)
  */
-export const STATE_FORMAT = "consilium.state/4";
+export const STATE_FORMAT = "consilium.state/5";
 
 export const INITIAL_STATE: CoordinatorState = {
   invitations: {},

@@ -5,7 +5,7 @@ import { certificateFingerprint, isIssued, readCertificate } from "../protocol/i
 import type { Authorities } from "./authority.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Federation } from "./home.ts";
-import { isSummed, maskingOf, sitesHeard } from "./masked-round.ts";
+import { isClosing, isSummed, maskingOf, sitesHeard } from "./masked-round.ts";
 import { bestByRegion, bestOf } from "./phases/ending.ts";
 import { siteMeanDice } from "./phases/evaluating.ts";
 import type {
@@ -267,7 +267,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     name: study.study.name,
     hash: study.hash,
     phase: phase.kind === "idle" ? "failed" : phase.kind,
-    round: "round" in phase ? Math.min(phase.round, rulesOf(study).rounds) : (study.rounds.at(-1)?.round ?? 0),
+    round: roundShown(phase, study),
     roundsInAll: rulesOf(study).rounds,
     deadlineMs: "deadlineMs" in phase ? phase.deadlineMs : null,
     roster: study.roster.map(({ siteId }) => siteId),
@@ -291,6 +291,13 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     statistics: statisticsStatus(study),
     off: offIn(study),
   };
+}
+
+/** The closing round of summed figures has a number of its own, and is about the last round's model. */
+function roundShown(phase: Phase, study: StudyRecord): number {
+  const last = study.rounds.at(-1)?.round ?? 0;
+  if (!("round" in phase) || isClosing(study, phase.round)) return last;
+  return Math.min(phase.round, rulesOf(study).rounds);
 }
 
 /** What a study's privacy switches off, in words. */

@@ -111,8 +111,28 @@ describe("a study that declares statistics", () => {
     expect(left.phase).toMatchObject({ kind: "surveying" });
     const begun = step(left, statistics("upenn")).state;
     expect(Object.keys(begun.study?.statistics?.sites ?? {})).toEqual(["ucsf", "upenn"]);
-    expect(begun.study?.statistics?.leftOut).toEqual([{ siteId: "tum", reason: "refused the study" }]);
+    expect(begun.study?.statistics?.leftOut).toEqual([{ siteId: "tum", reason: "refused the study: not this one" }]);
     expect(begun.study?.approvals.tum.inRound).toBeUndefined();
+  });
+
+  test("tells a revoked site from one that refused, and from one that has not decided", () => {
+    const open = [...submitted(SITES, study), approval("tum", SITES, study), approval("ucsf", SITES, study)];
+    const begun: CoordinatorEvent = { kind: "study-begun", atMs: 21, reason: "two are enough" };
+    const revoked: CoordinatorEvent = {
+      kind: "site-revoked",
+      siteId: "upenn",
+      reason: "its laptop was stolen",
+      atMs: 24,
+    };
+    const heard = [statistics("tum"), statistics("ucsf")];
+    const leftOut = (...events: CoordinatorEvent[]) => stateAfter(...events).study?.statistics?.leftOut;
+    expect(leftOut(...open, begun, ...heard)).toEqual([{ siteId: "upenn", reason: "has not decided about the study" }]);
+    expect(leftOut(...asked, revoked, ...heard)).toEqual([
+      { siteId: "upenn", reason: "revoked: its laptop was stolen" },
+    ]);
+    expect(leftOut(...open, approval("upenn", SITES, study, false), ...heard)).toEqual([
+      { siteId: "upenn", reason: "refused the study: not this one" },
+    ]);
   });
 
   test("can be stopped, and cut to one round", () => {

@@ -5,6 +5,7 @@
  * over the median of these distances; where that is 0 (more than half are equal), the distance over 1.2533 times the
  * mean of the distances. Volumes and brightness spread by factors: the logarithm is judged where all values are positive.
  */
+import { median } from "../base/index.ts";
 import { type CaseMeasures, MEASURES, type Measure } from "./measure-case.ts";
 
 /** Iglewicz and Hoaglin's bound. */
@@ -73,10 +74,4 @@ export function robustZ(values: readonly number[]): readonly number[] {
   const meanDistance = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
   const scale = medianDistance > 0 ? medianDistance / 0.6745 : 1.2533 * meanDistance;
   return values.map((value) => (scale === 0 ? 0 : (value - middle) / scale));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const half = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
 }

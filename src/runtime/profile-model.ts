@@ -5,7 +5,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRandom } from "../base/index.ts";
+import { createRandom, median } from "../base/index.ts";
 import { elementCount, encodeOnnx, type Graph, graphCost } from "../graph/index.ts";
 import {
   buildForwardStep,
@@ -94,7 +94,7 @@ export async function profileModel(network: Graph, options: ProfileOptions): Pro
       inputShape,
       threads,
       runs: measured.length,
-      runMs: median(measured.map(({ microseconds }) => microseconds)) / 1000,
+      runMs: medianMs(measured.map(({ microseconds }) => microseconds)),
       ...costsOf(measured),
       valueBytes: graphCost(step.graph).peakBytes,
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
@@ -130,7 +130,7 @@ function feedsOf(network: Graph, step: TrainingStep, inputShape: readonly number
 function costsOf(runs: readonly TraceRun[]): Pick<ModelProfile, "operators" | "nodes"> {
   const timed = (runs[0]?.nodes ?? []).map((node, i) => ({
     node,
-    ms: median(runs.map(({ nodes }) => nodes[i]?.microseconds ?? 0)) / 1000,
+    ms: medianMs(runs.map(({ nodes }) => nodes[i]?.microseconds ?? 0)),
   }));
   const total = timed.reduce((sum, { ms }) => sum + ms, 0);
   const groups = new Map<string, typeof timed>();
@@ -155,7 +155,7 @@ function place({ node, inputs, outputs }: TraceNode): Pick<NodeCost, "node" | "i
   return { node, inputs, outputs };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted.length === 0 ? 0 : sorted[Math.floor(sorted.length / 2)];
+/** A model that was folded into constants ran no node. */
+function medianMs(microseconds: readonly number[]): number {
+  return microseconds.length === 0 ? 0 : median(microseconds) / 1000;
 }

@@ -1,5 +1,5 @@
 /** A finished study as reports tell it, read from the coordinator's state and the sites' own logs. */
-import { invariant } from "../base/index.ts";
+import { invariant, sumBy } from "../base/index.ts";
 import { type CoordinatorState, modelSigner, statisticsStatus } from "../coordinator/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
@@ -37,10 +37,9 @@ export async function describeRun(
     rounds: record.rounds.map(describeRound),
     statistics: statisticsStatus(record),
     traffic: await Promise.all(sites.map(describeTraffic)),
-    gradientSteps: record.rounds.reduce(
-      (sum, { updates, figures }) => sum + (figures?.gradientSteps ?? total(updates, (each) => each.gradientSteps)),
-      0,
-    ),
+    gradientSteps: sumBy(record.rounds, ({ updates, figures }) => {
+      return figures?.gradientSteps ?? sumBy(Object.values(updates), ({ gradientSteps }) => gradientSteps);
+    }),
   };
 }
 
@@ -73,9 +72,10 @@ async function describeSite(
 }
 
 function describeRound({ round, updates, evaluation, leftOut, figures }: Round): RoundFigures {
-  const steps = total(updates, ({ gradientSteps }) => gradientSteps);
-  const told = Object.values(updates).every(({ meanLoss }) => meanLoss !== null);
-  const loss = total(updates, ({ meanLoss, gradientSteps }) => (meanLoss ?? 0) * gradientSteps);
+  const all = Object.values(updates);
+  const steps = sumBy(all, ({ gradientSteps }) => gradientSteps);
+  const told = all.every(({ meanLoss }) => meanLoss !== null);
+  const loss = sumBy(all, ({ meanLoss, gradientSteps }) => (meanLoss ?? 0) * gradientSteps);
   const sums = evaluation?.regions;
   return {
     round,
@@ -93,18 +93,13 @@ async function describeTraffic(site: Site): Promise<SiteTraffic> {
   const log = await readSiteLog(site.home);
   const updates = log.filter(({ what }) => what === "update");
   const messages = log.filter(({ what }) => what !== "update");
-  const bytes = (entries: typeof log): number => entries.reduce((sum, entry) => sum + entry.bytes, 0);
   return {
     siteId: site.siteId,
     updates: updates.length,
-    updateBytes: bytes(updates),
+    updateBytes: sumBy(updates, ({ bytes }) => bytes),
     messages: departuresIn(messages),
-    messageBytes: bytes(messages),
+    messageBytes: sumBy(messages, ({ bytes }) => bytes),
   };
-}
-
-function total<T>(records: Readonly<Record<string, T>>, of: (record: T) => number): number {
-  return Object.values(records).reduce((sum, record) => sum + of(record), 0);
 }
 
 /** Mean of each region over cases, and `mean`: the mean of the regions that have one. */

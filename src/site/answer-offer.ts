@@ -1,5 +1,4 @@
 /** A study is offered: it is kept for the reviewer, and what was decided about it is sent. */
-
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import { rosterSha256Of } from "../privacy/index.ts";
 import type { Directive, ReviewStudy } from "../protocol/index.ts";

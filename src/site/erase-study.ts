@@ -7,8 +7,10 @@
  * Invariants: nothing is erased before the end is on disk; the site's log says what was erased, in the chain of what
  * left; a site that is killed in between erases when it starts again, and says so once.
  */
+
 import { readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { sumBy } from "../base/index.ts";
 import { eraseMaskingSecrets } from "./masking-document.ts";
 import type { Shift } from "./shift.ts";
 import { isErasureNoted } from "./site-log.ts";
@@ -34,7 +36,7 @@ export async function eraseCaseCache(home: string): Promise<Erased> {
     ),
   );
   await rm(folder, { recursive: true, force: true });
-  return { files: files.length, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+  return { files: files.length, bytes: sumBy(sizes, (size) => size) };
 }
 
 /** Erases what studies that ended left here, once for each. */
@@ -49,10 +51,7 @@ export async function eraseEndedStudies(shift: Shift): Promise<void> {
     const objects = await dropUnneededObjects(store);
     const cases = await shift.eraseCaches();
     const parts = [secrets, objects, cases];
-    const erased = {
-      files: parts.reduce((sum, { files }) => sum + files, 0),
-      bytes: parts.reduce((sum, { bytes }) => sum + bytes, 0),
-    };
+    const erased = { files: sumBy(parts, ({ files }) => files), bytes: sumBy(parts, ({ bytes }) => bytes) };
     const isNoted = await isErasureNoted(store, studyHash);
     if (!isNoted) await shift.out.noteErasure(studyHash, erased);
     await store.write(name, { ...erased, atMs: shift.clock.nowMs() });

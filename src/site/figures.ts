@@ -6,10 +6,8 @@
 import { momentsOf, type PatientMoments } from "../aggregation/index.ts";
 import type { CaseFiles } from "../imaging/index.ts";
 import { type CaseScores, sumScores } from "../segmentation/index.ts";
-import type { Study } from "../study/index.ts";
+import { LEAST_PATIENTS, type Study } from "../study/index.ts";
 import type { MadeEvaluation } from "./study-progress.ts";
-
-const LEAST_PATIENTS = 3;
 
 type ToldRegion = MadeEvaluation["regions"][number];
 
@@ -51,5 +49,10 @@ export function toldFigures(
 
 /** How far work is, as signs of life tell it: in hundredths where numbers of cases and steps are nobody's business. */
 export function toldProgress(study: Study, done: number, total: number): readonly [done: number, total: number] {
-  return study.metrics === "summed" ? [Math.floor((100 * done) / Math.max(1, total)), 100] : [done, total];
+  return study.metrics === "summed" ? inHundredths(done, total) : [done, total];
+}
+
+/** Progress that tells no number of cases or steps. */
+export function inHundredths(done: number, total: number): readonly [done: number, total: number] {
+  return [Math.floor((100 * done) / Math.max(1, total)), 100];
 }

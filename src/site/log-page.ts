@@ -1,5 +1,5 @@
 /** A page of what left a site, latest first, by what it was and by the study that it was about. */
-import { ConsiliumError, LIMITS } from "../base/index.ts";
+import { ConsiliumError, LIMITS, sumBy } from "../base/index.ts";
 import { departuresIn, type SiteLogEntry } from "./site-log.ts";
 
 export interface LogFilter {
@@ -49,7 +49,7 @@ export function pageOfLog(log: readonly SiteLogEntry[], { before, limit, ...filt
     matching: {
       entries: matching.length,
       departures: departuresIn(matching),
-      bytes: matching.reduce((sum, { bytes }) => sum + bytes, 0),
+      bytes: sumBy(matching, ({ bytes }) => bytes),
     },
     total: log.length,
     kinds: [...new Set(log.map((entry) => entry.what))].sort(),

@@ -3,7 +3,6 @@
  * reviewer's own documents, and the running site sends the decision at its next question. Where none runs they take
  * the lock, speak to the coordinator themselves, and let go.
  */
-
 import { type Clock, ConsiliumError, type Sha256, systemClock } from "../base/index.ts";
 import { rosterSha256Of } from "../privacy/index.ts";
 import { type CoordinatorLink, connectLink } from "../protocol/index.ts";

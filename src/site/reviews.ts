@@ -105,6 +105,11 @@ export async function readReview(store: SiteStore, studyHash: Sha256): Promise<S
   };
 }
 
+/** The review of a study, undefined of one that was never offered. */
+export async function knownReview(store: SiteStore, studyHash: Sha256): Promise<StudyReview | undefined> {
+  return (await readOffer(store, studyHash)) === undefined ? undefined : readReview(store, studyHash);
+}
+
 /** Every study that was offered to this site, latest first. */
 export async function readReviews(store: SiteStore): Promise<StudyReview[]> {
   const names = await store.list("review/");
@@ -146,8 +151,7 @@ export async function writeDecision(
  * @throws ConsiliumError `study-not-approved`
  */
 export async function approvedReview(store: SiteStore, studyHash: Sha256): Promise<StudyReview> {
-  const offer = await readOffer(store, studyHash);
-  const review = offer === undefined ? undefined : await readReview(store, studyHash);
+  const review = await knownReview(store, studyHash);
   if (review?.decision?.approved === true && review.refusal === undefined) return review;
   throw new ConsiliumError("study-not-approved", {
     subject: `study ${studyHash.slice(0, 12)}`,

@@ -17,7 +17,7 @@ import { evaluateModel } from "./evaluate-model.ts";
 import { answerMaskingStep } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
 import { networkFileOf } from "./prepare-order.ts";
-import { readReviews, type StudyReview } from "./reviews.ts";
+import { knownReview, type StudyReview } from "./reviews.ts";
 import {
   ask,
   endsTheShift,
@@ -250,7 +250,7 @@ async function keepModels(shift: Shift, done: StudyDone): Promise<Sha256 | undef
     const transfer = { sha256, studyHash, round: finalRound, signal: shift.signal };
     await untilReached(shift, () => shift.out.fetch(transfer, Number(bytes)));
   }
-  const review = (await readReviews(shift.site.store)).find((each) => each.studyHash === studyHash);
+  const review = await knownReview(shift.site.store, studyHash);
   if (review === undefined || (await networkFileOf(shift, studyHash, review)) === undefined) return undefined;
   return review.study.network.kind === "onnx" ? review.study.network.sha256 : undefined;
 }

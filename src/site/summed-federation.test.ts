@@ -104,7 +104,14 @@ describe("summed metrics", () => {
   it("measure the last model of a study that ends early too, and say why it did", async () => {
     const stopEarly = { patience: 1, gain: 0.9 };
     const begun = await begin(root, MASKED, { count: 5, stopEarly }, SUMMED);
+    const shown = new Set<string>();
+    begun.coordinator.onNews(() => {
+      const { round, rounds } = begun.coordinator.status().study ?? {};
+      shown.add(`${round}, after ${rounds?.length}`);
+    });
     const final = await finalOf(begun, calmRun(begun));
+    // The closing round is one of the last model, and none that the study has before it.
+    expect([...shown]).toEqual(["0, after 0", "1, after 0", "2, after 1", "3, after 2", "3, after 3"]);
     const { study, phase } = begun.coordinator.state();
     expect(study?.rounds.map(({ evaluation }) => evaluation?.summedCases)).toEqual([3, 3, 3]);
     expect(phase).toMatchObject({ kind: "done", finalRound: 3, early: expect.stringContaining("since round 1") });

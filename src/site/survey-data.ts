@@ -1,12 +1,14 @@
 /**
  * Statistics of this site's data for a study that declares them: tallied once, kept under `study/<hash>/statistics`
- * before they are sent, and sent again as they are after any crash. What too few patients define never gets there.
+ * before they are sent, and sent again as they are after any crash. What too few patients define never gets there, and
+ * signs of life tell hundredths: the number of cases may be withheld.
  */
 import type { DataStatistics } from "../aggregation/index.ts";
 import { ConsiliumError, canonicalJson, type Json, type Sha256 } from "../base/index.ts";
 import type { Directive, SurveyData } from "../protocol/index.ts";
 import type { CaseTally } from "../segmentation/index.ts";
 import type { StatisticsSpec, Study } from "../study/index.ts";
+import { inHundredths } from "./figures.ts";
 import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
 import { type Shift, say, type Worked, withSignsOfLife } from "./shift.ts";
@@ -70,7 +72,7 @@ async function talliesOf(
     const work = await openEngineFor(shift, studyHash, prepared);
     signal.throwIfAborted();
     return work.tally(({ done, total }) => {
-      report(done, total);
+      report(...inHundredths(done, total));
       void shift.emit({ kind: "progress", activity: "surveying", round: 0, done, total });
     });
   });

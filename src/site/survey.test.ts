@@ -1,9 +1,11 @@
 /** Sites of the product asked for statistics: what leaves, what is logged, and what a death in between changes. */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type DataStatistics, poolStatistics } from "../aggregation/index.ts";
 import { type Coordinator, openCoordinator, verifyHome } from "../coordinator/index.ts";
+import { SiteMessageSchema } from "../protocol/index.ts";
 import type { Study } from "../study/index.ts";
 import type { SiteEvent } from "./events.ts";
 import { readSite, type Site } from "./home.ts";
@@ -13,7 +15,7 @@ import { readSiteLogOf } from "./site-log.ts";
 import { surveyData } from "./survey-data.ts";
 import { Crash, fated } from "./testing/crash-points.ts";
 import { joinSites, newCoordinatorHome, submit } from "./testing/federation-suite.ts";
-import { linkOf, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
+import { linkOf, QUICK, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 import { tinyTally, tinyWork } from "./testing/tiny-work.ts";
 import { toldStatistics } from "./told-statistics.ts";
 
@@ -118,6 +120,34 @@ describe("sites that are asked for statistics", () => {
     const again = await openCoordinator({ home: all.home });
     expect(again.state().study?.statistics?.sites.a.figures).toEqual(told.a);
     await again.close();
+  });
+
+  it("say in hundredths how far they are, a site whose number of cases is withheld too", async () => {
+    const all = await federation("progress");
+    const said: Record<string, string[]> = { a: [], b: [], c: [] };
+    const openWork = tinyWork({
+      onStep: (where) =>
+        where === "tally" ? new Promise((resolve) => setTimeout(resolve, 3 * QUICK.heartbeatMs)) : undefined,
+    });
+    await Promise.all(
+      all.sites.map((site) => {
+        const link = linkOf(site, all.coordinator.service);
+        const exchange: typeof link.exchange = (request) => {
+          const { kind } = fromBinary(SiteMessageSchema, request.body);
+          if (kind.case === "poll" && kind.value.activity === "surveying") {
+            said[site.siteId].push(`${kind.value.stepsDone} of ${kind.value.stepsTotal}`);
+          }
+          return link.exchange(request);
+        };
+        return runTestSite({ site, openWork, link: { ...link, exchange } });
+      }),
+    );
+    for (const [siteId, progress] of Object.entries(said)) {
+      const hundredths = progress.filter((words) => words !== "0 of 0");
+      expect([siteId, hundredths.length > 0]).toEqual([siteId, true]);
+      expect([siteId, hundredths.filter((words) => !words.endsWith(" of 100"))]).toEqual([siteId, []]);
+    }
+    await all.coordinator.close();
   });
 
   it("change no bit of the model by it", async () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type DataStatistics, poolStatistics, statisticsProblem } from "../aggregation/index.ts";
+import { LIMITS } from "../base/index.ts";
 import type { CaseFiles } from "../imaging/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
 import { type CaseTally, openEnginePool } from "../segmentation/index.ts";
@@ -193,6 +194,24 @@ describe("the least number of patients", () => {
     const has = (many: number) => Array.from({ length: 8 }, (_, i) => (i < many ? ["oedema"] : []));
     const count = (many: number) => ofVolumes(Array(8).fill(1), { labels: has(many) }).labels?.oedema;
     expect([0, 1, 2, 3, 5, 6, 7, 8].map(count)).toEqual([0, null, null, 3, 5, null, null, 8]);
+  });
+
+  it("takes moments at a site of as many cases as may be", () => {
+    const labels = ["necroticCore", "oedema", "enhancingTumour"];
+    const asked = tinyStudy({ statistics: { labels: true, leastPatients: 3 } });
+    const cases = casesOf(Array.from({ length: LIMITS.casesPerDataset }, (_, i) => `p${i}`));
+    const tallies = cases.map(({ id }, i): CaseTally => {
+      return {
+        caseId: id,
+        intensities: {},
+        voxelSizes: { x: 0, y: 0, z: 0 },
+        volumes: {},
+        labels: i % 2 ? [] : labels,
+      };
+    });
+    const half = LIMITS.casesPerDataset / 2;
+    const told = toldStatistics(asked, specOf(asked), tallies, cases);
+    expect(told.labels).toEqual(Object.fromEntries(labels.map((label) => [label, half])));
   });
 
   it("withholds a scan's histogram where few patients lack the scan", () => {

@@ -33,8 +33,9 @@ export function toldStatistics(
     patients,
     ...(intensities && {
       intensities: each(task.channels, (channel) => {
-        const having = all.filter(({ intensities: of }) => of[channel] !== undefined);
-        if (!bothSidesAreEnough(all, having, spec)) return null;
+        const has = (tally: Tallied): boolean => tally.intensities[channel] !== undefined;
+        if (!bothSidesAreEnough(all, has, spec.leastPatients)) return null;
+        const having = all.filter(has);
         const cells = cellsOf(having, cellCount(intensities), (tally) => tally.intensities[channel], spec);
         return { cases: having.length, cells };
       }),
@@ -49,8 +50,8 @@ export function toldStatistics(
     }),
     ...(labels && {
       labels: each(task.labels.slice(1), (label) => {
-        const having = all.filter((tally) => tally.labels.includes(label));
-        return bothSidesAreEnough(all, having, spec) ? having.length : null;
+        const has = (tally: Tallied): boolean => tally.labels.includes(label);
+        return bothSidesAreEnough(all, has, spec.leastPatients) ? all.filter(has).length : null;
       }),
     }),
   };
@@ -60,13 +61,9 @@ function patientsOf(tallies: readonly Tallied[]): Set<string> {
   return new Set(tallies.map(({ patient }) => patient));
 }
 
-function bothSidesAreEnough(
-  all: readonly Tallied[],
-  having: readonly Tallied[],
-  { leastPatients }: StatisticsSpec,
-): boolean {
-  const lacking = all.filter((tally) => !having.includes(tally));
-  return [having, lacking].every((side) => side.length === 0 || patientsOf(side).size >= leastPatients);
+function bothSidesAreEnough(all: readonly Tallied[], has: (tally: Tallied) => boolean, least: number): boolean {
+  const sides = [all.filter(has), all.filter((tally) => !has(tally))];
+  return sides.every((side) => side.length === 0 || patientsOf(side).size >= least);
 }
 
 function spreadOf(

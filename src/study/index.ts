@@ -21,7 +21,7 @@ export {
   type Study,
   studySchema,
 } from "./schema.ts";
-export type { CellRange, StatisticsSpec } from "./statistics-schema.ts";
+export { type CellRange, LEAST_PATIENTS, type StatisticsSpec } from "./statistics-schema.ts";
 export { itemsPerStep, leastSteps, stepsOfRound } from "./steps-of-round.ts";
 export { checkPatchFits, checkStudyConsistency, leastNeighbourShares, type NetworkFacts } from "./study-consistency.ts";
 export { type StudyChange, studyDifference } from "./study-difference.ts";

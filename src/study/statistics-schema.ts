@@ -6,7 +6,7 @@ import { z } from "zod";
 
 const MOST_BINS = 256;
 /** A sum over two patients tells each of them to who knows the other. */
-const LEAST_PATIENTS = 3;
+export const LEAST_PATIENTS = 3;
 
 const range = (from: number, to: number, bins: number) => ({
   from: z.number().default(from),

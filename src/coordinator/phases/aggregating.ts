@@ -1,6 +1,6 @@
 /** The closed round's updates became a new global model, or could not. */
 import { invariant } from "../../base/index.ts";
-import { isEvaluated } from "../../study/index.ts";
+import { isEvaluated, type Study } from "../../study/index.ts";
 import type { AggregationFailed, RoundAggregated } from "../events.ts";
 import { isSummed } from "../masked-round.ts";
 import type { LeftOut, RoundRecord, StudyRecord } from "../records.ts";
@@ -16,7 +16,7 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
   const { phase, study } = state;
   if (phase.kind !== "aggregating" || phase.round !== event.round) return notAsked(state, event.round);
   invariant(study !== null, "a study in every phase but idle");
-  const record = roundRecord(state, phase, event);
+  const record = roundRecord(state, study, phase, event);
   if (isSummed(study)) return accepted(takeSummedRound(state, phase, event, record));
   const { clipNorm } = event;
   const after: StudyRecord = {
@@ -32,22 +32,28 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
   );
 }
 
-function roundRecord(state: CoordinatorState, phase: Aggregating, event: RoundAggregated): RoundRecord {
+function roundRecord(
+  { sites }: CoordinatorState,
+  study: StudyRecord,
+  phase: Aggregating,
+  event: RoundAggregated,
+): RoundRecord {
   const { round, startedMs, global, updates, drawn } = phase;
   const { model, totalWeight, shares, atMs } = event;
-  const leftOut = withSharesLost(state, phase, totalWeight);
+  const leftOut = withSharesLost(study.study, sites, phase, totalWeight);
   const taken = { updates, ...(drawn && { drawn }), totalWeight, shares, leftOut };
   return { round, startedMs, aggregatedMs: atMs, global, model, ...taken };
 }
 
 /** What each absent site of this round would have counted for, by the cases that it reported last, had all been in. */
 function withSharesLost(
-  { study, sites }: CoordinatorState,
+  study: Study,
+  sites: CoordinatorState["sites"],
   { leftOut, updates, drawn }: Aggregating,
   totalWeight: number,
 ): readonly LeftOut[] {
-  const byCases = study?.study.aggregation.weightBy === "cases";
-  const unit = study === null ? 1 : weightUnit(study.study, Object.values(updates));
+  const byCases = study.aggregation.weightBy === "cases";
+  const unit = weightUnit(study, Object.values(updates));
   const weightOf = ({ siteId }: LeftOut): number => {
     if (drawn?.includes(siteId) === false) return 0;
     return unit * (byCases ? (sites[siteId]?.data?.trainingCases ?? 0) : 1);

@@ -221,6 +221,11 @@ export function withFailure(
   return { ...failures, [siteId]: { times: (failures[siteId]?.times ?? 0) + 1, code, hint, atMs } };
 }
 
+/** Participants that were not heard, sorted. */
+export function unheardOf(study: StudyRecord, heard: Readonly<Record<string, unknown>>): readonly string[] {
+  return participantsOf(study).filter((siteId) => !(siteId in heard));
+}
+
 export function isGivenUp(failure: FailureRecord | undefined): boolean {
   return failure !== undefined && failure.times >= LIMITS.siteAttempts;
 }
@@ -273,15 +278,20 @@ function closedInputs(arrived: CollectingInputs): CollectingSignatures | Consili
 function missing(study: StudyRecord, phase: Collecting): LeftOut[] {
   return study.roster.flatMap(({ siteId }) => {
     if (siteId in phase.updates || !trains(study, siteId)) return [];
-    const decision = study.approvals[siteId];
+    const apart = whyApart(study.approvals[siteId]);
+    if (apart !== undefined) return { siteId, reason: apart };
     const failure = phase.failures[siteId];
-    if (decision?.revoked) return { siteId, reason: `revoked: ${decision.reason}` };
-    if (decision === undefined) return { siteId, reason: "has not decided about the study" };
-    if (!decision.approved) return { siteId, reason: refusalOf(decision) };
     if (phase.drawn?.includes(siteId) === false) return [];
     if (!trainersOf(study, phase).includes(siteId)) return { siteId, reason: "shared no secrets for masking in time" };
     return { siteId, reason: failure ? describeFailure(failure) : "no update before the deadline" };
   });
+}
+
+/** Why a site of the roster takes no part; undefined of one that does. */
+export function whyApart(decision: Decision | undefined): string | undefined {
+  if (decision === undefined) return "has not decided about the study";
+  if (decision.revoked) return `revoked: ${decision.reason}`;
+  return decision.approved ? undefined : refusalOf(decision);
 }
 
 function refusalOf({ inRound, reason }: Decision): string {

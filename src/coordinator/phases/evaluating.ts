@@ -26,7 +26,7 @@ import {
   trains,
 } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
-import { describeFailure, isGivenUp, noSuchWork, withFailure } from "./collecting.ts";
+import { describeFailure, isGivenUp, noSuchWork, unheardOf, withFailure } from "./collecting.ts";
 import { goOn } from "./going-on.ts";
 import { studyMismatch } from "./wrong-study.ts";
 
@@ -98,8 +98,8 @@ export function evaluationFailed(state: CoordinatorState, event: FailureReceived
   if (mismatch !== undefined) return mismatch;
   const { phase, study } = state;
   invariant(phase.kind === "evaluating" && study !== null, "an evaluating study");
-  const known = event.siteId in phase.evaluations || !participantsOf(study).includes(event.siteId);
-  if (phase.round !== event.round || known) return noSuchWork(state, event);
+  const isAwaited = unheardOf(study, phase.evaluations).includes(event.siteId);
+  if (phase.round !== event.round || !isAwaited) return noSuchWork(state, event);
   const evaluating = { ...phase, failures: withFailure(phase.failures, event) };
   return accepted(closeWhenComplete({ ...state, phase: evaluating }, evaluating, event.atMs));
 }
@@ -111,9 +111,7 @@ export function evaluatingDeadline(state: CoordinatorState, phase: Evaluating, a
 /** The evaluation closed where everybody who can answer has, the state as it is otherwise. */
 export function closeWhenComplete(state: CoordinatorState, phase: Evaluating, atMs: number): CoordinatorState {
   invariant(state.study !== null, "a study in every phase but idle");
-  const open = participantsOf(state.study).filter(
-    (siteId) => !(siteId in phase.evaluations) && !isGivenUp(phase.failures[siteId]),
-  );
+  const open = unheardOf(state.study, phase.evaluations).filter((siteId) => !isGivenUp(phase.failures[siteId]));
   return open.length === 0 ? closeEvaluation(state, phase, atMs) : state;
 }
 
@@ -182,10 +180,8 @@ function addUpMoments(parts: readonly RegionSums[], figure: "dice" | "hd95"): Pa
 }
 
 function unanswered(study: StudyRecord, phase: Evaluating): LeftOut[] {
-  return participantsOf(study)
-    .filter((siteId) => !(siteId in phase.evaluations))
-    .map((siteId) => {
-      const failure = phase.failures[siteId];
-      return { siteId, reason: failure ? describeFailure(failure) : "no figures before the deadline" };
-    });
+  return unheardOf(study, phase.evaluations).map((siteId) => {
+    const failure = phase.failures[siteId];
+    return { siteId, reason: failure ? describeFailure(failure) : "no figures before the deadline" };
+  });
 }

@@ -1,8 +1,8 @@
 /**
  * A masked round that is below its threshold, or whose messages do not fit together, fails by itself: what was
- * collected opens nothing, and the study goes on with the next round from the same model. Once sites were asked to reveal
- * shares that is not so any more: some did, and a further sum of updates of the same model would betray single ones,
- * unless each is noised anew. Sites refuse it, and the study ends.
+ * collected opens nothing, and the study goes on with the next round from the same model. From the order to reveal on,
+ * no round starts from the same model: some sites revealed, and a further sum of updates of the same model would betray
+ * single ones, unless each is noised anew. Sites refuse it, and the study ends.
  *
  * Invariants: a failed round's number is used up, since sites mask a round once and pay for it once; it stays in the
  * study's record with its reason. LIMITS.failedRoundsInARow of them end the study, and so does a failed last round: with

@@ -12,7 +12,7 @@ import type { FailureReceived, StatisticsReceived } from "../events.ts";
 import type { LeftOut, StudyRecord } from "../records.ts";
 import { type CoordinatorState, deadlineMsOf, participantsOf, type Surveying } from "../state.ts";
 import { accepted, discarded, rejected, type Taken } from "../verdict.ts";
-import { describeFailure, isGivenUp, noSuchWork, withFailure } from "./collecting.ts";
+import { describeFailure, isGivenUp, noSuchWork, unheardOf, whyApart, withFailure } from "./collecting.ts";
 import { startRound } from "./starting-round.ts";
 import { studyMismatch } from "./wrong-study.ts";
 
@@ -64,8 +64,8 @@ export function surveyFailed(state: CoordinatorState, event: FailureReceived): T
   if (mismatch !== undefined) return mismatch;
   const { phase, study } = state;
   invariant(phase.kind === "surveying" && study !== null, "a study that asks for statistics");
-  const known = event.siteId in phase.told || !participantsOf(study).includes(event.siteId);
-  if (phase.round !== event.round || known) return noSuchWork(state, event);
+  const isAwaited = unheardOf(study, phase.told).includes(event.siteId);
+  if (phase.round !== event.round || !isAwaited) return noSuchWork(state, event);
   const surveying = { ...phase, failures: withFailure(phase.failures, event) };
   return accepted(closeSurveyWhenComplete({ ...state, phase: surveying }, surveying, event.atMs));
 }
@@ -73,26 +73,23 @@ export function surveyFailed(state: CoordinatorState, event: FailureReceived): T
 /** The first round where everybody who can answer has, the state as it is otherwise. */
 export function closeSurveyWhenComplete(state: CoordinatorState, phase: Surveying, atMs: number): CoordinatorState {
   invariant(state.study !== null, "a study in every phase but idle");
-  const open = participantsOf(state.study).filter(
-    (siteId) => !(siteId in phase.told) && !isGivenUp(phase.failures[siteId]),
-  );
+  const open = unheardOf(state.study, phase.told).filter((siteId) => !isGivenUp(phase.failures[siteId]));
   return open.length === 0 ? closeSurvey(state, phase, atMs) : state;
 }
 
 export function closeSurvey(state: CoordinatorState, phase: Surveying, atMs: number): CoordinatorState {
   invariant(state.study !== null, "a study in every phase but idle");
   const { startedMs, told } = phase;
-  const statistics = { startedMs, closedMs: atMs, sites: told, leftOut: unheard(state.study, phase) };
+  const statistics = { startedMs, closedMs: atMs, sites: told, leftOut: untold(state.study, phase) };
   const study: StudyRecord = { ...state.study, statistics };
   return startRound({ ...state, study }, { round: 1, global: study.initial, atMs });
 }
 
-function unheard(study: StudyRecord, { told, failures }: Surveying): LeftOut[] {
+function untold(study: StudyRecord, { told, failures }: Surveying): LeftOut[] {
   return study.roster.flatMap(({ siteId }) => {
     if (siteId in told) return [];
     const failure = failures[siteId];
-    const decision = study.approvals[siteId];
-    if (decision?.approved !== true) return { siteId, reason: decision ? "refused the study" : "has not decided" };
-    return { siteId, reason: failure ? describeFailure(failure) : "no statistics before the deadline" };
+    const silence = failure ? describeFailure(failure) : "no statistics before the deadline";
+    return { siteId, reason: whyApart(study.approvals[siteId]) ?? silence };
   });
 }
