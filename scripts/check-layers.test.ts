@@ -29,6 +29,9 @@ test("what keeps to the layers passes", async () => {
   plant({
     "src/site/index.ts": 'import { one } from "../base/index.ts";\nimport "zod";\nexport const two = one + 1;\n',
   });
+  plant({
+    "dashboard/src/page.tsx": 'import type { two } from "../../src/site/index.ts";\nexport type T = typeof two;\n',
+  });
   expect(await checkLayers(root)).toEqual({ modules: expect.any(Number), violations: [] });
   expect((await checkLayers(root)).modules).toBeGreaterThanOrEqual(3);
 });
@@ -47,6 +50,12 @@ test.each([
   ["a cycle", "src/site/two.ts", 'import "./three.ts";\n', "no-cycles: "],
   ["a package for development", "src/site/two.ts", 'import "vitest";\n', "no-development-packages: "],
   ["a missing file", "src/site/two.ts", 'import "./nowhere.ts";\n', "resolvable: "],
+  [
+    "a page that runs what Node needs",
+    "dashboard/src/two.tsx",
+    'import "../../src/study/index.ts";\n',
+    "page-runs-mess",
+  ],
   ["a folder without a place", "src/elsewhere/two.ts", 'import "../base/index.ts";\n', "known-folder: "],
 ])("%s is caught", async (_, name, text, rule) => {
   plant({

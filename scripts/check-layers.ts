@@ -1,4 +1,6 @@
-/** Checks who imports whom under `src/` by the rules of `layer-rules.ts`. */
+/** Checks who imports whom under `src/`, and what the page runs of it, by the rules of `layer-rules.ts`. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { cruise, type ICruiseResult } from "dependency-cruiser";
 import extractTSConfig from "dependency-cruiser/config-utl/extract-ts-config";
@@ -10,10 +12,10 @@ export interface LayerReport {
   readonly violations: readonly string[];
 }
 
-/** @param root Folder that holds `src/` and a tsconfig.json. */
+/** @param root Folder that holds `src/`, a tsconfig.json and, where there is one, the page in `dashboard/src/`. */
 export async function checkLayers(root: string): Promise<LayerReport> {
   const { output } = await cruise(
-    ["src"],
+    ["src", "dashboard/src"].filter((folder) => existsSync(join(root, folder))),
     {
       baseDir: root,
       ruleSet: { forbidden: LAYER_RULES },
@@ -21,7 +23,11 @@ export async function checkLayers(root: string): Promise<LayerReport> {
       doNotFollow: { path: ["node_modules"] },
       tsPreCompilationDeps: true,
     },
-    { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"], extensions: [".ts", ".js"] },
+    {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default", "types"],
+      extensions: [".ts", ".tsx", ".js"],
+    },
     { tsConfig: extractTSConfig(`${root}/tsconfig.json`) },
   );
   const { summary } = output as ICruiseResult;

@@ -55,6 +55,13 @@ export const LAYER_RULES: IForbiddenRuleType[] = [
     from: { path: "^src/", pathNot: `^src/(${LAYERS.join("|")})/` },
     to: {},
   },
+  {
+    name: "page-runs-messages-only",
+    comment: "The page names types of src/ and runs nothing of it but the generated messages",
+    severity: "error",
+    from: { path: "^dashboard/" },
+    to: { path: "^src/", pathNot: "^src/protocol/gen/", dependencyTypesNot: ["type-only"] },
+  },
   { name: "no-cycles", severity: "error", from: {}, to: { circular: true } },
   { name: "resolvable", severity: "error", from: {}, to: { couldNotResolve: true } },
   {

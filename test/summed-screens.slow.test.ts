@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { studyReport } from "../src/console/index.ts";
 import { modelsOf } from "../src/console/models.ts";
-import { openCoordinator, trainedIn } from "../src/coordinator/index.ts";
+import { openCoordinator } from "../src/coordinator/index.ts";
 import { begin, finalOf, MASKED } from "../src/site/testing/masked-suite.ts";
 import { linkOf, QUICK, runTestSite, temporaryFolder } from "../src/site/testing/test-site.ts";
 
@@ -35,8 +35,8 @@ it("tell the same work as of a study whose sites tell it themselves, and what is
   expect(rounds.summed).toHaveLength(2);
   for (const [i, round] of rounds.summed.entries()) {
     expect(round.sites).toEqual([]);
-    const { meanLoss, ...work } = trainedIn(round);
-    const wanted = trainedIn(rounds.plain[i]);
+    const { meanLoss, ...work } = round.trained;
+    const wanted = rounds.plain[i].trained;
     expect(work).toEqual({ sites: 3, trainingCases: 17, gradientSteps: 9, clippedCoordinates: 0 });
     expect(wanted).toMatchObject(work);
     expect(meanLoss).toBeCloseTo(wanted.meanLoss ?? Number.NaN, 3);

@@ -1,7 +1,7 @@
 /** A site's screens around its live status. */
-import type { SiteActivity, SiteStatus } from "../../src/site/index.ts";
 import { type Facts, site } from "./api.ts";
 import { useLive } from "./live.ts";
+import type { LiveSite } from "./live-site.ts";
 import { Loading } from "./parts/parts.tsx";
 import { Data } from "./screens/data/data.tsx";
 import { Departures } from "./screens/departures.tsx";
@@ -13,8 +13,6 @@ import { SiteOverview } from "./screens/site-overview.tsx";
 import { Studies } from "./screens/studies.tsx";
 import { SiteViewer } from "./screens/viewer-screen.tsx";
 import { type Screen, Shell } from "./shell.tsx";
-
-export type LiveSite = SiteStatus & { readonly activity: SiteActivity | null };
 
 export function SiteApp({ facts }: { readonly facts: Facts }) {
   const live = useLive<LiveSite>(

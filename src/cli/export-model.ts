@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConsiliumError } from "../base/index.ts";
+import { ConsiliumError, sumBy } from "../base/index.ts";
 import type { CoordinatorStatus, FigureStatus } from "../coordinator/index.ts";
 import { parametersFromSafetensors, pickParameters } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
@@ -131,12 +131,8 @@ function factsOf(
       return { id, training: counts.training, validation: counts.validation, figures };
     }),
     figures: overall !== null && overall.cases > 0 ? overall : undefined,
-    gradientSteps: rounds.reduce((sum, each) => sum + gradientStepsOf(each), 0),
+    gradientSteps: sumBy(rounds, ({ trained }) => trained.gradientSteps),
   };
-}
-
-function gradientStepsOf({ summed, sites }: NonNullable<CoordinatorStatus["study"]>["rounds"][number]): number {
-  return summed?.gradientSteps ?? sites.reduce((sum, site) => sum + site.gradientSteps, 0);
 }
 
 async function fromSite(home: string, which: WhichModel, productVersion: string): Promise<EndedStudy> {

@@ -5,8 +5,7 @@ import {
   offIn,
   type RoundStatus,
   roundStatusOf,
-  type SummedStatus,
-  trainedIn,
+  type TrainedStatus,
 } from "../coordinator/index.ts";
 import type { Study } from "../study/index.ts";
 
@@ -24,7 +23,7 @@ export interface ModelEntry {
   readonly rounds: number;
   readonly sites: readonly ModelSite[];
   /** What all sites did together in the best model's round. */
-  readonly trained: SummedStatus | null;
+  readonly trained: TrainedStatus | null;
   /** What of single sites the study's privacy switches off, in words. */
   readonly off: readonly string[];
   /** Of the best model, over all sites that tell. */
@@ -81,7 +80,7 @@ function entry(record: Record, end: End, latest: boolean): ModelEntry {
         best: figuresAt(best, id),
       };
     }),
-    trained: best === undefined ? null : trainedIn(best),
+    trained: best === undefined ? null : best.trained,
     off: offIn(record),
     figures: best?.dice ?? null,
     privacy: privacyOf(study),

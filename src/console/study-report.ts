@@ -1,5 +1,5 @@
 /** The report of the study that ended last, out of what the coordinator knows: the same document as a demonstration's. */
-import { ConsiliumError } from "../base/index.ts";
+import { ConsiliumError, sumBy } from "../base/index.ts";
 import {
   type Coordinator,
   type FigureStatus,
@@ -7,7 +7,6 @@ import {
   type RoundRecord,
   roundStatusOf,
   statisticsStatus,
-  trainedIn,
 } from "../coordinator/index.ts";
 import { type CaseFigure, type RegionMeans, worstSites } from "../segmentation/index.ts";
 import { renderReport, type SiteTraffic } from "../simulate/index.ts";
@@ -24,8 +23,9 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
   const { study, roster, hash } = record;
   const regions = Object.keys(study.task.regions);
   const cases = roster.map(({ siteId }) => sites[siteId]?.data);
-  const gradientSteps = rounds.reduce((sum, round) => sum + trainedIn(round).gradientSteps, 0);
-  const trainingCases = told.summed?.trainingCases ?? cases.reduce((sum, each) => sum + (each?.trainingCases ?? 0), 0);
+  const gradientSteps = rounds.reduce((sum, round) => sum + round.trained.gradientSteps, 0);
+  const trainingCases =
+    study.metrics === "summed" ? told.trained.trainingCases : sumBy(cases, (each) => each?.trainingCases ?? 0);
   const dice = meansOf(told.dice, "dice", regions);
   const siteFigures = roster.map(({ siteId: id }, i) => {
     const own = told.sites.find((site) => site.id === id)?.dice ?? null;
@@ -69,7 +69,7 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
     },
     roundFigures: rounds.map((round) => ({
       round: round.round,
-      meanLoss: trainedIn(round).meanLoss,
+      meanLoss: round.trained.meanLoss,
       dice: round.dice && meansOf(round.dice, "dice", regions),
       leftOut: round.leftOut,
     })),

@@ -21,7 +21,6 @@ export type { ObjectStore } from "./object-store.ts";
 export { changeHomePassphrase, isAuthoritySealed } from "./passphrase.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
 export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
-export { trainedIn } from "./round-totals.ts";
 export { type CoordinatorServer, startServer } from "./server.ts";
 export { type CoordinatorState, INITIAL_STATE, type Phase } from "./state.ts";
 export { type HistogramStatus, type StatisticsStatus, statisticsStatus } from "./statistics-status.ts";
@@ -34,7 +33,7 @@ export {
   roundStatusOf,
   type SiteStatus,
   type StudyStatus,
-  type SummedStatus,
+  type TrainedStatus,
 } from "./status.ts";
 export { step } from "./step.ts";
 export type { StudyToSubmit } from "./study-objects.ts";

@@ -1,6 +1,6 @@
 /** Where the federation is, for people and programs: one JSON document out of the state and the last signs of life. */
 import { intervalOfMoments, NO_PATIENTS } from "../aggregation/index.ts";
-import type { Sha256 } from "../base/index.ts";
+import { type Sha256, sumBy } from "../base/index.ts";
 import { certificateFingerprint, isIssued, readCertificate } from "../protocol/index.ts";
 import type { Authorities } from "./authority.ts";
 import type { Contacts } from "./contacts.ts";
@@ -21,6 +21,7 @@ import type {
   RoundRules,
   StudyEnd,
   StudyRecord,
+  UpdateRecord,
 } from "./records.ts";
 import { type CoordinatorState, type Phase, pauseOf, rulesOf } from "./state.ts";
 import { type StatisticsStatus, statisticsStatus } from "./statistics-status.ts";
@@ -133,11 +134,11 @@ export interface RoundStatus {
     readonly sites: Readonly<Record<string, FigureStatus | null>>;
     readonly dice: FigureStatus;
   } | null;
-  /** With `metrics: summed`: what the masked sum said of the round's training; `sites` is then empty. */
-  readonly summed: SummedStatus | null;
+  /** What all sites did together: by their own words, or, with `metrics: summed`, by the masked sum; `sites` is then empty. */
+  readonly trained: TrainedStatus;
 }
 
-export interface SummedStatus {
+export interface TrainedStatus {
   /** Sites in the sum. */
   readonly sites: number;
   readonly trainingCases: number;
@@ -365,11 +366,27 @@ export function roundStatusOf(record: RoundRecord): RoundStatus {
     leftOut,
     dice: evaluation ? allFigures(evaluation) : null,
     outOfSample: outOfSampleStatus(evaluation),
-    summed: figures === undefined ? null : summedStatus(Object.keys(updates).length, figures),
+    trained:
+      figures === undefined
+        ? trainedBy(shares.map(({ siteId }) => updates[siteId]))
+        : trainedInSum(Object.keys(updates).length, figures),
   };
 }
 
-function summedStatus(sites: number, figures: NonNullable<RoundRecord["figures"]>): SummedStatus {
+/** The mean loss is null where a site keeps its own. */
+function trainedBy(updates: readonly UpdateRecord[]): TrainedStatus {
+  const gradientSteps = sumBy(updates, (update) => update.gradientSteps);
+  const isTold = gradientSteps > 0 && updates.every(({ meanLoss }) => meanLoss !== null);
+  return {
+    sites: updates.length,
+    trainingCases: sumBy(updates, ({ trainingCases }) => trainingCases),
+    gradientSteps,
+    meanLoss: isTold ? sumBy(updates, (update) => (update.meanLoss ?? 0) * update.gradientSteps) / gradientSteps : null,
+    clippedCoordinates: sumBy(updates, ({ clippedCoordinates }) => clippedCoordinates),
+  };
+}
+
+function trainedInSum(sites: number, figures: NonNullable<RoundRecord["figures"]>): TrainedStatus {
   const { trainingCases, gradientSteps, lossSum, lossSteps, clippedCoordinates } = figures;
   const meanLoss = lossSteps > 0 ? lossSum / lossSteps : null;
   return { sites, trainingCases, gradientSteps, meanLoss, clippedCoordinates };

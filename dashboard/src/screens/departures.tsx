@@ -4,8 +4,8 @@ import type { LogPage } from "../../../src/site/index.ts";
 import { site } from "../api.ts";
 import { countOf, formatBytes, formatTime } from "../format.ts";
 import { useLoaded } from "../live.ts";
+import type { LiveSite } from "../live-site.ts";
 import { Badge, Digest, Empty, Loading, Section, Table, TroubleNote } from "../parts/parts.tsx";
-import type { LiveSite } from "../site-app.tsx";
 
 export function Departures({ status }: { readonly status: LiveSite }) {
   const [what, setWhat] = useState("");

@@ -3,8 +3,8 @@ import type { PrivacyAccount } from "../../../src/site/index.ts";
 import { site } from "../api.ts";
 import { countOf, formatFigure } from "../format.ts";
 import { useLoaded } from "../live.ts";
+import type { LiveSite } from "../live-site.ts";
 import { Digest, Empty, Loading, Section, Table, Tiles, TroubleNote } from "../parts/parts.tsx";
-import type { LiveSite } from "../site-app.tsx";
 
 export function Ledger({ status }: { readonly status: LiveSite }) {
   const rounds = status.studies.map(({ round, updateMade }) => `${round} ${updateMade}`).join();

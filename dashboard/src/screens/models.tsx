@@ -7,7 +7,7 @@ import { countOf, formatBytes, formatChange, formatCount, formatFigure, formatIn
 import { useLoaded } from "../live.ts";
 import { meanInterval } from "../mean-interval.ts";
 import { Badge, Digest, Empty, Loading, Section, Table, Tiles, Time, TroubleNote } from "../parts/parts.tsx";
-import { Off } from "./study.tsx";
+import { Off } from "../parts/plan.tsx";
 
 interface Props {
   readonly status: CoordinatorStatus;

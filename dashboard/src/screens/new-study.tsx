@@ -2,8 +2,8 @@
 import { useId, useState } from "preact/hooks";
 import { coordinator, troubleOf } from "../api.ts";
 import { TroubleNote } from "../parts/parts.tsx";
+import { type Plan, PlanText } from "../parts/plan.tsx";
 import type { Trouble } from "../trouble.ts";
-import { type Plan, PlanText } from "./study.tsx";
 
 const EXAMPLE = `schema: consilium.study/1
 name: First study

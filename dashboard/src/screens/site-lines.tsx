@@ -1,7 +1,7 @@
 /** What the site's process told lately. */
 import { formatTime } from "../format.ts";
+import type { LiveSite } from "../live-site.ts";
 import { Empty, Section } from "../parts/parts.tsx";
-import type { LiveSite } from "../site-app.tsx";
 
 export function SiteLines({ status: { activity } }: { readonly status: LiveSite }) {
   const lines = activity?.lines ?? [];

@@ -1,8 +1,8 @@
 /** Where this hospital stands: membership, data, work underway, studies. */
 import { formatBytes, formatDuration, formatFigure, formatTime } from "../format.ts";
 import { useNow } from "../live.ts";
+import type { LiveSite } from "../live-site.ts";
 import { Badge, Digest, Empty, ProgressBar, Section, Table, Tiles, Time } from "../parts/parts.tsx";
-import type { LiveSite } from "../site-app.tsx";
 
 export function SiteOverview({ status }: { readonly status: LiveSite }) {
   const { siteId, membership, running, data, left, studies, certificateExpiresMs } = status;

@@ -4,10 +4,10 @@ import type { StudyChange } from "../../../src/study/index.ts";
 import { type Role, site } from "../api.ts";
 import { formatBytes, formatTime } from "../format.ts";
 import { useLoaded } from "../live.ts";
+import type { LiveSite } from "../live-site.ts";
 import { Action, Badge, Digest, Empty, Loading, Section, Table, TroubleNote } from "../parts/parts.tsx";
-import type { LiveSite } from "../site-app.tsx";
+import { Changes, PlanWords } from "../parts/plan.tsx";
 import type { Trouble } from "../trouble.ts";
-import { Changes, PlanWords } from "./study.tsx";
 
 interface Review {
   readonly studyHash: string;

@@ -1,8 +1,6 @@
 /** The study underway or the last one: plan, approvals, live rounds, curves, what each site gained, what a round took. */
 import { useMemo, useState } from "preact/hooks";
 import type { CoordinatorStatus, RoundStatus, StudyStatus } from "../../../src/coordinator/index.ts";
-import { trainedIn } from "../../../src/coordinator/round-totals.ts";
-import type { StudyChange } from "../../../src/study/index.ts";
 import { coordinator, type Role } from "../api.ts";
 import {
   countOf,
@@ -27,6 +25,7 @@ import {
   Tiles,
   TroubleNote,
 } from "../parts/parts.tsx";
+import { Off, type Plan, PlanText } from "../parts/plan.tsx";
 import { NewStudy } from "./new-study.tsx";
 import { Statistics } from "./statistics.tsx";
 
@@ -41,13 +40,6 @@ const PHASES: Readonly<Record<StudyStatus["phase"], string>> = {
   done: "the study has its model",
   failed: "it ended without a last model",
 };
-
-export interface Plan {
-  readonly hash: string;
-  readonly text: string;
-  readonly privacy: { readonly epsilon: number; readonly delta: number } | null;
-  readonly before: { readonly name: string; readonly changes: readonly StudyChange[] } | null;
-}
 
 interface Props {
   readonly status: CoordinatorStatus;
@@ -91,18 +83,6 @@ function KnownStudy({ study, status, role }: Props & { readonly study: StudyStat
         </Section>
       )}
     </>
-  );
-}
-
-/** What the study's privacy keeps from this screen. */
-export function Off({ lines }: { readonly lines: readonly string[] }) {
-  if (lines.length === 0) return null;
-  return (
-    <ul class="soft">
-      {lines.map((line) => (
-        <li key={line}>{line}</li>
-      ))}
-    </ul>
   );
 }
 
@@ -181,62 +161,6 @@ function PlanSection({ study }: { readonly study: StudyStatus }) {
       {trouble && <TroubleNote trouble={trouble} retry={reload} />}
       {value ? <PlanText plan={value} /> : trouble === undefined && <Loading what="the plan" />}
     </Section>
-  );
-}
-
-export function PlanText({ plan }: { readonly plan: Plan }) {
-  return (
-    <>
-      <PlanWords text={plan.text} />
-      {plan.privacy && (
-        <p>
-          Privacy of each patient at the end: epsilon {plan.privacy.epsilon.toFixed(2)} at delta {plan.privacy.delta}.
-        </p>
-      )}
-      <h3>Changed since the study before it</h3>
-      {plan.before === null ? (
-        <p class="soft">It is the first.</p>
-      ) : (
-        <Changes changes={plan.before.changes} before={plan.before.name} />
-      )}
-    </>
-  );
-}
-
-/** A study in words: sections of one line each, with points under them. */
-export function PlanWords({ text }: { readonly text: string }) {
-  const sections = text
-    .split("\n\n")
-    .map((section) => section.split("\n"))
-    .filter((lines) => lines.length > 1);
-  return (
-    <div class="plan">
-      {sections.map(([title, ...points]) => (
-        <div key={title}>
-          <h3>{title}</h3>
-          <ul>
-            {points.map((point) => (
-              <li key={point}>{point.replace(/^\s*- /, "")}</li>
-            ))}
-          </ul>
-        </div>
-      ))}
-    </div>
-  );
-}
-
-export function Changes({ changes, before }: { readonly changes: readonly StudyChange[]; readonly before: string }) {
-  if (changes.length === 0) return <p class="soft">Nothing: it is the same as “{before}”.</p>;
-  return (
-    <Table
-      caption={`Changes since ${before}`}
-      columns={["Key", "Before", "Now"]}
-      rows={changes.map(({ path, before: was, after }) => [
-        <code key="p">{path}</code>,
-        <code key="b">{was ?? "–"}</code>,
-        <code key="a">{after ?? "–"}</code>,
-      ])}
-    />
   );
 }
 
@@ -358,10 +282,12 @@ function Rounds({ study: { rounds } }: { readonly study: StudyStatus }) {
           ]}
           rows={shown.map((each) => [
             each.round,
-            trainedIn(each).sites,
-            trainedIn(each).gradientSteps,
-            formatFigure(trainedIn(each).meanLoss),
-            each.summed ? "–" : formatBytes(each.sites.reduce((sum, { updateBytes }) => sum + updateBytes, 0)),
+            each.trained.sites,
+            each.trained.gradientSteps,
+            formatFigure(each.trained.meanLoss),
+            each.sites.length === 0
+              ? "–"
+              : formatBytes(each.sites.reduce((sum, { updateBytes }) => sum + updateBytes, 0)),
             ...partsOf(each),
             formatFigure(each.dice?.mean),
             formatMoment(each.aggregatedMs),
@@ -383,9 +309,9 @@ function Rounds({ study: { rounds } }: { readonly study: StudyStatus }) {
 }
 
 /** Until the last update came, from there to the new model, from there to the last figures. */
-function partsOf({ startedMs, aggregatedMs, evaluatedMs, sites, summed }: RoundStatus): string[] {
+function partsOf({ startedMs, aggregatedMs, evaluatedMs, sites }: RoundStatus): string[] {
   // Under a sum nobody tells when a single site was done: training and sum are one stretch.
-  if (summed) return [formatDuration(aggregatedMs - startedMs), "–", "–"];
+  if (sites.length === 0) return [formatDuration(aggregatedMs - startedMs), "–", "–"];
   const cameMs = Math.max(startedMs, ...sites.map((site) => site.cameMs));
   return [
     formatDuration(cameMs - startedMs),

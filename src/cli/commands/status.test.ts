@@ -106,7 +106,7 @@ const STATUS: CoordinatorStatus = {
           },
         ],
         leftOut: [{ siteId: "mayo", reason: "no update before the deadline", shareLost: 0.2 }],
-        summed: null,
+        trained: { sites: 1, trainingCases: 20, gradientSteps: 15, meanLoss: 1, clippedCoordinates: 0 },
         outOfSample: {
           sites: { rio: { mean: 0.4, cases: 3, regions: {} } },
           dice: { mean: 0.4, cases: 3, regions: {} },

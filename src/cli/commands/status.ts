@@ -123,8 +123,8 @@ function describeStudy(study: StudyStatus): string {
   const regions = [...new Set(rounds.flatMap(({ dice }) => Object.keys(dice?.regions ?? {})))];
   const rows = rounds.map((each) => [
     String(each.round),
-    String(each.summed?.sites ?? each.sites.length),
-    formatFigure(each.summed === null ? weightedLoss(each.sites) : each.summed.meanLoss),
+    String(each.trained.sites),
+    formatFigure(each.trained.meanLoss),
     ...regions.map((region) => formatFigure(each.dice?.regions[region]?.dice)),
     formatFigure(each.dice?.mean),
     formatDuration(each.seconds * 1000),
@@ -219,10 +219,4 @@ function describePartial({ round, sites }: StudyStatus["rounds"][number]): strin
 
 function percent(share: number): string {
   return (100 * share).toFixed(1);
-}
-
-function weightedLoss(sites: StudyStatus["rounds"][number]["sites"]): number | null {
-  const weight = sites.reduce((sum, { share }) => sum + share, 0);
-  if (weight === 0 || sites.some(({ meanLoss }) => meanLoss === null)) return null;
-  return sites.reduce((sum, { share, meanLoss }) => sum + share * (meanLoss ?? 0), 0) / weight;
 }
