@@ -1,6 +1,7 @@
 /** The coordinator's screens around one live status. */
 import type { CoordinatorStatus } from "../../src/coordinator/index.ts";
 import { coordinator, type Facts } from "./api.ts";
+import { withKnownRounds } from "./known-rounds.ts";
 import { useLive } from "./live.ts";
 import { Loading } from "./parts/parts.tsx";
 import { Audit } from "./screens/audit.tsx";
@@ -36,12 +37,4 @@ export function CoordinatorApp({ facts }: { readonly facts: Facts }) {
 /** The last round that is known may still get its evaluation. */
 function roundsToSkip(known: CoordinatorStatus | undefined): number {
   return Math.max(0, (known?.study?.rounds.at(-1)?.round ?? 0) - 1);
-}
-
-/** The server tells only rounds that are new: they are put after those that are known, of the same study. */
-export function withKnownRounds(known: CoordinatorStatus | undefined, came: CoordinatorStatus): CoordinatorStatus {
-  if (came.study === null || known?.study?.hash !== came.study.hash) return came;
-  const first = came.study.rounds[0]?.round ?? Number.POSITIVE_INFINITY;
-  const before = known.study.rounds.filter(({ round }) => round < first);
-  return { ...came, study: { ...came.study, rounds: [...before, ...came.study.rounds] } };
 }

@@ -40,7 +40,12 @@ export function Chart({ title, series, rounds }: ChartProps) {
   const plot = width - LEFT - RIGHT;
   const x = (round: number): number => LEFT + (high === low ? 0.5 : (round - low) / (high - low)) * plot;
   const y = (value: number): number => TOP + (1 - value) * (HEIGHT - TOP - BOTTOM);
-  const paths = useMemo(() => series.map(({ values }) => pathOf(values, rounds, x, y)), [series, rounds, width]);
+  // What does not follow the pointer is made once, and painted once: the cursor lies on a layer of its own.
+  const drawn = useMemo(
+    () => <Drawn series={series} rounds={rounds} width={width} x={x} y={y} />,
+    [series, rounds, width],
+  );
+  const table = useMemo(() => <AsTable title={title} series={series} rounds={rounds} />, [title, series, rounds]);
   const chosen = at !== undefined && rounds.includes(at) ? at : rounds.at(-1);
   const move = (event: PointerEvent): void => {
     const box = figure.current?.getBoundingClientRect();
@@ -56,7 +61,6 @@ export function Chart({ title, series, rounds }: ChartProps) {
     setAt(rounds[Math.min(rounds.length - 1, Math.max(0, rounds.indexOf(chosen) + move))]);
   };
   const readout = series.map(({ name, values }) => `${name} ${formatFigure(values.get(chosen ?? -1))}`).join(", ");
-  const last = rounds.slice(-TABLE_ROUNDS);
   return (
     <figure class="chart">
       <figcaption>{title}</figcaption>
@@ -73,23 +77,8 @@ export function Chart({ title, series, rounds }: ChartProps) {
         onPointerLeave={() => setAt(undefined)}
         onKeyDown={step}
       >
-        <svg width={width} height={HEIGHT} aria-hidden="true">
-          {[0, 0.2, 0.4, 0.6, 0.8, 1].map((value) => (
-            <g key={value}>
-              <line class="grid" x1={LEFT} x2={width - RIGHT} y1={y(value)} y2={y(value)} />
-              <text x={LEFT - 6} y={y(value) + 4} text-anchor="end">
-                {value.toFixed(1)}
-              </text>
-            </g>
-          ))}
-          {ticks(low, high).map((round) => (
-            <text key={round} x={x(round)} y={HEIGHT - 8} text-anchor="middle">
-              {round}
-            </text>
-          ))}
-          {paths.map((path, i) => (
-            <path key={series[i].name} class={`line c${i % 10}`} d={path} />
-          ))}
+        {drawn}
+        <svg class="over" width={width} height={HEIGHT} aria-hidden="true">
           {chosen !== undefined && <line class="cursor" x1={x(chosen)} x2={x(chosen)} y1={TOP} y2={HEIGHT - BOTTOM} />}
           {chosen !== undefined &&
             series.map(({ name, values }, i) => {
@@ -109,15 +98,54 @@ export function Chart({ title, series, rounds }: ChartProps) {
           </li>
         ))}
       </ul>
-      <details>
-        <summary>As a table</summary>
-        <Table
-          caption={`${title}, last ${last.length} rounds`}
-          columns={["#Round", ...series.map(({ name }) => `#${name}`)]}
-          rows={last.map((round) => [round, ...series.map(({ values }) => formatFigure(values.get(round)))])}
-        />
-      </details>
+      {table}
     </figure>
+  );
+}
+
+type AsTableProps = Pick<ChartProps, "title" | "series" | "rounds">;
+
+function AsTable({ title, series, rounds }: AsTableProps) {
+  const last = rounds.slice(-TABLE_ROUNDS);
+  return (
+    <details>
+      <summary>As a table</summary>
+      <Table
+        caption={`${title}, last ${last.length} rounds`}
+        columns={["#Round", ...series.map(({ name }) => `#${name}`)]}
+        rows={last.map((round) => [round, ...series.map(({ values }) => formatFigure(values.get(round)))])}
+      />
+    </details>
+  );
+}
+
+interface DrawnProps extends Omit<ChartProps, "title"> {
+  readonly width: number;
+  readonly x: (round: number) => number;
+  readonly y: (value: number) => number;
+}
+
+/** Grid, axes and lines. */
+function Drawn({ series, rounds, width, x, y }: DrawnProps) {
+  return (
+    <svg width={width} height={HEIGHT} aria-hidden="true">
+      {[0, 0.2, 0.4, 0.6, 0.8, 1].map((value) => (
+        <g key={value}>
+          <line class="grid" x1={LEFT} x2={width - RIGHT} y1={y(value)} y2={y(value)} />
+          <text x={LEFT - 6} y={y(value) + 4} text-anchor="end">
+            {value.toFixed(1)}
+          </text>
+        </g>
+      ))}
+      {ticks(rounds[0] ?? 0, rounds.at(-1) ?? 1).map((round) => (
+        <text key={round} x={x(round)} y={HEIGHT - 8} text-anchor="middle">
+          {round}
+        </text>
+      ))}
+      {series.map(({ name, values }, i) => (
+        <path key={name} class={`line c${i % 10}`} d={pathOf(values, rounds, x, y)} />
+      ))}
+    </svg>
   );
 }
 

@@ -41,16 +41,15 @@ export function Tiles({ tiles }: { readonly tiles: readonly (readonly [value: Co
   );
 }
 
-interface TableProps {
+interface TableFrameProps {
   readonly caption: string;
   /** A column whose name begins with `#` holds numbers. */
   readonly columns: readonly string[];
-  readonly rows: readonly (readonly ComponentChildren[])[];
+  /** Rows. */
+  readonly children: ComponentChildren;
 }
 
-export function Table({ caption, columns, rows }: TableProps) {
-  const numeric = columns.map((column) => column.startsWith("#"));
-  const className = (i: number): string => (numeric[i] ? "n" : "");
+export function TableFrame({ caption, columns, children }: TableFrameProps) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a table that is wider than the screen is scrolled by keyboard
     <section class="scroll" tabIndex={0} aria-label={caption}>
@@ -58,26 +57,51 @@ export function Table({ caption, columns, rows }: TableProps) {
         <caption class="hidden">{caption}</caption>
         <thead>
           <tr>
-            {columns.map((column, i) => (
-              <th key={column} scope="col" class={className(i)}>
+            {columns.map((column) => (
+              <th key={column} scope="col" class={cellClass(column)}>
                 {column.replace(/^#/, "")}
               </th>
             ))}
           </tr>
         </thead>
-        <tbody>
-          {rows.map((cells, r) => (
-            <tr key={r}>
-              {cells.map((cell, i) => (
-                <td key={columns[i]} class={className(i)}>
-                  {cell}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
+        <tbody>{children}</tbody>
       </table>
     </section>
+  );
+}
+
+interface RowProps {
+  readonly columns: readonly string[];
+  readonly cells: readonly ComponentChildren[];
+}
+
+export function Row({ columns, cells }: RowProps) {
+  return (
+    <tr>
+      {cells.map((cell, i) => (
+        <td key={columns[i]} class={cellClass(columns[i])}>
+          {cell}
+        </td>
+      ))}
+    </tr>
+  );
+}
+
+function cellClass(column: string): string {
+  return column.startsWith("#") ? "n" : "";
+}
+
+interface TableProps extends Omit<TableFrameProps, "children"> {
+  readonly rows: readonly (readonly ComponentChildren[])[];
+}
+
+export function Table({ caption, columns, rows }: TableProps) {
+  return (
+    <TableFrame caption={caption} columns={columns}>
+      {rows.map((cells, r) => (
+        <Row key={r} columns={columns} cells={cells} />
+      ))}
+    </TableFrame>
   );
 }
 

@@ -1,16 +1,8 @@
 /** The study underway or the last one: plan, approvals, live rounds, curves, what each site gained, what a round took. */
-import { useMemo, useState } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import type { CoordinatorStatus, RoundStatus, StudyStatus } from "../../../src/coordinator/index.ts";
 import { coordinator, type Role } from "../api.ts";
-import {
-  countOf,
-  formatBytes,
-  formatChange,
-  formatDuration,
-  formatFigure,
-  formatMoment,
-  formatTime,
-} from "../format.ts";
+import { countOf, formatBytes, formatChange, formatDuration, formatFigure, formatTime } from "../format.ts";
 import { useLoaded, useNow } from "../live.ts";
 import { Chart, type Series } from "../parts/chart.tsx";
 import {
@@ -27,6 +19,7 @@ import {
 } from "../parts/parts.tsx";
 import { Off, type Plan, PlanText } from "../parts/plan.tsx";
 import { NewStudy } from "./new-study.tsx";
+import { Rounds } from "./rounds.tsx";
 import { Statistics } from "./statistics.tsx";
 
 const PHASES: Readonly<Record<StudyStatus["phase"], string>> = {
@@ -75,7 +68,7 @@ function KnownStudy({ study, status, role }: Props & { readonly study: StudyStat
       <Statistics statistics={study.statistics} />
       <Curves study={study} />
       <BeforeAfter study={study} />
-      <Rounds study={study} />
+      <Rounds rounds={study.rounds} />
       {role === "lead" && !ended && <Steering study={study} />}
       {role === "lead" && ended && (
         <Section title="The next study" note="The study has ended; its model is on the Models screen.">
@@ -252,72 +245,6 @@ function BeforeAfter({ study: { rounds, best, roster, off } }: { readonly study:
       />
     </Section>
   );
-}
-
-const SHOWN_ROUNDS = 20;
-
-function Rounds({ study: { rounds } }: { readonly study: StudyStatus }) {
-  const [all, setAll] = useState(false);
-  const latest = rounds.toReversed();
-  const shown = all ? latest : latest.slice(0, SHOWN_ROUNDS);
-  return (
-    <Section title="Rounds" note="What a round took by part, what came, and who was left out and why.">
-      {rounds.length === 0 ? (
-        <Empty title="No round was closed yet." />
-      ) : (
-        <Table
-          caption="Rounds, latest first"
-          columns={[
-            "#Round",
-            "#Sites",
-            "#Steps",
-            "#Mean loss",
-            "#Updates",
-            "#Training",
-            "#Sum",
-            "#Evaluation",
-            "#Mean Dice",
-            "Closed",
-            "Left out",
-          ]}
-          rows={shown.map((each) => [
-            each.round,
-            each.trained.sites,
-            each.trained.gradientSteps,
-            formatFigure(each.trained.meanLoss),
-            each.sites.length === 0
-              ? "–"
-              : formatBytes(each.sites.reduce((sum, { updateBytes }) => sum + updateBytes, 0)),
-            ...partsOf(each),
-            formatFigure(each.dice?.mean),
-            formatMoment(each.aggregatedMs),
-            each.leftOut.length === 0
-              ? "nobody"
-              : each.leftOut.map(({ siteId, reason }) => `${siteId}: ${reason}`).join("; "),
-          ])}
-        />
-      )}
-      {latest.length > shown.length && (
-        <p class="buttons">
-          <button type="button" onClick={() => setAll(true)}>
-            Show all {countOf(latest.length, "round")}
-          </button>
-        </p>
-      )}
-    </Section>
-  );
-}
-
-/** Until the last update came, from there to the new model, from there to the last figures. */
-function partsOf({ startedMs, aggregatedMs, evaluatedMs, sites }: RoundStatus): string[] {
-  // Under a sum nobody tells when a single site was done: training and sum are one stretch.
-  if (sites.length === 0) return [formatDuration(aggregatedMs - startedMs), "–", "–"];
-  const cameMs = Math.max(startedMs, ...sites.map((site) => site.cameMs));
-  return [
-    formatDuration(cameMs - startedMs),
-    `${((aggregatedMs - cameMs) / 1000).toFixed(1)} s`,
-    evaluatedMs === null ? "–" : formatDuration(evaluatedMs - aggregatedMs),
-  ];
 }
 
 /** Whole hours for people, seconds on the wire. */
