@@ -283,3 +283,13 @@ test("a site is told heads in their order, over restarts of the coordinator", as
   expect(numbers.at(-1)).toBeGreaterThan(numbers[0]);
   await federation.remove();
 });
+
+test("what a coordinator holds after a start is what it held before, to the last bit of every mean", async () => {
+  const federation = await newFederation(SITES);
+  await submitSmall(federation.coordinator, smallStudy({ count: 6 }));
+  await runToEnd(federation);
+  const before = hash(federation.coordinator.state());
+  await federation.reopen();
+  expect(hash(federation.coordinator.state())).toBe(before);
+  await federation.remove();
+});

@@ -109,15 +109,17 @@ function readPoll(poll: Poll, origin: Origin): ReadMessage {
 
 function approvalOf(approval: Approval, origin: Origin): SiteEventKind {
   const { approved, studyHash, roster } = approval;
-  if (studyHash !== origin.studyHash) throw invalid(origin, `study ${origin.studyHash}`, `study ${studyHash}`);
+  if (studyHash !== origin.studyHash) {
+    throw invalid(origin, `study ${origin.studyHash}`, `study ${studyHash.slice(0, 80)}`);
+  }
   return {
     kind: "approval-received",
     ...origin,
     approved,
     reason: words(origin, "reason", approval.reason, LIMITS.reasonChars),
     roster: few(origin, "sites", roster, LIMITS.sitesPerFederation).map(({ siteId, keySha256 }) => ({
-      siteId,
-      keySha256,
+      siteId: words(origin, "site's name", siteId, LIMITS.siteIdChars),
+      keySha256: words(origin, "digest of a key", keySha256, 64),
     })),
   };
 }

@@ -106,7 +106,7 @@ const STATUS: CoordinatorStatus = {
           },
         ],
         leftOut: [{ siteId: "mayo", reason: "no update before the deadline", shareLost: 0.2 }],
-        trained: { sites: 1, trainingCases: 20, gradientSteps: 15, meanLoss: 1, clippedCoordinates: 0 },
+        trained: { sites: 2, trainingCases: 50, gradientSteps: 20, meanLoss: 1.25, clippedCoordinates: 0 },
         outOfSample: {
           sites: { rio: { mean: 0.4, cases: 3, regions: {} } },
           dice: { mean: 0.4, cases: 3, regions: {} },

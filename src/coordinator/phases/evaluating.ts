@@ -146,7 +146,10 @@ function summarise(study: StudyRecord, phase: Evaluating): RoundEvaluation {
 
 /** Mean over regions of the mean Dice over cases, regions without a defined case left out; null where none is left. */
 export function meanDiceOf(regions: Readonly<Record<string, RegionSums>>): number | null {
-  const means = Object.values(regions)
+  // In one order: JSON, by which the journal and snapshots bring figures back, has another than whoever told them.
+  const means = Object.keys(regions)
+    .sort()
+    .map((region) => regions[region])
     .filter(({ diceCases }) => diceCases > 0)
     .map(({ diceSum, diceCases }) => diceSum / diceCases);
   return means.length === 0 ? null : means.reduce((sum, mean) => sum + mean, 0) / means.length;

@@ -109,6 +109,12 @@ export function figuresOfOthers(sum: SummedFigures, own: SummedFigures): SummedF
 
 /** Mean over regions of the mean Dice over cases; null where no region has a case. */
 export function meanDiceOfFigures({ regions }: SummedFigures): number | null {
-  const means = Object.values(regions).flatMap(({ diceSum, diceCases }) => (diceCases > 0 ? diceSum / diceCases : []));
+  // In one order: JSON, by which the journal brings figures back, has another than the sum.
+  const means = Object.keys(regions)
+    .sort()
+    .flatMap((region) => {
+      const { diceSum, diceCases } = regions[region];
+      return diceCases > 0 ? diceSum / diceCases : [];
+    });
   return means.length === 0 ? null : means.reduce((sum, mean) => sum + mean, 0) / means.length;
 }
