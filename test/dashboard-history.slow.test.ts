@@ -47,7 +47,8 @@ beforeAll(async () => {
       stepsDone: Math.floor(nowMs / 1000) % 60,
     }));
     const rounds = whole.study?.rounds.slice(roundsAfter) ?? [];
-    const study = whole.study && { ...whole.study, rounds };
+    const matrices = whole.study?.matrices.filter(({ round }) => round > roundsAfter) ?? [];
+    const study = whole.study && { ...whole.study, rounds, matrices };
     return JSON.stringify({ ...whole, sites, study } satisfies CoordinatorStatus);
   };
   server = await startConsoleServer({
@@ -157,4 +158,26 @@ test("the dashboard of ten sites with 500 rounds paints soon and stays smooth", 
     console.error(`${what}: ${ms} ms (${Math.round(waitedMs)} before its handlers, ${Math.round(handledMs)} in them)`);
   }
   checkTime("longest interaction", interactions[0].ms, 100);
+});
+
+test("the cross-site matrix of a round long past stays on the screen, and can be read by cell and region", async () => {
+  const { page, complaints } = await visit(browser, server.signInLink("lead").url);
+  page.setDefaultTimeout(120_000);
+  await page.getByRole("navigation").getByRole("link", { name: "Study", exact: true }).click();
+  const table = page.getByRole("table", { name: /^Round 250: models in rows/ });
+  await table.waitFor();
+  // Statuses that come later name only the latest rounds.
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  expect(await table.getByRole("columnheader").count()).toBe(1 + SITES);
+  expect(await table.getByRole("rowheader").allInnerTexts()).toEqual([
+    "all sites",
+    ...Array.from({ length: SITES }, (_, i) => `site-${String(i + 1).padStart(2, "0")}`),
+  ]);
+  const own = table.getByRole("row", { name: /^site-02/ }).getByRole("cell");
+  expect(await own.allInnerTexts()).toEqual(expect.arrayContaining(["0.850", "–"]));
+  await page.getByRole("combobox", { name: /^Round 250, Dice of/ }).selectOption("ET");
+  await page.getByRole("table", { name: /in columns \(ET\)/ }).waitFor();
+  expect(await page.getByText("by site-10: no figures before the deadline").count()).toBe(1);
+  await checkScreen(page, "study-matrix");
+  expect(complaints).toEqual([]);
 });

@@ -44,6 +44,14 @@ test("a round that got its evaluation is another, and those before it stay", () 
   expect(merged.study?.rounds.at(-2)).toBe(known.study?.rounds.at(-2));
 });
 
+test("a matrix that is known stays, and the same one, where only later rounds are told", () => {
+  const known = told(6, 0);
+  const came = told(7, 5);
+  const merged = withKnownRounds(known, { ...came, study: came.study && { ...came.study, matrices: [] } });
+  expect(merged.study?.matrices.map(({ round }) => round)).toEqual([3]);
+  expect(merged.study?.matrices).toBe(known.study?.matrices);
+});
+
 test("another study, or none, takes nothing from what was known", () => {
   const known = told(5, 0);
   const came = told(2, 0);

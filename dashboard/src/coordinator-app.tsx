@@ -34,7 +34,7 @@ export function CoordinatorApp({ facts }: { readonly facts: Facts }) {
   return <Shell facts={facts} live={live} screens={screens} />;
 }
 
-/** The last round that is known may still get its evaluation. */
+/** The last round that is known may still get its evaluation, and its matrix. */
 function roundsToSkip(known: CoordinatorStatus | undefined): number {
   return Math.max(0, (known?.study?.rounds.at(-1)?.round ?? 0) - 1);
 }

@@ -108,6 +108,9 @@ export const LIMITS = {
   /** What a site tells of its data, as canonical JSON, and cells of one histogram in it. */
   statisticsChars: 131_072,
   cellsPerHistogram: 258,
+  /** Rounds of one study with a cross-site matrix, and sites of its roster: figures grow with their square. */
+  crossSiteRounds: 10,
+  crossSiteSites: 64,
   /** The dashboard: how long a sign-in link works, a session lasts, and a session lasts without a call. */
   consoleLinkMs: 10 * 60_000,
   consoleSessionMs: 12 * 3_600_000,

@@ -48,6 +48,8 @@ function describeEvent(event: Happened["event"]): string | undefined {
       return undefined;
     case "evaluation-received":
       return `Round ${event.round}: ${event.siteId} evaluated ${event.cases} cases`;
+    case "cross-evaluation-received":
+      return `Round ${event.round}: ${event.siteId} measured the model of ${event.ofSite} on ${event.cases} cases`;
     case "statistics-received":
       return `${event.siteId} told statistics${event.figures.cases === null ? ", all of them withheld" : ` of ${event.figures.cases} cases`}`;
     case "failure-received":
@@ -92,6 +94,8 @@ function describePhase({ phase, study }: Happened["state"]): string {
     case "evaluating": {
       return `Round ${phase.round}: sites evaluate`;
     }
+    case "crossing":
+      return `Round ${phase.round}: sites measure each other's models`;
     case "done": {
       const mean = study?.rounds.find(({ round }) => round === phase.bestRound)?.evaluation?.meanDice;
       return `Done. Best model: round ${phase.bestRound}, mean Dice ${formatFigure(mean)}, ${short(phase.best.sha256)}`;

@@ -63,6 +63,8 @@ export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }
       return `Round ${event.round}: update sent, ${formatBytes(event.bytes)}, mean loss ${formatFigure(event.meanLoss)}${clipped(event.clippedCoordinates)}`;
     case "evaluated":
       return `Round ${event.round}: evaluated on ${event.cases} cases${dice(event.regions)}`;
+    case "evaluated-other":
+      return `Round ${event.round}: the model of ${event.ofSite} on ${event.cases} cases here${dice(event.regions)}`;
     case "statistics-sent":
       return `Study ${short(event.studyHash)}: statistics sent${event.cases === null ? ", all of them withheld: too few patients" : ` of ${event.cases} cases`}`;
     case "evaluated-own":

@@ -3,6 +3,7 @@ import { ConsiliumError, sumBy } from "../base/index.ts";
 import {
   type Coordinator,
   type FigureStatus,
+  matrixStatuses,
   offIn,
   type RoundRecord,
   roundStatusOf,
@@ -62,6 +63,7 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
       ratio: null,
       learningRates: null,
       patientLevel: null,
+      matrices: matrixStatuses(record),
       rounds: rounds.length,
       gradientSteps,
       seconds: rounds.reduce((sum, { seconds }) => sum + seconds, 0),

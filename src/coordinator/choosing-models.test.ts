@@ -65,7 +65,7 @@ describe("the best models", () => {
     const models = [1, 2, 3, 4].map((round) => objectOf(`model ${round}`).sha256);
     for (const model of models) {
       expect(obsoleteObjects(ended).has(model)).toBe(false);
-      expect(readableObjects(ended).has(model)).toBe(true);
+      expect(readableObjects(ended, SITES[0]).has(model)).toBe(true);
     }
     // Before a better one came, the model of round 1 was not the best of ET (positive control): round 2's is let go.
     const worse = byRound.map((dice, i) => (i === 1 ? { WT: 0.1, TC: 0.1, ET: 0.1 } : dice));

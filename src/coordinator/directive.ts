@@ -3,18 +3,20 @@
  * either end, and is told the same until something happens.
  */
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { canonicalJson, type Json, LIMITS } from "../base/index.ts";
+import { canonicalJson, invariant, type Json, LIMITS } from "../base/index.ts";
 import { sealedSharesFor, writeMasking } from "../privacy/index.ts";
 import { type Directive, DirectiveSchema, type StudyNewsSchema } from "../protocol/index.ts";
 import { studyToBytes } from "../study/index.ts";
 import { clipNormOf, type MaskedRound, maskingOf, sitesAsked, sitesHeard, stepOf } from "./masked-round.ts";
 import { isGivenUp, trainersOf } from "./phases/collecting.ts";
+import { nextModel } from "./phases/crossing.ts";
 import { evaluatesFirst } from "./phases/summed-rounds.ts";
 import type { FailureRecord, StudyEnd, StudyRecord } from "./records.ts";
 import {
   type Agreeing,
   type Collecting,
   type CoordinatorState,
+  type Crossing,
   hasRosterKey,
   isParticipant,
   type Phase,
@@ -121,9 +123,38 @@ function kindFor(state: CoordinatorState, siteId: string, nowMs: number): Direct
         },
       }));
     }
+    case "crossing":
+      return crossEvaluation(study, phase, siteId, nowMs);
     default:
       return phase satisfies never;
   }
+}
+
+/** The next cell of a cross-site matrix that this site has not told. */
+function crossEvaluation(study: StudyRecord, phase: Crossing, siteId: string, nowMs: number): DirectiveKind {
+  const { round, deadlineMs, failures } = phase;
+  const ofSite = nextModel(phase, siteId);
+  if (ofSite === undefined) {
+    const open = participantsOf(study).filter((each) => nextModel(phase, each) !== undefined);
+    return wait(soonMs(study), `Waiting for figures of other sites' models by ${named(open)}.`);
+  }
+  const summed = study.rounds.at(-1);
+  invariant(summed?.round === round, "a matrix of the last round");
+  const { global, updates } = summed;
+  return working(failures[siteId]?.[ofSite], nowMs, (attempt) => ({
+    case: "crossEvaluate",
+    value: {
+      studyHash: study.hash,
+      round,
+      attempt,
+      ofSite,
+      globalSha256: global.sha256,
+      globalBytes: BigInt(global.bytes),
+      updateSha256: updates[ofSite].sha256,
+      updateBytes: BigInt(updates[ofSite].bytes),
+      deadlineMs: BigInt(deadlineMs),
+    },
+  }));
 }
 
 /** The step of a masked round that this site has not done, or a pause. */
@@ -136,10 +167,7 @@ function maskingStep(study: StudyRecord, phase: Agreeing | Unmasking, siteId: st
   if (step === undefined || !asked.includes(siteId)) return wait(LATER_MS, "This site is out of the masked round.");
   if (heard.includes(siteId)) {
     const open = asked.filter((site) => !heard.includes(site) && participantsOf(study).includes(site));
-    return wait(
-      soonMs(study),
-      `Waiting for the ${step} of ${open.length > 5 ? `${open.length} sites` : open.join(", ")}.`,
-    );
+    return wait(soonMs(study), `Waiting for the ${step} of ${named(open)}.`);
   }
   const { round, deadlineMs } = phase;
   const payload = bytesOf(writeMasking(orderOf(masking)));
@@ -241,8 +269,11 @@ function ended(study: StudyRecord, end: StudyEnd & Phase): DirectiveKind {
 
 function awaited(asked: readonly string[], came: Readonly<Record<string, unknown>>, what: string): string {
   const open = asked.filter((siteId) => !(siteId in came));
-  const named = open.length > 5 ? `${open.length} sites` : open.join(", ");
-  return `Waiting for the ${what} of ${named}.`;
+  return `Waiting for the ${what} of ${named(open)}.`;
+}
+
+function named(siteIds: readonly string[]): string {
+  return siteIds.length > 5 ? `${siteIds.length} sites` : siteIds.join(", ");
 }
 
 function soonMs({ roster }: StudyRecord): number {

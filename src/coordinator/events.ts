@@ -121,6 +121,18 @@ export interface EvaluationReceived extends Signed {
   readonly regions: Readonly<Record<string, RegionSums>>;
 }
 
+/** One cell of a cross-site matrix: the sender's figures of another site's own model, or of its own. */
+export interface CrossEvaluationReceived extends Signed {
+  readonly kind: "cross-evaluation-received";
+  readonly round: number;
+  readonly attempt: number;
+  /** Whose model. */
+  readonly ofSite: string;
+  readonly updateSha256: Sha256;
+  readonly cases: number;
+  readonly regions: Readonly<Record<string, RegionSums>>;
+}
+
 /** A site's figures of its data, before the first round. */
 export interface StatisticsReceived extends Signed {
   readonly kind: "statistics-received";
@@ -132,6 +144,8 @@ export interface FailureReceived extends Signed {
   readonly kind: "failure-received";
   readonly round: number;
   readonly attempt: number;
+  /** Of a cell of a cross-site matrix: whose model it was about. */
+  readonly ofSite?: string;
   readonly code: string;
   readonly hint: string;
 }
@@ -202,6 +216,7 @@ export type SiteEventKind =
   | UpdateReceived
   | MaskingReceived
   | EvaluationReceived
+  | CrossEvaluationReceived
   | FailureReceived;
 
 export type CoordinatorEvent =
@@ -232,6 +247,7 @@ const EVENT_KINDS = {
   "update-received": true,
   "masking-received": true,
   "evaluation-received": true,
+  "cross-evaluation-received": true,
   "statistics-received": true,
   "failure-received": true,
   "round-aggregated": true,

@@ -17,6 +17,7 @@ export type { CoordinatorEvent } from "./events.ts";
 export { type Federation, type Home, type InitOptions, initCoordinator, modelSigner } from "./home.ts";
 export type { Countersigned, Heard, Journal, JournalHead, JournalLine, Snapshot } from "./journal.ts";
 export type { JournalAudit } from "./journal-audit.ts";
+export { type MatrixCell, type MatrixRow, type MatrixStatus, matrixStatuses } from "./matrix-status.ts";
 export type { ObjectStore } from "./object-store.ts";
 export { changeHomePassphrase, isAuthoritySealed } from "./passphrase.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";

@@ -262,7 +262,7 @@ describe("a journal of the first version", () => {
     const machine = await openMachine(journal, quiet);
     // Where this fails because `step` or the state was changed on purpose: raise STATE_FORMAT, then this digest.
     expect(`${STATE_FORMAT} ${hash(machine.state())}`).toBe(
-      "consilium.state/5 9ae698662b40c606512359055b1a352f895da622db724c28527b743da56dec90",
+      "consilium.state/6 9ae698662b40c606512359055b1a352f895da622db724c28527b743da56dec90",
     );
     journal.close();
   });

@@ -2,19 +2,24 @@
  * Which large objects the coordinator still needs, whom they may go to, and which it may remove under the study's
  * `retain: none | last:N | all`.
  *
- * Invariant: initial, current, best (of all and of each region) and final models of every study are never removed.
+ * Invariants: initial, current, best (of all and of each region) and final models of every study are never removed; an
+ * update goes to sites only while the cross-site matrix of its round is open, and is kept until that is made.
  */
 import type { Sha256 } from "../base/index.ts";
 import { bestByRegion, bestOf } from "./phases/ending.ts";
 import type { ObjectRef, RoundRecord, StudyRecord } from "./records.ts";
-import type { CoordinatorState } from "./state.ts";
+import { type CoordinatorState, participantsOf } from "./state.ts";
 
-/** Models and the network's file: what sites of the roster may fetch. Never another site's update. */
-export function readableObjects({ study, phase }: CoordinatorState): Map<Sha256, number> {
+/** What a site of the study may fetch: models and the network's file; others' updates for a matrix alone, once it approved. */
+export function readableObjects({ study, phase }: CoordinatorState, siteId: string): Map<Sha256, number> {
   if (study === null) return new Map();
   const readable: (ObjectRef | undefined)[] = [study.network, currentModel(study)];
   if (phase.kind === "done") {
     readable.push(phase.final, phase.best, ...Object.values(phase.bestByRegion ?? {}).map(({ model }) => model));
+  }
+  const crossed = study.rounds.at(-1);
+  if (phase.kind === "crossing" && crossed !== undefined && participantsOf(study).includes(siteId)) {
+    readable.push(crossed.global, ...phase.models.map((siteId) => crossed.updates[siteId]));
   }
   return new Map(readable.flatMap((object) => (object ? [[object.sha256, object.bytes] as const] : [])));
 }
@@ -25,6 +30,7 @@ export function obsoleteObjects({ study, past, phase }: CoordinatorState): Set<S
   const last = study ? [{ record: study, unused: phase.kind === "failed" ? phase.unused : [] }] : [];
   const kept = new Set<Sha256>();
   const known = new Set<Sha256>();
+  for (const object of neededForMatrix(study, phase)) kept.add(object);
   for (const { record, unused } of [...ended, ...last]) {
     for (const object of keptOf(record)) kept.add(object);
     for (const object of record.rounds.flatMap(objectsOf)) known.add(object);
@@ -33,6 +39,14 @@ export function obsoleteObjects({ study, past, phase }: CoordinatorState): Set<S
     for (const object of unused) (record.study.retain === "all" ? kept : known).add(object);
   }
   return new Set([...known].filter((object) => !kept.has(object)));
+}
+
+/** The last round's updates and the model that they move, while its matrix is open or may be asked for. */
+function neededForMatrix(study: StudyRecord | null, phase: CoordinatorState["phase"]): Sha256[] {
+  const last = study?.rounds.at(-1);
+  if (study?.study.rounds.crossSite === undefined || last === undefined) return [];
+  if (phase.kind !== "evaluating" && phase.kind !== "crossing") return [];
+  return [last.global.sha256, ...objectsOf(last)];
 }
 
 function objectsOf({ model, updates }: RoundRecord): Sha256[] {

@@ -69,6 +69,30 @@ export interface StudyRecord {
   readonly early?: string;
   /** Where the study declares statistics: what its sites told before the first round. */
   readonly statistics?: StatisticsRecord;
+  /** Where the study declares them: cross-site matrices that were made, in the order of their rounds. */
+  readonly matrices?: readonly MatrixRecord[];
+}
+
+/** Each site's own model of a round, on every site's validation cases. */
+export interface MatrixRecord {
+  readonly round: number;
+  readonly startedMs: number;
+  readonly closedMs: number;
+  /** Sites whose models were measured, sorted. */
+  readonly models: readonly string[];
+  readonly cells: MatrixCells;
+  /** Cells that never came, and why; sorted by the site that did not tell them. */
+  readonly missing: readonly MissingCells[];
+}
+
+/** By the site that measured, and then by the site whose model it measured. */
+export type MatrixCells = Readonly<Record<string, Readonly<Record<string, EvaluationRecord>>>>;
+
+export interface MissingCells {
+  readonly siteId: string;
+  /** Whose models. */
+  readonly models: readonly string[];
+  readonly reason: string;
 }
 
 export interface StatisticsRecord {

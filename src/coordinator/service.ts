@@ -56,7 +56,7 @@ function undefendedService(options: ServiceOptions): FederationService {
     exchange: correspond,
     async readObject(peer, { sha256, offset, bytes }) {
       const state = stateFor(peer);
-      const size = isParticipant(state, peer.siteId) ? readableObjects(state).get(sha256) : undefined;
+      const size = isParticipant(state, peer.siteId) ? readableObjects(state, peer.siteId).get(sha256) : undefined;
       if (size === undefined)
         throw refused(sha256, "a model of the study that this site takes part in", "another object");
       if (offset >= size) return new Uint8Array();

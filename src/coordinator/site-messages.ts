@@ -7,6 +7,7 @@ import { ConsiliumError, canonicalJson, isSha256, type Json, LIMITS, sha256 } fr
 import { isMaskingStep } from "../privacy/index.ts";
 import type {
   Approval,
+  CrossEvaluationReady,
   EvaluationReady,
   LocalFigures,
   MaskingReply,
@@ -18,6 +19,7 @@ import type {
   StatisticsReady,
   UpdateReady,
 } from "../protocol/index.ts";
+import { isSiteId } from "../protocol/index.ts";
 import type { SiteEventKind, SiteReported } from "./events.ts";
 import type { Evidence, LocalFigures as LocalRecord, RegionSums } from "./records.ts";
 
@@ -61,6 +63,8 @@ export function readMessage(message: SiteMessage, origin: Origin): ReadMessage {
       return { kind: "event", event: statisticsOf(kind.value, origin) };
     case "evaluation":
       return { kind: "event", event: evaluationOf(kind.value, origin) };
+    case "crossEvaluation":
+      return { kind: "event", event: crossEvaluationOf(kind.value, origin) };
     case "renewal":
       return { kind: "renewal" };
     case "failure":
@@ -188,6 +192,26 @@ function evaluationOf(evaluation: EvaluationReady, origin: Origin): SiteEventKin
   return { kind: "evaluation-received", ...origin, round, attempt, modelSha256: modelDigest, cases, regions };
 }
 
+function crossEvaluationOf(told: CrossEvaluationReady, origin: Origin): SiteEventKind {
+  const { round, attempt } = told;
+  const cases = atMost(origin, "cases", told.cases, LIMITS.casesPerDataset);
+  return {
+    kind: "cross-evaluation-received",
+    ...origin,
+    round,
+    attempt,
+    ofSite: siteName(origin, told.ofSite),
+    updateSha256: digest(origin, told.updateSha256),
+    cases,
+    regions: regionsOf(told.regions, cases, origin),
+  };
+}
+
+function siteName(origin: Origin, text: string): string {
+  if (isSiteId(text)) return text;
+  throw invalid(origin, "a site's name", JSON.stringify(text.slice(0, 80)));
+}
+
 function regionsOf(told: readonly RegionFigures[], cases: number, origin: Origin): Record<string, RegionSums> {
   const regions: Record<string, RegionSums> = {};
   for (const figures of few(origin, "regions", told)) {
@@ -235,6 +259,7 @@ function failureOf(failure: SiteFailure, origin: Origin): SiteEventKind {
     ...origin,
     round,
     attempt,
+    ...(failure.ofSite !== "" && { ofSite: siteName(origin, failure.ofSite) }),
     code,
     hint: words(origin, "hint", failure.hint, LIMITS.reasonChars),
   };

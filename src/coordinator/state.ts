@@ -17,6 +17,7 @@ import type {
   InvitationRecord,
   LeftOut,
   LiveChange,
+  MatrixCells,
   ObjectRef,
   PastStudy,
   RoundRules,
@@ -107,6 +108,20 @@ export interface Evaluating {
   readonly failures: Readonly<Record<string, FailureRecord>>;
 }
 
+/** Each site's own model of a round is measured on every site's validation cases. */
+export interface Crossing {
+  readonly kind: "crossing";
+  readonly round: number;
+  readonly startedMs: number;
+  /** Put off by every cell that comes. */
+  readonly deadlineMs: number;
+  /** Sites whose models are measured, sorted; one that leaves takes its model along. */
+  readonly models: readonly string[];
+  readonly cells: MatrixCells;
+  /** By the site that failed, and then by the site whose model it was to measure. */
+  readonly failures: Readonly<Record<string, Readonly<Record<string, FailureRecord>>>>;
+}
+
 /** The study has its final model. */
 export type Done = DoneEnd;
 
@@ -122,6 +137,7 @@ export type Phase =
   | Unmasking
   | Aggregating
   | Evaluating
+  | Crossing
   | Done
   | Failed;
 
@@ -139,7 +155,7 @@ export interface CoordinatorState {
  * Names the shape of the state and what `step` makes of events. Whoever changes either raises it: snapshots of another
  * format are left aside, and the state is folded from the first record once. (A test holds the two together.)
  */
-export const STATE_FORMAT = "consilium.state/5";
+export const STATE_FORMAT = "consilium.state/6";
 
 export const INITIAL_STATE: CoordinatorState = {
   invitations: {},
@@ -224,7 +240,7 @@ export function rulesIn({ deadlineS, quorum, rounds }: Partial<RoundRules>): Par
   };
 }
 
-/** How long a round collects, and how long it evaluates. */
+/** How long a round collects, how long it evaluates, and how long a matrix waits for its next cell. */
 export function deadlineMsOf(study: StudyRecord): number {
   return Math.ceil(rulesOf(study).deadlineS * 1000);
 }

@@ -6,6 +6,8 @@ import type { Authorities } from "./authority.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Federation } from "./home.ts";
 import { isClosing, isSummed, maskingOf, sitesHeard } from "./masked-round.ts";
+import { type MatrixProgress, type MatrixStatus, matrixProgress, matrixStatuses } from "./matrix-status.ts";
+import { nextModel } from "./phases/crossing.ts";
 import { bestByRegion, bestOf } from "./phases/ending.ts";
 import { siteMeanDice } from "./phases/evaluating.ts";
 import type {
@@ -23,7 +25,7 @@ import type {
   StudyRecord,
   UpdateRecord,
 } from "./records.ts";
-import { type CoordinatorState, type Phase, pauseOf, rulesOf } from "./state.ts";
+import { type CoordinatorState, type Phase, participantsOf, pauseOf, rulesOf } from "./state.ts";
 import { type StatisticsStatus, statisticsStatus } from "./statistics-status.ts";
 
 export interface CoordinatorStatus {
@@ -114,6 +116,10 @@ export interface StudyStatus {
   readonly changes: readonly LiveChange[];
   /** Where the study declares statistics and its sites were asked: sums over sites, and who told nothing. */
   readonly statistics: StatisticsStatus | null;
+  /** Cross-site matrices, in the order of their rounds; empty where none was asked for, or none is made yet. */
+  readonly matrices: readonly MatrixStatus[];
+  /** Where one is being made. */
+  readonly matrixUnderway: MatrixProgress | null;
   /** What this study's privacy switches off, in words. */
   readonly off: readonly string[];
 }
@@ -261,7 +267,6 @@ function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts)
 }
 
 function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfter: number): StudyStatus {
-  const working = phase.kind === "surveying" || phase.kind === "collecting" || phase.kind === "evaluating";
   const best = bestStatus(study.rounds);
   const pause = pauseOf(study);
   return {
@@ -275,7 +280,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     decisions: study.approvals,
     came: cameOf(phase),
     drawn: (phase.kind === "collecting" && phase.drawn) || null,
-    failures: working ? phase.failures : {},
+    failures: failuresOf(phase),
     rounds: study.rounds.filter(({ round }) => round > roundsAfter).map(roundStatusOf),
     failedRounds: study.failedRounds ?? [],
     best,
@@ -290,6 +295,8 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     paused: pause === undefined ? null : { reason: pause.reason, atMs: pause.atMs },
     changes: study.changes ?? [],
     statistics: statisticsStatus(study),
+    matrices: matrixStatuses(study, roundsAfter),
+    matrixUnderway: phase.kind === "crossing" ? matrixProgress(phase, participantsOf(study).length) : null,
     off: offIn(study),
   };
 }
@@ -306,6 +313,24 @@ export function offIn(study: StudyRecord): readonly string[] {
   return isSummed(study) ? OFF_WHERE_SUMMED : [];
 }
 
+/** In a matrix the last failure of each site. */
+function failuresOf(phase: Phase): StudyStatus["failures"] {
+  switch (phase.kind) {
+    case "surveying":
+    case "collecting":
+    case "evaluating":
+      return phase.failures;
+    case "crossing":
+      return Object.fromEntries(
+        Object.entries(phase.failures).map(([siteId, byModel]) => {
+          return [siteId, Object.values(byModel).reduce((last, each) => (each.atMs > last.atMs ? each : last))];
+        }),
+      );
+    default:
+      return {};
+  }
+}
+
 function cameOf(phase: Phase): readonly string[] {
   switch (phase.kind) {
     case "collecting":
@@ -314,6 +339,10 @@ function cameOf(phase: Phase): readonly string[] {
       return Object.keys(phase.told).sort();
     case "evaluating":
       return Object.keys(phase.evaluations).sort();
+    case "crossing":
+      return Object.keys(phase.cells)
+        .filter((siteId) => nextModel(phase, siteId) === undefined)
+        .sort();
     case "agreeing":
     case "unmasking":
       return sitesHeard(maskingOf(phase.masking));

@@ -411,9 +411,9 @@ describe("objects", () => {
 
   test("that sites may read are models, never updates", () => {
     const evaluating = stateAfter(...begun, ...updates(1), aggregated(1, SITES));
-    expect([...readableObjects(evaluating).keys()]).toEqual([model(1)]);
-    expect([...readableObjects(stateAfter(...begun)).keys()]).toEqual([objectOf("initial").sha256]);
+    expect([...readableObjects(evaluating, SITES[0]).keys()]).toEqual([model(1)]);
+    expect([...readableObjects(stateAfter(...begun), SITES[0]).keys()]).toEqual([objectOf("initial").sha256]);
     const end = stateAfter(...begun, ...wholeRound(1, 0.9), ...wholeRound(2, 0.1));
-    expect(new Set(readableObjects(end).keys())).toEqual(new Set([model(1), model(2)]));
+    expect(new Set(readableObjects(end, SITES[0]).keys())).toEqual(new Set([model(1), model(2)]));
   });
 });

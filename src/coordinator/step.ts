@@ -14,6 +14,7 @@ import { enrolSite, inviteSite, renewSite, reportSite } from "./membership.ts";
 import { aggregationFailed, roundAggregated } from "./phases/aggregating.ts";
 import { receiveApproval, submitStudy } from "./phases/approving.ts";
 import { collectingDeadline, receiveUpdate, trainingFailed } from "./phases/collecting.ts";
+import { closeCrossing, crossingFailed, receiveCrossEvaluation } from "./phases/crossing.ts";
 import { stopStudy } from "./phases/ending.ts";
 import { evaluatingDeadline, evaluationFailed, receiveEvaluation } from "./phases/evaluating.ts";
 import { changeLive } from "./phases/live-changes.ts";
@@ -31,7 +32,7 @@ export type Effect =
   /** Tell the time by an event once it is so late. */
   | { readonly kind: "alarm"; readonly atMs: number }
   /** Remove objects that nothing needs any more. */
-  | { readonly kind: "prune"; readonly studies: number; readonly rounds: number };
+  | { readonly kind: "prune"; readonly studies: number; readonly rounds: number; readonly matrices: number };
 
 export interface Step {
   readonly state: CoordinatorState;
@@ -50,6 +51,7 @@ export function dutiesOf({ phase, study, past }: CoordinatorState): Effect[] {
     kind: "prune",
     studies: past.length,
     rounds: (study?.rounds.length ?? 0) + (study?.failedRounds?.length ?? 0),
+    matrices: study?.matrices?.length ?? 0,
   };
   switch (phase.kind) {
     case "idle":
@@ -60,6 +62,7 @@ export function dutiesOf({ phase, study, past }: CoordinatorState): Effect[] {
     case "collecting":
     case "unmasking":
     case "evaluating":
+    case "crossing":
       return pauseOf(study) ? [prune] : [prune, { kind: "alarm", atMs: phase.deadlineMs }];
     case "aggregating":
       return [prune, { kind: "aggregate", round: phase.round }];
@@ -84,7 +87,7 @@ function isSame(a: Effect, b: Effect): boolean {
     case "alarm":
       return a.kind === b.kind && a.atMs === b.atMs;
     case "prune":
-      return a.kind === b.kind && a.studies === b.studies && a.rounds === b.rounds;
+      return a.kind === b.kind && a.studies === b.studies && a.rounds === b.rounds && a.matrices === b.matrices;
     default:
       return a satisfies never;
   }
@@ -114,6 +117,8 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
       return receiveMasking(state, event);
     case "evaluation-received":
       return receiveEvaluation(state, event);
+    case "cross-evaluation-received":
+      return receiveCrossEvaluation(state, event);
     case "statistics-received":
       return receiveStatistics(state, event);
     case "failure-received":
@@ -140,6 +145,7 @@ function take(state: CoordinatorState, event: CoordinatorEvent): Taken {
 
 function workFailed(state: CoordinatorState, event: FailureReceived): Taken {
   if (state.phase.kind === "surveying") return surveyFailed(state, event);
+  if (state.phase.kind === "crossing") return crossingFailed(state, event);
   return state.phase.kind === "evaluating" ? evaluationFailed(state, event) : trainingFailed(state, event);
 }
 
@@ -152,6 +158,7 @@ function timeReached(state: CoordinatorState, atMs: number): Taken {
     return maskingDeadline(state, phase, atMs);
   }
   if (phase.kind === "evaluating" && atMs >= phase.deadlineMs) return evaluatingDeadline(state, phase, atMs);
+  if (phase.kind === "crossing" && atMs >= phase.deadlineMs) return accepted(closeCrossing(state, phase, atMs));
   return noDeadline(state);
 }
 

@@ -57,6 +57,7 @@ export async function concludeRun(options: ConclusionOptions): Promise<Conclusio
     evaluatedOn,
     federated,
     worstSite: worstSites(sites, Object.keys(study.task.regions)),
+    matrices: run.matrices,
     pooled,
     alone,
     ratio: ratioOf(federated.dice, pooled?.dice),

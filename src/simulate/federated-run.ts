@@ -1,5 +1,5 @@
 /** A federation's training as it went, whoever ran it: in one process or as many. */
-import type { StatisticsStatus } from "../coordinator/index.ts";
+import type { MatrixStatus, StatisticsStatus } from "../coordinator/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import type { ModelSigner, RegionMeans, SiteData } from "../segmentation/index.ts";
 import type { RoundFigures, SiteTraffic } from "./report.ts";
@@ -25,6 +25,8 @@ export interface FederatedRun {
   readonly sites: readonly SiteOfRun[];
   readonly rounds: readonly RoundFigures[];
   readonly statistics: StatisticsStatus | null;
+  /** Cross-site matrices that the study asked for. */
+  readonly matrices: readonly MatrixStatus[];
   readonly traffic: readonly SiteTraffic[];
   readonly gradientSteps: number;
   /** The coordinator, which vouches for the model. */

@@ -26,6 +26,7 @@ function reportOf(more: object, leftOut: RoundFigures["leftOut"] = [], result: o
       ratio: null,
       learningRates: null,
       patientLevel: null,
+      matrices: [],
       rounds: 1,
       gradientSteps: 1,
       seconds: 1,

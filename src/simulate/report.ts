@@ -9,6 +9,7 @@ import type { Study } from "../study/index.ts";
 import type { BaselineResult } from "./baselines.ts";
 import { besideMeans, MODELS_ALONE } from "./beside-means.ts";
 import { type Chart, lineChart } from "./line-chart.ts";
+import { matrixSection } from "./report-matrix.ts";
 import { statisticsSection } from "./report-statistics.ts";
 import type { FederationResult } from "./result.ts";
 
@@ -71,6 +72,7 @@ ${siteTable(input)}
 <h2>Training</h2>
 ${curves(input)}
 ${participation(input)}
+${matrixSection(result.matrices)}
 ${pictures(input)}
 ${statisticsSection(input.statistics, table)}
 <h2>What left each hospital</h2>
@@ -277,6 +279,11 @@ table { border-collapse: collapse; font-size: .9rem; width: 100%; }
 th, td { border-bottom: 1px solid var(--line); padding: .4rem .5rem; text-align: left; white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
+.matrix { width: auto; }
+.matrix th + th, .matrix td { text-align: right; }
+.matrix td { font-variant-numeric: tabular-nums; }
+.matrix .all th, .matrix .all td { border-bottom: 2px solid var(--soft); }
+.matrix .own { font-weight: 700; }
 .charts, .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
 figure { margin: 0; }
 figcaption { color: var(--soft); font-size: .85rem; }

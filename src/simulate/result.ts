@@ -1,4 +1,5 @@
 /** What a simulated or demonstrated federation ends with: the document of `--json`, and the material of the report. */
+import type { MatrixStatus } from "../coordinator/index.ts";
 import type { PrivacySpent } from "../privacy/index.ts";
 import type { CaseFigures, RegionMeans, ScoredCase, ScoreSummary, WorstSites } from "../segmentation/index.ts";
 import { figuresOfCases, summariseScores } from "../segmentation/index.ts";
@@ -53,6 +54,8 @@ export interface FederationResult {
   readonly learningRates: LearningRates | null;
   /** What the study amounts to for each patient of each site; null where it adds no noise. */
   readonly patientLevel: PrivacySpent | null;
+  /** Cross-site matrices that the study asked for, in the order of their rounds. */
+  readonly matrices: readonly MatrixStatus[];
   readonly rounds: number;
   /** Of all sites together. */
   readonly gradientSteps: number;

@@ -1,6 +1,6 @@
 /** A finished study as reports tell it, read from the coordinator's state and the sites' own logs. */
 import { invariant, sumBy } from "../base/index.ts";
-import { type CoordinatorState, modelSigner, statisticsStatus } from "../coordinator/index.ts";
+import { type CoordinatorState, matrixStatuses, modelSigner, statisticsStatus } from "../coordinator/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
 import { casesOf, departuresIn, ownStatisticsOf, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
@@ -36,6 +36,7 @@ export async function describeRun(
     signer: await modelSigner(coordinatorHome),
     rounds: record.rounds.map(describeRound),
     statistics: statisticsStatus(record),
+    matrices: matrixStatuses(record),
     traffic: await Promise.all(sites.map(describeTraffic)),
     gradientSteps: sumBy(record.rounds, ({ updates, figures }) => {
       return figures?.gradientSteps ?? sumBy(Object.values(updates), ({ gradientSteps }) => gradientSteps);

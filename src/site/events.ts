@@ -42,6 +42,15 @@ export type SiteEvent =
       readonly cases: number;
       readonly regions: MadeEvaluation["regions"];
     }
+  /** A cell of a cross-site matrix: a site's own model, measured here. */
+  | {
+      readonly kind: "evaluated-other";
+      readonly studyHash: Sha256;
+      readonly round: number;
+      readonly ofSite: string;
+      readonly cases: number;
+      readonly regions: MadeEvaluation["regions"];
+    }
   /** Statistics of the site's data; null where all of them are withheld. */
   | { readonly kind: "statistics-sent"; readonly studyHash: Sha256; readonly cases: number | null }
   /** What a study that ended left here was erased: updates, moments, prepared cases; its models stay. */

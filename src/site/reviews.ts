@@ -163,9 +163,16 @@ export async function approvedReview(store: SiteStore, studyHash: Sha256): Promi
 
 /** The review of the study that an order for work is of, where this site's reviewer has refused it. */
 export async function refusedReview(store: SiteStore, { kind }: Directive): Promise<StudyReview | undefined> {
-  const isWork = kind.case === "survey" || kind.case === "train" || kind.case === "evaluate" || kind.case === "masking";
-  if (!isWork) return undefined;
-  return refusalOf(store, kind.value.studyHash);
+  switch (kind.case) {
+    case "survey":
+    case "train":
+    case "evaluate":
+    case "crossEvaluate":
+    case "masking":
+      return refusalOf(store, kind.value.studyHash);
+    default:
+      return undefined;
+  }
 }
 
 /** The review of a study that this site's reviewer has refused, undefined otherwise. */

@@ -11,6 +11,7 @@
 import { ConsiliumError, LIMITS, type Sha256 } from "../base/index.ts";
 import { type Directive, errorFromRecord, type ReviewStudy, type StudyDone } from "../protocol/index.ts";
 import { answerOffer, refusalToTell, tellRefusal } from "./answer-offer.ts";
+import { crossEvaluate } from "./cross-evaluate.ts";
 import type { OpenWork } from "./engine.ts";
 import { eraseEndedStudies } from "./erase-study.ts";
 import { evaluateModel } from "./evaluate-model.ts";
@@ -122,6 +123,8 @@ async function obey(shift: Shift, directive: Directive, failures: Map<string, nu
       return attempt(shift, directive, failures, () => trainRound(shift, directive, kind.value));
     case "evaluate":
       return attempt(shift, directive, failures, () => evaluateModel(shift, directive, kind.value));
+    case "crossEvaluate":
+      return attempt(shift, directive, failures, () => crossEvaluate(shift, directive, kind.value));
     case "masking":
       return attempt(shift, directive, failures, () => answerMaskingStep(shift, directive, kind.value));
     case "done":
@@ -195,6 +198,7 @@ async function reportFailure(shift: Shift, directive: Directive, error: Consiliu
         expected: "work that ends well",
         actual: `an error of code ${error.code}`,
         hint: "The site's operator sees what happened: ask there.",
+        ...(directive.kind.case === "crossEvaluate" && { ofSite: directive.kind.value.ofSite }),
       },
     },
   });
@@ -203,7 +207,7 @@ async function reportFailure(shift: Shift, directive: Directive, error: Consiliu
 }
 
 function orderOf({ kind }: Directive): { studyHash: Sha256; round: number; attempt: number } {
-  if (kind.case === "train" || kind.case === "evaluate") return kind.value;
+  if (kind.case === "train" || kind.case === "evaluate" || kind.case === "crossEvaluate") return kind.value;
   if (kind.case === "survey") return { ...kind.value, round: 0 };
   if (kind.case === "masking") return { ...kind.value, attempt: 0 };
   return { studyHash: "", round: 0, attempt: 0 };

@@ -263,6 +263,10 @@ export function orderKey({ kind }: Directive): string {
       return `train ${kind.value.studyHash} ${kind.value.round} ${kind.value.attempt} ${kind.value.globalSha256}`;
     case "evaluate":
       return `evaluate ${kind.value.studyHash} ${kind.value.round} ${kind.value.attempt} ${kind.value.modelSha256}`;
+    case "crossEvaluate": {
+      const { studyHash, round, attempt, ofSite, updateSha256 } = kind.value;
+      return `cross-evaluate ${studyHash} ${round} ${attempt} ${ofSite} ${updateSha256}`;
+    }
     case "survey":
       return `survey ${kind.value.studyHash} ${kind.value.attempt}`;
     case "masking":
@@ -280,6 +284,9 @@ export function orderKey({ kind }: Directive): string {
 export function workKey({ kind }: Directive): string {
   if (kind.case === "masking") return `masking ${kind.value.studyHash} ${kind.value.round} ${kind.value.step}`;
   if (kind.case === "survey") return `survey ${kind.value.studyHash}`;
+  if (kind.case === "crossEvaluate") {
+    return `cross-evaluate ${kind.value.studyHash} ${kind.value.round} ${kind.value.ofSite}`;
+  }
   if (kind.case !== "train" && kind.case !== "evaluate") return kind.case ?? "nothing";
   return `${kind.case} ${kind.value.studyHash} ${kind.value.round}`;
 }

@@ -30,6 +30,7 @@ export type Departure =
   | "statistics"
   | "masking message"
   | "evaluation figures"
+  | "cross-site figures"
   | "failure report"
   /** Zeros, by which `site doctor` measures the line. */
   | "connection test"

@@ -84,6 +84,7 @@ export function isHeld({ kind, news }: Directive): boolean {
     kind.case === "survey" ||
     kind.case === "train" ||
     kind.case === "evaluate" ||
+    kind.case === "crossEvaluate" ||
     (kind.case === "masking" && ["keys", "shares"].includes(kind.value.step))
   );
 }

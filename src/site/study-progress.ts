@@ -94,6 +94,14 @@ const evaluationSchema = z.strictObject({
 /** What was measured of one model: sums over the cases where a figure is defined. */
 export type MadeEvaluation = z.infer<typeof evaluationSchema>;
 
+const crossSchema = evaluationSchema.omit({ modelSha256: true }).extend({
+  /** Whose model, and the update that made it. */
+  ofSite: z.string(),
+  updateSha256: z.string(),
+});
+/** One cell of a cross-site matrix. */
+export type MadeCrossEvaluation = z.infer<typeof crossSchema>;
+
 const endSchema = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("failed"), reason: z.string(), endedAtMs: z.number() }),
   z.strictObject({
@@ -222,6 +230,22 @@ export async function commitEvaluation(store: SiteStore, studyHash: Sha256, made
   await store.write(`study/${studyHash}/evaluation`, made);
 }
 
+/** The cell that was measured last. */
+export async function readCrossEvaluation(
+  store: SiteStore,
+  studyHash: Sha256,
+): Promise<MadeCrossEvaluation | undefined> {
+  return readPart(store, studyHash, "cross-evaluation", crossSchema);
+}
+
+export async function commitCrossEvaluation(
+  store: SiteStore,
+  studyHash: Sha256,
+  made: MadeCrossEvaluation,
+): Promise<void> {
+  await store.write(`study/${studyHash}/cross-evaluation`, made);
+}
+
 export async function readStatistics(store: SiteStore, studyHash: Sha256): Promise<DataStatistics | undefined> {
   return (await readPart(store, studyHash, "statistics", dataStatisticsSchema)) as DataStatistics | undefined;
 }
@@ -238,9 +262,12 @@ export async function commitEnd(store: SiteStore, studyHash: Sha256, end: StudyE
   await store.write(`study/${studyHash}/end`, end);
 }
 
-/** Deletes the objects that no study of this site needs any more, and says how many. */
-export async function dropUnneededObjects(store: SiteStore): Promise<Erased> {
-  const needed = new Set<Sha256>();
+/**
+ * Deletes the objects that no study of this site needs any more, and says how many.
+ * @param besides what is needed beside what documents name
+ */
+export async function dropUnneededObjects(store: SiteStore, besides: readonly Sha256[] = []): Promise<Erased> {
+  const needed = new Set<Sha256>(besides);
   for (const studyHash of await knownStudies(store)) {
     const end = await readEnd(store, studyHash);
     if (end !== undefined) {

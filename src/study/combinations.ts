@@ -108,6 +108,12 @@ export const CHOICES = {
     isMade: ({ rounds }) => rounds.evaluateLocal === true,
     make: (study) => ({ ...study, rounds: { ...study.rounds, evaluateLocal: true } }),
   },
+  crossSite: {
+    group: "figures",
+    written: "rounds.crossSite",
+    isMade: ({ rounds }) => rounds.crossSite !== undefined,
+    make: (study) => ({ ...study, rounds: { ...study.rounds, crossSite: "last" } }),
+  },
   statistics: {
     group: "figures",
     written: "statistics",
@@ -226,6 +232,10 @@ const UNDER_MASKS = {
   hint: "Masks hide whole numbers of one modulus, and a rounded number under a mask is another number: lower precisionBits.",
 } as const;
 
+function matrixRounds({ crossSite }: Study["rounds"]): string {
+  return typeof crossSite === "object" ? crossSite.join(", ") : String(crossSite);
+}
+
 const UNDER_SITE_NOISE = {
   path: "training.runningStatistics",
   expected: "averaged or frozen with privacy.siteLevel",
@@ -316,6 +326,20 @@ export const EXCLUSIONS: readonly Exclusion[] = [
     expected: "false with privacy.secureAggregation",
     actual: () => "true",
     hint: "Scores of a site's own model are reckoned from its update, and tell what masks and noise are there to hide.",
+  },
+  {
+    between: ["masking", "crossSite"],
+    path: "rounds.crossSite",
+    expected: "none with privacy.secureAggregation",
+    actual: ({ rounds }) => matrixRounds(rounds),
+    hint: "Each site's own model would go to every other site, and masks are there so that nobody has it: leave the matrix out, or the masks.",
+  },
+  {
+    between: ["localStatistics", "crossSite"],
+    path: "rounds.crossSite",
+    expected: "none with training.runningStatistics: local",
+    actual: ({ rounds }) => matrixRounds(rounds),
+    hint: "A site's own model is whole only with the running statistics that stay there: average or freeze them, or leave the matrix out.",
   },
   {
     between: ["controlVariate", "fewerBits"],

@@ -41,6 +41,18 @@ describe("describeStudy", () => {
     expect(text).toContain("at least 7 % of them");
   });
 
+  it("says that a matrix hands the site's own model to every other site, in what leaves and in what is not protected", () => {
+    const asking = (crossSite: Study["rounds"]["crossSite"]): string =>
+      describeStudy({ ...study, rounds: { ...study.rounds, crossSite } });
+    const text = asking("last");
+    expect(text).toContain("After the last round, for a cross-site matrix: this site's own model of that round");
+    expect(text).toContain("to every other site of the study");
+    expect(text).toContain("Every other site gets this site's own model of the last round (cross-site matrix)");
+    expect(text).toContain("those of a round with a matrix until that is made");
+    expect(asking([20, 5])).toContain("After rounds 5, 20, for a cross-site matrix");
+    expect(describeStudy(study)).not.toMatch(/cross-site|every other site/i);
+  });
+
   it("says what noise bounds, and that no loss leaves with it", () => {
     const patientLevel = { clipNorm: 2, noiseMultiplier: 1.1, samplingRate: 0.1, delta: 1e-5 };
     const training = { ...study.training, batch: 1, stepsPerRound: 5 };

@@ -254,10 +254,27 @@ function whatLeaves(study: Study): string[] {
           ...(rounds.evaluateLocal === true
             ? ["With each update the same sums of the model before training here and of this site's own after it."]
             : []),
+          ...crossSiteInWords(study),
         ]),
     "Signs of life: what the site is doing and how far it is.",
     "Every message and object is listed, with size and digest, in this site's own log.",
   ];
+}
+
+/** What a cross-site matrix takes out of a site, where the study has one. */
+function crossSiteInWords({ rounds, minCasesPerMetric }: Study): string[] {
+  if (rounds.crossSite === undefined) return [];
+  return [
+    `After ${matrixRounds(rounds)}, for a cross-site matrix: this site's own model of that round, as its update makes it of ` +
+      "the model that the round started from, to every other site of the study; " +
+      "and of each of the others' models the same sums over this site's validation cases, " +
+      `none with fewer than ${minCasesPerMetric}. The coordinator can read all of them.`,
+  ];
+}
+
+function matrixRounds({ crossSite }: Study["rounds"]): string {
+  if (typeof crossSite !== "object") return "the last round";
+  return `${crossSite.length === 1 ? "round" : "rounds"} ${[...crossSite].sort((a, b) => a - b).join(", ")}`;
 }
 
 const ENCODING_WORDS = {
@@ -301,6 +318,12 @@ function whatIsNotProtected(study: Study, { patientEpsilon, siteEpsilon }: Study
     threshold === undefined
       ? "The coordinator sees this site's own update: there is no secure aggregation in this study."
       : `The sum of at least ${threshold} sites' updates is seen, and who knows all the others' updates knows this site's.`,
+    ...(study.rounds.crossSite === undefined
+      ? []
+      : [
+          `Every other site gets this site's own model of ${matrixRounds(study.rounds)} (cross-site matrix), and may keep it: ` +
+            "by such a model one may guess who was among its training patients better than by a model of all sites.",
+        ]),
     ...(siteLevel === undefined
       ? []
       : [
@@ -340,7 +363,7 @@ function limits(study: Study): string[] {
       : [
           `It ends earlier once ${stopEarly.patience} evaluation(s) in a row bring no gain in mean Dice of more than ${stopEarly.gain}.`,
         ]),
-    `The coordinator keeps ${retained(study.retain)}.`,
+    `The coordinator keeps ${retained(study.retain)}${study.rounds.crossSite === undefined ? "" : "; those of a round with a matrix until that is made"}.`,
     "The approval covers exactly this study and this list of sites; a change of either asks for a new one.",
   ];
 }

@@ -8,7 +8,7 @@ export {
   needAgainst,
 } from "./combinations.ts";
 export { describePostProcessing, describeStudy, MODALITY_NAMES } from "./describe-study.ts";
-export { isEvaluated } from "./evaluated-rounds.ts";
+export { hasMatrix, isEvaluated } from "./evaluated-rounds.ts";
 export { type LoadedStudy, loadStudyFile, studyFromText } from "./load-study.ts";
 export { networkOutputs, networkStrides } from "./network-shape.ts";
 export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";

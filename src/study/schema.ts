@@ -147,6 +147,11 @@ const rounds = z.strictObject({
   partialWork: z.strictObject({ leastShare: z.number().gt(0).max(1).default(0.25) }).optional(),
   /** Each site scores the model that a round starts from and its own one after training, on its validation cases. */
   evaluateLocal: z.boolean().optional(),
+  /**
+   * The cross-site matrix, after the last round or those named: each site's own model of the round goes to every site,
+   * and is measured on its validation cases.
+   */
+  crossSite: z.union([z.literal("last"), z.array(count).min(1).max(LIMITS.crossSiteRounds)]).optional(),
 });
 
 export const studySchema = z.strictObject({

@@ -2,7 +2,7 @@
  * What the schema cannot say of one key alone: keys that must agree with each other, with the network's own shape,
  * with the roster, or with a site's volumes. Everything is refused before anything runs.
  */
-import { ConsiliumError } from "../base/index.ts";
+import { ConsiliumError, LIMITS } from "../base/index.ts";
 import { combinationProblems } from "./combinations.ts";
 import { networkOutputs, networkShapeProblems, networkStrides } from "./network-shape.ts";
 import { outputChannels as declaredOutputs, regionClasses } from "./region-outputs.ts";
@@ -43,6 +43,7 @@ export function checkStudyConsistency(study: Study, known: NetworkFacts = {}, su
     ...lossProblems(study, facts),
     ...roundProblems(study, facts),
     ...evaluateOnlyProblems(study),
+    ...crossSiteProblems(study, known),
     ...statisticsProblems(study, known),
     ...maskingProblems(study, facts),
     ...neighbourProblems(study, facts),
@@ -289,6 +290,29 @@ function evaluateOnlyProblems({ evaluateOnly = [] }: Study): StudyProblem[] {
       hint: "Name each site that only evaluates once.",
     },
   ];
+}
+
+function crossSiteProblems({ rounds: { crossSite, count } }: Study, { sites = 0 }: NetworkFacts): StudyProblem[] {
+  const path = "rounds.crossSite";
+  const problems: StudyProblem[] = [];
+  if (typeof crossSite === "object") {
+    const beyond = crossSite.filter((round) => round > count);
+    if (beyond.length > 0) {
+      const hint = 'Name rounds that the study has, or write "last".';
+      problems.push({ path, expected: `rounds from 1 to ${count}`, actual: beyond.join(", "), hint });
+    }
+    const twice = repeated(crossSite);
+    if (twice.length > 0) {
+      const actual = `${twice.join(", ")} more than once`;
+      problems.push({ path, expected: "each round once", actual, hint: "Name each round of a matrix once." });
+    }
+  }
+  if (crossSite !== undefined && sites > LIMITS.crossSiteSites) {
+    const expected = `at most ${LIMITS.crossSiteSites} sites`;
+    const hint = "Each site's model goes to every site: leave the matrix out, or run the study with fewer sites.";
+    problems.push({ path, expected, actual: String(sites), hint });
+  }
+  return problems;
 }
 
 function statisticsProblems({ statistics }: Study, { sites }: NetworkFacts): StudyProblem[] {

@@ -42,4 +42,5 @@ const CAUGHT_BY = {
   "round-goes-back": /was followed by/,
   "tail-removed": /journal-rolled-back/,
   "journal-differs": /not what \d+ records lead to/,
+  "other-figures": /the matrix has another cell/,
 } as const satisfies Record<(typeof SABOTAGES)[number], RegExp>;

@@ -23,7 +23,7 @@ import { type Checkers, createCheckers, Violation } from "./checkers.ts";
 import { type Fixture, type JoinedSite, memorySecrets } from "./fixture.ts";
 import { emptyCoordinatorDisk, emptySiteDisk, memoryJournal, memoryObjects, memorySiteStore } from "./memory-stores.ts";
 import { type NetworkFaults, simulatedLink } from "./network.ts";
-import { removeTail, type Sabotage, sabotagedJournal, sabotagedObjects } from "./sabotage.ts";
+import { removeTail, type Sabotage, sabotagedJournal, sabotagedObjects, sabotagedWork } from "./sabotage.ts";
 import { createDisk, createLife, createWorld, type DiskFaults, type Life, sleep, type World } from "./world.ts";
 
 export interface ChaosOptions {
@@ -47,6 +47,8 @@ export interface ChaosResult {
   readonly finalSha256?: Sha256;
   /** Digest of what each site told of its data, where it was heard in time. */
   readonly statistics: Readonly<Record<string, Sha256>>;
+  /** Digest of each cell of the cross-site matrix, by who measured it, whose model it is and the update that made that. */
+  readonly cells: Readonly<Record<string, Sha256>>;
   readonly deaths: { readonly coordinator: number; readonly sites: number };
   readonly pauses: number;
   readonly events: number;
@@ -85,7 +87,11 @@ export function chaosStudy(rounds: number, kind: ChaosOptions["kind"]): Study {
     name: "Chaos",
     network: { kind: "unet3d", levels: 2 },
     training: { optimiser: { kind: "sgd", learningRate: 0.05 }, patch: [8, 8, 8], stepsPerRound: 2, seed: 7 },
-    rounds: { count: rounds, ...(kind === "timed" ? { quorum: 1, deadlineS: 4 } : { deadlineS: 86_400 * 30 }) },
+    rounds: {
+      count: rounds,
+      crossSite: "last",
+      ...(kind === "timed" ? { quorum: 1, deadlineS: 4 } : { deadlineS: 86_400 * 30 }),
+    },
     statistics: { leastPatients: 3, intensities: { bins: 4 }, volumes: {}, labels: true },
     retain: "last:1",
   });
@@ -212,7 +218,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
         wait: pause,
         timing: TIMING,
         productVersion: "chaos",
-        openWork: tinyWork({ onStep: rest }),
+        openWork: sabotagedWork(tinyWork({ onStep: rest }), sabotage),
         onEvent: async (event) => {
           if (event.kind === "review") await approveAll(site);
         },
@@ -258,11 +264,26 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
         return [siteId, sha256(canonicalJson(figures as unknown as Json))];
       }),
     ),
+    cells: cellsOf(record),
     deaths,
     pauses,
     events: world.events(),
     trace: sha256(canonicalJson(trace)),
   };
+}
+
+/** What was measured, by who measured it and the update that made the model; times are left out. */
+function cellsOf(record: CoordinatorState["study"] | undefined): Record<string, Sha256> {
+  const cells: Record<string, Sha256> = {};
+  for (const { round, cells: rows } of record?.matrices ?? []) {
+    const updates = record?.rounds.find((each) => each.round === round)?.updates ?? {};
+    for (const [by, row] of Object.entries(rows)) {
+      for (const [of, { cases, regions }] of Object.entries(row)) {
+        cells[`${by} ${of} ${updates[of].sha256}`] = sha256(canonicalJson({ cases, regions } as unknown as Json));
+      }
+    }
+  }
+  return cells;
 }
 
 function checkEnd(checkers: Checkers, state: CoordinatorState, outcomes: readonly RunOutcome[]): void {

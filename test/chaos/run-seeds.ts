@@ -1,5 +1,4 @@
 /** Many histories, one after another, until so many rounds are through or something does not hold. */
-import type { Sha256 } from "../../src/base/index.ts";
 import { makeFixture } from "./fixture.ts";
 import { type ChaosOptions, type ChaosResult, runChaos } from "./run-chaos.ts";
 import type { Sabotage } from "./sabotage.ts";
@@ -42,7 +41,7 @@ export async function runSeeds({
     if (total.histories >= histories || total.rounds >= (rounds ?? Infinity)) break;
     const kind = kindOf(seed);
     const result = await runChaos({ fixture, seed, rounds: ROUNDS_PER_HISTORY, kind, ...(sabotage && { sabotage }) });
-    const violation = result.violation ?? unlikeCalm(kind, result, calm.finalSha256) ?? otherStatistics(result, calm);
+    const violation = result.violation ?? unlikeCalm(kind, result, calm) ?? otherStatistics(result, calm);
     if (violation !== undefined)
       violations.push(`seed ${seed}: ${violation}\n  npx tsx scripts/chaos.ts --seed ${seed}`);
     total.histories++;
@@ -61,8 +60,9 @@ function kindOf(seed: number): ChaosOptions["kind"] {
 }
 
 /** Nothing that a study of its whole length could be compared with. */
-function shortOf({ end, rounds, statistics }: ChaosResult): string | undefined {
-  if (end === "done" && rounds === ROUNDS_PER_HISTORY && Object.keys(statistics).length > 0) return undefined;
+function shortOf({ end, rounds, statistics, cells }: ChaosResult): string | undefined {
+  const told = Object.keys(statistics).length > 0 && Object.keys(cells).length > 0;
+  if (end === "done" && rounds === ROUNDS_PER_HISTORY && told) return undefined;
   return `ended as ${end} after ${rounds} of ${ROUNDS_PER_HISTORY} rounds`;
 }
 
@@ -72,8 +72,14 @@ function otherStatistics({ statistics }: ChaosResult, calm: ChaosResult): string
   return other === undefined ? undefined : `${other} told other statistics than without disturbance`;
 }
 
-/** Where cohort and work are fixed, what happens on the way leaves no trace in the model. */
-function unlikeCalm(kind: ChaosOptions["kind"], result: ChaosResult, calm: Sha256 | undefined): string | undefined {
-  if (kind !== "fixed" || result.finalSha256 === calm) return undefined;
-  return `the final model is ${result.finalSha256 ?? result.end}, and ${calm} without disturbance`;
+/** Where cohort and work are fixed, what happens on the way leaves no trace in the model, and none in the matrix. */
+function unlikeCalm(kind: ChaosOptions["kind"], result: ChaosResult, calm: ChaosResult): string | undefined {
+  if (kind !== "fixed") return undefined;
+  if (result.finalSha256 !== calm.finalSha256) {
+    return `the final model is ${result.finalSha256 ?? result.end}, and ${calm.finalSha256} without disturbance`;
+  }
+  const other = [...Object.keys(calm.cells), ...Object.keys(result.cells)].find((key) => {
+    return result.cells[key] !== calm.cells[key];
+  });
+  return other === undefined ? undefined : `the matrix has another cell ${other} than without disturbance`;
 }

@@ -1,6 +1,7 @@
 /** Bugs to plant in a simulated federation, one of each kind that the checkers are there for: each must be caught. */
 import { canonicalJson } from "../../src/base/index.ts";
 import type { CoordinatorEvent, CoordinatorState, Journal, ObjectStore } from "../../src/coordinator/index.ts";
+import type { OpenWork } from "../../src/site/index.ts";
 import { summedAgain } from "./checkers.ts";
 import { appendRecord, type CoordinatorDisk, type SiteDisk } from "./memory-stores.ts";
 
@@ -17,6 +18,8 @@ export const SABOTAGES = [
   "tail-removed",
   /** A record says something else than what was taken. */
   "journal-differs",
+  /** Sites tell figures that their cases do not give. */
+  "other-figures",
 ] as const;
 export type Sabotage = (typeof SABOTAGES)[number];
 
@@ -49,6 +52,26 @@ export function sabotagedObjects(
       const digests = Object.fromEntries(counted.map((siteId) => [siteId, phase.updates[siteId].sha256]));
       return store.put(summedAgain(kept, phase.global.sha256, digests, weights, precisionBits));
     },
+  };
+}
+
+/** The engine, whose scores are half of what they are. */
+export function sabotagedWork(open: OpenWork, sabotage: Sabotage | undefined): OpenWork {
+  if (sabotage !== "other-figures") return open;
+  return async (options) => {
+    const work = await open(options);
+    return {
+      ...work,
+      async evaluate(...request) {
+        const scores = await work.evaluate(...request);
+        return scores.map((each) => {
+          const halved = Object.entries(each.regions).map(([region, figures]) => {
+            return [region, { ...figures, dice: figures.dice === null ? null : figures.dice / 2 }];
+          });
+          return { ...each, regions: Object.fromEntries(halved) as typeof each.regions };
+        });
+      },
+    };
   };
 }
 

@@ -1,5 +1,5 @@
 /** A federation's status with a long history, as the coordinator would tell it: made up, for measuring the dashboard. */
-import type { CoordinatorStatus } from "../../src/coordinator/index.ts";
+import type { CoordinatorStatus, MatrixStatus } from "../../src/coordinator/index.ts";
 
 const REGIONS = ["WT", "TC", "ET"];
 const MINUTE_MS = 60_000;
@@ -100,9 +100,26 @@ export function longHistory(sites: number, rounds: number, nowMs: number): Coord
       paused: null,
       changes: [],
       statistics: null,
+      matrices: [matrixOf(ids, Math.ceil(rounds / 2), nowMs)],
+      matrixUnderway: null,
       off: [],
     },
     past: [],
     trouble: null,
   };
+}
+
+/** The last site told nothing. */
+function matrixOf(ids: readonly string[], round: number, nowMs: number): MatrixStatus {
+  const silent = ids.at(-1) ?? "";
+  const cell = (of: number, by: number) => {
+    const dice = 0.6 + (of === by ? 0.25 : 0.1 * Math.sin(3 * of + by));
+    return { cases: 12, mean: dice, regions: Object.fromEntries(REGIONS.map((name) => [name, { dice, hd95: 8 }])) };
+  };
+  const row = (of: string | null, i: number) => ({
+    of,
+    cells: ids.map((siteId, by) => (siteId === silent ? null : cell(i, by))),
+  });
+  const missing = [{ siteId: silent, models: [...ids], reason: "no figures before the deadline" }];
+  return { round, closedMs: nowMs, sites: ids, rows: [row(null, -1), ...ids.map(row)], missing };
 }

@@ -18,6 +18,7 @@ import {
   TroubleNote,
 } from "../parts/parts.tsx";
 import { Off, type Plan, PlanText } from "../parts/plan.tsx";
+import { Matrices } from "./matrix.tsx";
 import { NewStudy } from "./new-study.tsx";
 import { Rounds } from "./rounds.tsx";
 import { Statistics } from "./statistics.tsx";
@@ -30,6 +31,7 @@ const PHASES: Readonly<Record<StudyStatus["phase"], string>> = {
   unmasking: "sites open the sum",
   aggregating: "the updates are summed",
   evaluating: "sites evaluate",
+  crossing: "sites measure each other's models",
   done: "the study has its model",
   failed: "it ended without a last model",
 };
@@ -68,6 +70,7 @@ function KnownStudy({ study, status, role }: Props & { readonly study: StudyStat
       <Statistics statistics={study.statistics} />
       <Curves study={study} />
       <BeforeAfter study={study} />
+      <Matrices study={study} />
       <Rounds rounds={study.rounds} />
       {role === "lead" && !ended && <Steering study={study} />}
       {role === "lead" && ended && (

@@ -39,6 +39,7 @@ import { siteLog, siteStatus } from "./site-status.ts";
 import { status } from "./status.ts";
 import { studyCheck } from "./study-check.ts";
 import { studyBegin, studyChange, studyPause, studyResume, studyStop } from "./study-live.ts";
+import { studyMatrix } from "./study-matrix.ts";
 import { studyStatistics } from "./study-statistics.ts";
 import { studySubmit } from "./study-submit.ts";
 import { train } from "./train.ts";
@@ -68,6 +69,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   studyCheck,
   studySubmit,
   studyStatistics,
+  studyMatrix,
   studyBegin,
   studyPause,
   studyResume,

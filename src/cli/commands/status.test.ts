@@ -129,6 +129,8 @@ const STATUS: CoordinatorStatus = {
     paused: null,
     changes: [{ number: 1, kind: "changed", reason: "enough", atMs: NOW - 60_000, rounds: 5 }],
     statistics: null,
+    matrices: [],
+    matrixUnderway: null,
     off: [],
   },
   past: [],

@@ -6,6 +6,7 @@ import { formatDuration, formatFigure, formatTable } from "../format.ts";
 import { describeChange } from "../live-change.ts";
 import { option } from "../options.ts";
 import { short } from "../site-events.ts";
+import { matrixLines } from "./study-matrix.ts";
 import { statisticsLine } from "./study-statistics.ts";
 
 type StudyStatus = NonNullable<CoordinatorStatus["study"]>;
@@ -145,6 +146,7 @@ function describeStudy(study: StudyStatus): string {
     const columns = ["Round", "Sites", "Loss", ...regions.map((region) => `Dice ${region}`), "Mean", "Time"];
     lines.push("", formatTable(columns, rows));
   }
+  if (study.matrices.length > 0 || study.matrixUnderway !== null) lines.push("", ...matrixLines(study));
   const beside = [...outOfSample(rounds.at(-1)), ...beforeAndAfter(rounds.at(-1))];
   if (beside.length > 0) lines.push("", ...beside);
   const gaps = [

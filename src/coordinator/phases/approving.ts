@@ -8,7 +8,7 @@
  * is still within reach, and ends the study where it is not. Later decisions let a site leave, come late, or come back;
  * a round that is short of its quorum waits for its deadline.
  */
-import { ConsiliumError, invariant } from "../../base/index.ts";
+import { ConsiliumError, invariant, LIMITS } from "../../base/index.ts";
 import { checkContext, siteNoise } from "../../privacy/index.ts";
 import type { ApprovalReceived, StudySubmitted } from "../events.ts";
 import { isMasked, roundContext, uploadBytes } from "../masked-round.ts";
@@ -74,6 +74,15 @@ export function submitStudy(state: CoordinatorState, event: StudySubmitted): Tak
       expected: "sites of its roster",
       actual: stranger,
       hint: "Name sites that have joined and take part.",
+    });
+  }
+  const { crossSite } = study.rounds;
+  if (crossSite !== undefined && record.roster.length > LIMITS.crossSiteSites) {
+    return rejected(state, "limit-exceeded", {
+      subject: `${subject}, rounds.crossSite`,
+      expected: `at most ${LIMITS.crossSiteSites} sites`,
+      actual: String(record.roster.length),
+      hint: "Each site's model goes to every site: leave the matrix out, or submit the study to fewer sites.",
     });
   }
   const trainers = rosterTrainers(record).length;

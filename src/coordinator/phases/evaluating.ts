@@ -7,7 +7,7 @@
  */
 import { addMoments, NO_PATIENTS, type PatientMoments } from "../../aggregation/index.ts";
 import { invariant } from "../../base/index.ts";
-import type { EvaluationReceived, FailureReceived } from "../events.ts";
+import type { CrossEvaluationReceived, EvaluationReceived, FailureReceived } from "../events.ts";
 import type {
   EvaluationRecord,
   LeftOut,
@@ -81,7 +81,11 @@ function wrongModel(state: CoordinatorState, event: EvaluationReceived): Taken |
   return rejected(state, "update-wrong-round", { subject, expected, actual, hint });
 }
 
-function unknownRegion(state: CoordinatorState, event: EvaluationReceived): Taken | undefined {
+/** Figures of regions that the study does not have, refused. */
+export function unknownRegion(
+  state: CoordinatorState,
+  event: EvaluationReceived | CrossEvaluationReceived,
+): Taken | undefined {
   const known = state.study?.study.task.regions ?? {};
   const unknown = Object.keys(event.regions).find((region) => !Object.hasOwn(known, region));
   if (unknown === undefined) return undefined;

@@ -3,12 +3,13 @@
  * (back) to it.
  *
  * Invariants: what a leaver gave to the open round is taken out, unless it is masked and cannot be told apart; rounds
- * that are summed stay as they are; who comes takes part in whatever is open, in a masked round from the next one on, in
+ * that are summed stay as they are, but in an open matrix a leaver's model is shown to nobody any more; who comes takes part in whatever is open, in a masked round from the next one on, in
  * a drawn round where it is short of sites.
  */
 import type { Decision, StudyRecord } from "../records.ts";
 import { type CoordinatorState, trainersPerRound, trains } from "../state.ts";
 import { closeCollectingWhenComplete } from "./collecting.ts";
+import { closeCrossingWhenComplete, withoutModelOf } from "./crossing.ts";
 import { closeWhenComplete } from "./evaluating.ts";
 import { closeSurveyWhenComplete } from "./surveying.ts";
 
@@ -48,6 +49,10 @@ function withoutSite(state: CoordinatorState, study: StudyRecord, siteId: string
     const { [siteId]: dropped, ...evaluations } = phase.evaluations;
     const open = { ...phase, evaluations };
     return closeWhenComplete({ ...state, phase: open }, open, atMs);
+  }
+  if (phase.kind === "crossing") {
+    const open = withoutModelOf(phase, siteId);
+    return closeCrossingWhenComplete({ ...state, phase: open }, open, atMs);
   }
   return state;
 }

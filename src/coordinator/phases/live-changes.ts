@@ -109,6 +109,7 @@ function withDeadline(phase: Phase, before: StudyRecord, after: StudyRecord): Ph
     case "surveying":
     case "collecting":
     case "evaluating":
+    case "crossing":
       return { ...phase, deadlineMs: phase.deadlineMs + deadlineMsOf(after) - deadlineMsOf(before) };
     case "agreeing":
     case "unmasking":

@@ -149,6 +149,14 @@ export async function act(site: FakeSite): Promise<{ readonly told: Directive["k
       await site.link.fetchObject({ sha256: modelSha256, bytes: Number(modelBytes), toFile });
       return { told: kind, said: await say(site, evaluationOf(site, kind.value), { studyHash, round, attempt }) };
     }
+    case "crossEvaluate": {
+      const { studyHash, round, attempt, ofSite, updateSha256, updateBytes } = kind.value;
+      const toFile = join(site.folder, `${site.siteId}-other`);
+      await site.link.fetchObject({ sha256: updateSha256, bytes: Number(updateBytes), toFile });
+      const regions = figuresDrawn(site.siteId, updateSha256);
+      const value = { round, attempt, ofSite, updateSha256, cases: 1, regions };
+      return { told: kind, said: await say(site, { case: "crossEvaluation", value }, { studyHash, round, attempt }) };
+    }
     default:
       return { told: kind };
   }
@@ -210,9 +218,13 @@ export function evaluationOf(
   site: Pick<FakeSite, "siteId">,
   { round, attempt, modelSha256 }: Order<"evaluate">,
 ): MessageKind {
-  const random = createRandom("dice", site.siteId, modelSha256);
-  const regions = ["WT", "TC", "ET"].map((region) => {
+  const regions = figuresDrawn(site.siteId, modelSha256);
+  return { case: "evaluation", value: { round, attempt, modelSha256, cases: 1, regions } };
+}
+
+function figuresDrawn(siteId: string, of: string) {
+  const random = createRandom("dice", siteId, of);
+  return ["WT", "TC", "ET"].map((region) => {
     return { region, diceSum: random.uniform(), diceCases: 1, hd95Sum: 10 * random.uniform(), hd95Cases: 1 };
   });
-  return { case: "evaluation", value: { round, attempt, modelSha256, cases: 1, regions } };
 }

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIrcDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABIzCgpzdGF0aXN0aWNzGAkgASgLMh0uY29uc2lsaXVtLnYxLlN0YXRpc3RpY3NSZWFkeUgAEicKBHNlZW4YByABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWRCBgoEa2luZCItCgtKb3VybmFsSGVhZBIOCgZudW1iZXIYASABKAQSDgoGc2hhMjU2GAIgASgJIuEBChJDb29yZGluYXRvck1lc3NhZ2USJgoHdmVyZGljdBgBIAEoCzIVLmNvbnNpbGl1bS52MS5WZXJkaWN0EioKCWRpcmVjdGl2ZRgCIAEoCzIXLmNvbnNpbGl1bS52MS5EaXJlY3RpdmUSJwoEaGVhZBgDIAEoCzIZLmNvbnNpbGl1bS52MS5Kb3VybmFsSGVhZBIXCg9jZXJ0aWZpY2F0ZV9kZXIYBCABKAwSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uImkKB1ZlcmRpY3QSDwoHb3V0Y29tZRgBIAEoCRIMCgRjb2RlGAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJEg8KB3N1YmplY3QYBiABKAkiWAoHUmVmdXNhbBIMCgRjb2RlGAEgASgJEg8KB3N1YmplY3QYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkimQEKBFBvbGwSFwoPcHJvZHVjdF92ZXJzaW9uGAEgASgJEhQKDHNpdGVfdGltZV9tcxgCIAEoAxIQCghhY3Rpdml0eRgDIAEoCRISCgpzdGVwc19kb25lGAQgASgNEhMKC3N0ZXBzX3RvdGFsGAUgASgNEicKBGRhdGEYBiABKAsyGS5jb25zaWxpdW0udjEuRGF0YVN1bW1hcnkiawoLRGF0YVN1bW1hcnkSFgoOdHJhaW5pbmdfY2FzZXMYASABKA0SGAoQdmFsaWRhdGlvbl9jYXNlcxgCIAEoDRIQCghjaGFubmVscxgDIAMoCRIYChBsYWJlbF9jb252ZW50aW9uGAQgASgJImsKCEFwcHJvdmFsEhIKCnN0dWR5X2hhc2gYASABKAkSEAoIYXBwcm92ZWQYAiABKAgSDgoGcmVhc29uGAMgASgJEikKBnJvc3RlchgEIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeSIyCgtSb3N0ZXJFbnRyeRIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkijAIKC1VwZGF0ZVJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFQoNdXBkYXRlX3NoYTI1NhgDIAEoCRIUCgx1cGRhdGVfYnl0ZXMYBCABKAQSFgoOdHJhaW5pbmdfY2FzZXMYBSABKA0SFgoOZ3JhZGllbnRfc3RlcHMYBiABKA0SGwoTY2xpcHBlZF9jb29yZGluYXRlcxgHIAEoBBIWCgltZWFuX2xvc3MYCCABKAFIAIgBARISCgpydW5fcmVjb3JkGAkgASgMEikKBWxvY2FsGAogASgLMhouY29uc2lsaXVtLnYxLkxvY2FsRmlndXJlc0IMCgpfbWVhbl9sb3NzInYKDExvY2FsRmlndXJlcxINCgVjYXNlcxgBIAEoDRIrCgZiZWZvcmUYAiADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcxIqCgVhZnRlchgDIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIoQBCg9FdmFsdWF0aW9uUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIUCgxtb2RlbF9zaGEyNTYYAyABKAkSDQoFY2FzZXMYBCABKA0SLAoHcmVnaW9ucxgFIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIukBCg1SZWdpb25GaWd1cmVzEg4KBnJlZ2lvbhgBIAEoCRIQCghkaWNlX3N1bRgCIAEoARISCgpkaWNlX2Nhc2VzGAMgASgNEhAKCGhkOTVfc3VtGAQgASgBEhIKCmhkOTVfY2FzZXMYBSABKA0SFAoMZGljZV9ieV9jYXNlGAYgAygBEjIKDGRpY2VfbW9tZW50cxgHIAEoCzIcLmNvbnNpbGl1bS52MS5QYXRpZW50TW9tZW50cxIyCgxoZDk1X21vbWVudHMYCCABKAsyHC5jb25zaWxpdW0udjEuUGF0aWVudE1vbWVudHMiXwoOUGF0aWVudE1vbWVudHMSEAoIcGF0aWVudHMYASABKA0SDwoHc3F1YXJlcxgCIAEoARITCgt0aW1lc19jYXNlcxgDIAEoARIVCg1jYXNlc19zcXVhcmVkGAQgASgBIjMKD1N0YXRpc3RpY3NSZWFkeRIPCgdhdHRlbXB0GAEgASgNEg8KB2ZpZ3VyZXMYAiABKAwiPAoMTWFza2luZ1JlcGx5Eg0KBXJvdW5kGAEgASgNEgwKBHN0ZXAYAiABKAkSDwoHcGF5bG9hZBgDIAEoDCIUChJDZXJ0aWZpY2F0ZVJlbmV3YWwifAoLU2l0ZUZhaWx1cmUSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIMCgRjb2RlGAMgASgJEhAKCGV4cGVjdGVkGAQgASgJEg4KBmFjdHVhbBgFIAEoCRIMCgRoaW50GAYgASgJEg8KB3N1YmplY3QYByABKAkimAMKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIABIqCgZzdXJ2ZXkYCSABKAsyGC5jb25zaWxpdW0udjEuU3VydmV5RGF0YUgAEiUKBG5ld3MYCCABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlOZXdzQgYKBGtpbmQiWgoJU3R1ZHlOZXdzEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcGF1c2VkGAIgASgIEikKB2NoYW5nZXMYAyADKAsyGC5jb25zaWxpdW0udjEuTGl2ZUNoYW5nZSKxAQoKTGl2ZUNoYW5nZRIOCgZudW1iZXIYASABKA0SDAoEa2luZBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDQoFYXRfbXMYBCABKAMSFwoKZGVhZGxpbmVfcxgFIAEoAUgAiAEBEhMKBnF1b3J1bRgGIAEoCUgBiAEBEhMKBnJvdW5kcxgHIAEoDUgCiAEBQg0KC19kZWFkbGluZV9zQgkKB19xdW9ydW1CCQoHX3JvdW5kcyIuCgRXYWl0EhYKDnJldHJ5X2FmdGVyX21zGAEgASgNEg4KBnJlYXNvbhgCIAEoCSKEAQoLUmV2aWV3U3R1ZHkSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVzdHVkeRgCIAEoDBIpCgZyb3N0ZXIYAyADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkSFQoNbmV0d29ya19ieXRlcxgEIAEoBBIQCghkZWNpc2lvbhgFIAEoCSLKAQoKVHJhaW5Sb3VuZBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFQoNZ2xvYmFsX3NoYTI1NhgEIAEoCRIUCgxnbG9iYWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMSDwoHbWFza2luZxgHIAEoDBIPCgdmaWd1cmVzGA8gASgMEhEKCWV2YWx1YXRlcxgQIAEoCBIRCgljbGlwX25vcm0YESABKAEiZQoMTWFza2luZ09yZGVyEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDAoEc3RlcBgDIAEoCRIPCgdwYXlsb2FkGAQgASgMEhMKC2RlYWRsaW5lX21zGAUgASgDIoMBCg1FdmFsdWF0ZU1vZGVsEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIUCgxtb2RlbF9zaGEyNTYYBCABKAkSEwoLbW9kZWxfYnl0ZXMYBSABKAQSEwoLZGVhZGxpbmVfbXMYBiABKAMiRgoKU3VydmV5RGF0YRISCgpzdHVkeV9oYXNoGAEgASgJEg8KB2F0dGVtcHQYAiABKA0SEwoLZGVhZGxpbmVfbXMYAyABKAMi2wEKCVN0dWR5RG9uZRISCgpzdHVkeV9oYXNoGAEgASgJEhQKDGZpbmFsX3NoYTI1NhgCIAEoCRITCgtiZXN0X3NoYTI1NhgDIAEoCRISCgpiZXN0X3JvdW5kGAQgASgNEhMKC2ZpbmFsX2J5dGVzGAUgASgEEhIKCmJlc3RfYnl0ZXMYBiABKAQSEwoLZmluYWxfcm91bmQYByABKA0SDwoHZmlndXJlcxgPIAEoDBIsCglieV9yZWdpb24YECADKAsyGS5jb25zaWxpdW0udjEuUmVnaW9uTW9kZWwiSwoLUmVnaW9uTW9kZWwSDgoGcmVnaW9uGAEgASgJEg0KBXJvdW5kGAIgASgNEg4KBnNoYTI1NhgDIAEoCRINCgVieXRlcxgEIAEoBCIxCgtTdHVkeUZhaWxlZBISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnJlYXNvbhgCIAEoCTKTAQoKRmVkZXJhdGlvbhI9CgVFbnJvbBIaLmNvbnNpbGl1bS52MS5FbnJvbFJlcXVlc3QaGC5jb25zaWxpdW0udjEuRW5yb2xSZXBseRJGCghFeGNoYW5nZRIcLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZRocLmNvbnNpbGl1bS52MS5TaWduZWRFbnZlbG9wZWIGcHJvdG8z");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIvcDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABIzCgpzdGF0aXN0aWNzGAkgASgLMh0uY29uc2lsaXVtLnYxLlN0YXRpc3RpY3NSZWFkeUgAEj4KEGNyb3NzX2V2YWx1YXRpb24YCiABKAsyIi5jb25zaWxpdW0udjEuQ3Jvc3NFdmFsdWF0aW9uUmVhZHlIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSLhAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMEjUKCnN1Y2Nlc3Npb24YCiABKAsyIS5jb25zaWxpdW0udjEuQXV0aG9yaXR5U3VjY2Vzc2lvbiJpCgdWZXJkaWN0Eg8KB291dGNvbWUYASABKAkSDAoEY29kZRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJIlgKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJIpkBCgRQb2xsEhcKD3Byb2R1Y3RfdmVyc2lvbhgBIAEoCRIUCgxzaXRlX3RpbWVfbXMYAiABKAMSEAoIYWN0aXZpdHkYAyABKAkSEgoKc3RlcHNfZG9uZRgEIAEoDRITCgtzdGVwc190b3RhbBgFIAEoDRInCgRkYXRhGAYgASgLMhkuY29uc2lsaXVtLnYxLkRhdGFTdW1tYXJ5ImsKC0RhdGFTdW1tYXJ5EhYKDnRyYWluaW5nX2Nhc2VzGAEgASgNEhgKEHZhbGlkYXRpb25fY2FzZXMYAiABKA0SEAoIY2hhbm5lbHMYAyADKAkSGAoQbGFiZWxfY29udmVudGlvbhgEIAEoCSJrCghBcHByb3ZhbBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGFwcHJvdmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIpCgZyb3N0ZXIYBCADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkiMgoLUm9zdGVyRW50cnkSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJIowCCgtVcGRhdGVSZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhUKDXVwZGF0ZV9zaGEyNTYYAyABKAkSFAoMdXBkYXRlX2J5dGVzGAQgASgEEhYKDnRyYWluaW5nX2Nhc2VzGAUgASgNEhYKDmdyYWRpZW50X3N0ZXBzGAYgASgNEhsKE2NsaXBwZWRfY29vcmRpbmF0ZXMYByABKAQSFgoJbWVhbl9sb3NzGAggASgBSACIAQESEgoKcnVuX3JlY29yZBgJIAEoDBIpCgVsb2NhbBgKIAEoCzIaLmNvbnNpbGl1bS52MS5Mb2NhbEZpZ3VyZXNCDAoKX21lYW5fbG9zcyJ2CgxMb2NhbEZpZ3VyZXMSDQoFY2FzZXMYASABKA0SKwoGYmVmb3JlGAIgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMSKgoFYWZ0ZXIYAyADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKEAQoPRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFAoMbW9kZWxfc2hhMjU2GAMgASgJEg0KBWNhc2VzGAQgASgNEiwKB3JlZ2lvbnMYBSADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKbAQoUQ3Jvc3NFdmFsdWF0aW9uUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIPCgdvZl9zaXRlGAMgASgJEhUKDXVwZGF0ZV9zaGEyNTYYBCABKAkSDQoFY2FzZXMYBSABKA0SLAoHcmVnaW9ucxgGIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIukBCg1SZWdpb25GaWd1cmVzEg4KBnJlZ2lvbhgBIAEoCRIQCghkaWNlX3N1bRgCIAEoARISCgpkaWNlX2Nhc2VzGAMgASgNEhAKCGhkOTVfc3VtGAQgASgBEhIKCmhkOTVfY2FzZXMYBSABKA0SFAoMZGljZV9ieV9jYXNlGAYgAygBEjIKDGRpY2VfbW9tZW50cxgHIAEoCzIcLmNvbnNpbGl1bS52MS5QYXRpZW50TW9tZW50cxIyCgxoZDk1X21vbWVudHMYCCABKAsyHC5jb25zaWxpdW0udjEuUGF0aWVudE1vbWVudHMiXwoOUGF0aWVudE1vbWVudHMSEAoIcGF0aWVudHMYASABKA0SDwoHc3F1YXJlcxgCIAEoARITCgt0aW1lc19jYXNlcxgDIAEoARIVCg1jYXNlc19zcXVhcmVkGAQgASgBIjMKD1N0YXRpc3RpY3NSZWFkeRIPCgdhdHRlbXB0GAEgASgNEg8KB2ZpZ3VyZXMYAiABKAwiPAoMTWFza2luZ1JlcGx5Eg0KBXJvdW5kGAEgASgNEgwKBHN0ZXAYAiABKAkSDwoHcGF5bG9hZBgDIAEoDCIUChJDZXJ0aWZpY2F0ZVJlbmV3YWwijQEKC1NpdGVGYWlsdXJlEg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SDAoEY29kZRgDIAEoCRIQCghleHBlY3RlZBgEIAEoCRIOCgZhY3R1YWwYBSABKAkSDAoEaGludBgGIAEoCRIPCgdzdWJqZWN0GAcgASgJEg8KB29mX3NpdGUYCCABKAkizwMKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIABIqCgZzdXJ2ZXkYCSABKAsyGC5jb25zaWxpdW0udjEuU3VydmV5RGF0YUgAEjUKDmNyb3NzX2V2YWx1YXRlGAogASgLMhsuY29uc2lsaXVtLnYxLkNyb3NzRXZhbHVhdGVIABIlCgRuZXdzGAggASgLMhcuY29uc2lsaXVtLnYxLlN0dWR5TmV3c0IGCgRraW5kIloKCVN0dWR5TmV3cxISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnBhdXNlZBgCIAEoCBIpCgdjaGFuZ2VzGAMgAygLMhguY29uc2lsaXVtLnYxLkxpdmVDaGFuZ2UisQEKCkxpdmVDaGFuZ2USDgoGbnVtYmVyGAEgASgNEgwKBGtpbmQYAiABKAkSDgoGcmVhc29uGAMgASgJEg0KBWF0X21zGAQgASgDEhcKCmRlYWRsaW5lX3MYBSABKAFIAIgBARITCgZxdW9ydW0YBiABKAlIAYgBARITCgZyb3VuZHMYByABKA1IAogBAUINCgtfZGVhZGxpbmVfc0IJCgdfcXVvcnVtQgkKB19yb3VuZHMiLgoEV2FpdBIWCg5yZXRyeV9hZnRlcl9tcxgBIAEoDRIOCgZyZWFzb24YAiABKAkihAEKC1Jldmlld1N0dWR5EhIKCnN0dWR5X2hhc2gYASABKAkSDQoFc3R1ZHkYAiABKAwSKQoGcm9zdGVyGAMgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5EhUKDW5ldHdvcmtfYnl0ZXMYBCABKAQSEAoIZGVjaXNpb24YBSABKAkiygEKClRyYWluUm91bmQSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhUKDWdsb2JhbF9zaGEyNTYYBCABKAkSFAoMZ2xvYmFsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDEg8KB21hc2tpbmcYByABKAwSDwoHZmlndXJlcxgPIAEoDBIRCglldmFsdWF0ZXMYECABKAgSEQoJY2xpcF9ub3JtGBEgASgBImUKDE1hc2tpbmdPcmRlchISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEgwKBHN0ZXAYAyABKAkSDwoHcGF5bG9hZBgEIAEoDBITCgtkZWFkbGluZV9tcxgFIAEoAyKDAQoNRXZhbHVhdGVNb2RlbBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFAoMbW9kZWxfc2hhMjU2GAQgASgJEhMKC21vZGVsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDIsMBCg1Dcm9zc0V2YWx1YXRlEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIPCgdvZl9zaXRlGAQgASgJEhUKDWdsb2JhbF9zaGEyNTYYBSABKAkSFAoMZ2xvYmFsX2J5dGVzGAYgASgEEhUKDXVwZGF0ZV9zaGEyNTYYByABKAkSFAoMdXBkYXRlX2J5dGVzGAggASgEEhMKC2RlYWRsaW5lX21zGAkgASgDIkYKClN1cnZleURhdGESEgoKc3R1ZHlfaGFzaBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEhMKC2RlYWRsaW5lX21zGAMgASgDItsBCglTdHVkeURvbmUSEgoKc3R1ZHlfaGFzaBgBIAEoCRIUCgxmaW5hbF9zaGEyNTYYAiABKAkSEwoLYmVzdF9zaGEyNTYYAyABKAkSEgoKYmVzdF9yb3VuZBgEIAEoDRITCgtmaW5hbF9ieXRlcxgFIAEoBBISCgpiZXN0X2J5dGVzGAYgASgEEhMKC2ZpbmFsX3JvdW5kGAcgASgNEg8KB2ZpZ3VyZXMYDyABKAwSLAoJYnlfcmVnaW9uGBAgAygLMhkuY29uc2lsaXVtLnYxLlJlZ2lvbk1vZGVsIksKC1JlZ2lvbk1vZGVsEg4KBnJlZ2lvbhgBIAEoCRINCgVyb3VuZBgCIAEoDRIOCgZzaGEyNTYYAyABKAkSDQoFYnl0ZXMYBCABKAQiMQoLU3R1ZHlGYWlsZWQSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZyZWFzb24YAiABKAkykwEKCkZlZGVyYXRpb24SPQoFRW5yb2wSGi5jb25zaWxpdW0udjEuRW5yb2xSZXF1ZXN0GhguY29uc2lsaXVtLnYxLkVucm9sUmVwbHkSRgoIRXhjaGFuZ2USHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGUaHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGViBnByb3RvMw");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -233,6 +233,12 @@ export type SiteMessage = Message<"consilium.v1.SiteMessage"> & {
      */
     value: StatisticsReady;
     case: "statistics";
+  } | {
+    /**
+     * @generated from field: consilium.v1.CrossEvaluationReady cross_evaluation = 10;
+     */
+    value: CrossEvaluationReady;
+    case: "crossEvaluation";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -687,6 +693,56 @@ export const EvaluationReadySchema: GenMessage<EvaluationReady> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 15);
 
 /**
+ * What a site answers to a CrossEvaluate: one cell of a cross-site matrix.
+ *
+ * @generated from message consilium.v1.CrossEvaluationReady
+ */
+export type CrossEvaluationReady = Message<"consilium.v1.CrossEvaluationReady"> & {
+  /**
+   * @generated from field: uint32 round = 1;
+   */
+  round: number;
+
+  /**
+   * @generated from field: uint32 attempt = 2;
+   */
+  attempt: number;
+
+  /**
+   * Whose model was evaluated, and the update by which it was made.
+   *
+   * @generated from field: string of_site = 3;
+   */
+  ofSite: string;
+
+  /**
+   * @generated from field: string update_sha256 = 4;
+   */
+  updateSha256: string;
+
+  /**
+   * Of the same validation cases as in EvaluationReady.
+   *
+   * @generated from field: uint32 cases = 5;
+   */
+  cases: number;
+
+  /**
+   * Absent when the site has too few validation cases.
+   *
+   * @generated from field: repeated consilium.v1.RegionFigures regions = 6;
+   */
+  regions: RegionFigures[];
+};
+
+/**
+ * Describes the message consilium.v1.CrossEvaluationReady.
+ * Use `create(CrossEvaluationReadySchema)` to create a new message.
+ */
+export const CrossEvaluationReadySchema: GenMessage<CrossEvaluationReady> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 16);
+
+/**
  * Sums over the cases in which the figure is defined, so that means of any grouping follow.
  *
  * @generated from message consilium.v1.RegionFigures
@@ -740,7 +796,7 @@ export type RegionFigures = Message<"consilium.v1.RegionFigures"> & {
  * Use `create(RegionFiguresSchema)` to create a new message.
  */
 export const RegionFiguresSchema: GenMessage<RegionFigures> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 16);
+  messageDesc(file_consilium_v1_federation, 17);
 
 /**
  * Over the patients that define a figure, T being a patient's sum over its C cases: the variance of means follows.
@@ -780,7 +836,7 @@ export type PatientMoments = Message<"consilium.v1.PatientMoments"> & {
  * Use `create(PatientMomentsSchema)` to create a new message.
  */
 export const PatientMomentsSchema: GenMessage<PatientMoments> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 17);
+  messageDesc(file_consilium_v1_federation, 18);
 
 /**
  * What a site answers to a SurveyData.
@@ -807,7 +863,7 @@ export type StatisticsReady = Message<"consilium.v1.StatisticsReady"> & {
  * Use `create(StatisticsReadySchema)` to create a new message.
  */
 export const StatisticsReadySchema: GenMessage<StatisticsReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 18);
+  messageDesc(file_consilium_v1_federation, 19);
 
 /**
  * What a site answers to a MaskingOrder.
@@ -838,7 +894,7 @@ export type MaskingReply = Message<"consilium.v1.MaskingReply"> & {
  * Use `create(MaskingReplySchema)` to create a new message.
  */
 export const MaskingReplySchema: GenMessage<MaskingReply> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * Asks for a new certificate for the key that signs this message. Also from a site whose certificate ran out.
@@ -853,7 +909,7 @@ export type CertificateRenewal = Message<"consilium.v1.CertificateRenewal"> & {
  * Use `create(CertificateRenewalSchema)` to create a new message.
  */
 export const CertificateRenewalSchema: GenMessage<CertificateRenewal> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * @generated from message consilium.v1.SiteFailure
@@ -893,6 +949,13 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
    * @generated from field: string subject = 7;
    */
   subject: string;
+
+  /**
+   * Of a CrossEvaluate: whose model it was about.
+   *
+   * @generated from field: string of_site = 8;
+   */
+  ofSite: string;
 };
 
 /**
@@ -900,7 +963,7 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
  * Use `create(SiteFailureSchema)` to create a new message.
  */
 export const SiteFailureSchema: GenMessage<SiteFailure> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * @generated from message consilium.v1.Directive
@@ -957,6 +1020,12 @@ export type Directive = Message<"consilium.v1.Directive"> & {
      */
     value: SurveyData;
     case: "survey";
+  } | {
+    /**
+     * @generated from field: consilium.v1.CrossEvaluate cross_evaluate = 10;
+     */
+    value: CrossEvaluate;
+    case: "crossEvaluate";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -972,7 +1041,7 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  * Use `create(DirectiveSchema)` to create a new message.
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 22);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * @generated from message consilium.v1.StudyNews
@@ -1003,7 +1072,7 @@ export type StudyNews = Message<"consilium.v1.StudyNews"> & {
  * Use `create(StudyNewsSchema)` to create a new message.
  */
 export const StudyNewsSchema: GenMessage<StudyNews> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 23);
+  messageDesc(file_consilium_v1_federation, 24);
 
 /**
  * What the study lead changed while the study runs. Members that did not change are absent.
@@ -1056,7 +1125,7 @@ export type LiveChange = Message<"consilium.v1.LiveChange"> & {
  * Use `create(LiveChangeSchema)` to create a new message.
  */
 export const LiveChangeSchema: GenMessage<LiveChange> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 24);
+  messageDesc(file_consilium_v1_federation, 25);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -1078,7 +1147,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 25);
+  messageDesc(file_consilium_v1_federation, 26);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -1121,7 +1190,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 26);
+  messageDesc(file_consilium_v1_federation, 27);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -1193,7 +1262,7 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 27);
+  messageDesc(file_consilium_v1_federation, 28);
 
 /**
  * A step of a masked round besides its input: keys, shares, signature or reveal.
@@ -1234,7 +1303,7 @@ export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
  * Use `create(MaskingOrderSchema)` to create a new message.
  */
 export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 28);
+  messageDesc(file_consilium_v1_federation, 29);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -1276,7 +1345,71 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 29);
+  messageDesc(file_consilium_v1_federation, 30);
+
+/**
+ * One cell of a cross-site matrix: the model that a site gave to a round, which is the round's starting model moved by
+ * that site's update, on this site's validation cases. Only in studies that declare rounds.crossSite.
+ *
+ * @generated from message consilium.v1.CrossEvaluate
+ */
+export type CrossEvaluate = Message<"consilium.v1.CrossEvaluate"> & {
+  /**
+   * @generated from field: string study_hash = 1;
+   */
+  studyHash: string;
+
+  /**
+   * @generated from field: uint32 round = 2;
+   */
+  round: number;
+
+  /**
+   * @generated from field: uint32 attempt = 3;
+   */
+  attempt: number;
+
+  /**
+   * Whose model.
+   *
+   * @generated from field: string of_site = 4;
+   */
+  ofSite: string;
+
+  /**
+   * @generated from field: string global_sha256 = 5;
+   */
+  globalSha256: string;
+
+  /**
+   * @generated from field: uint64 global_bytes = 6;
+   */
+  globalBytes: bigint;
+
+  /**
+   * @generated from field: string update_sha256 = 7;
+   */
+  updateSha256: string;
+
+  /**
+   * @generated from field: uint64 update_bytes = 8;
+   */
+  updateBytes: bigint;
+
+  /**
+   * When the matrix closes unless figures come before; each of them puts that off.
+   *
+   * @generated from field: int64 deadline_ms = 9;
+   */
+  deadlineMs: bigint;
+};
+
+/**
+ * Describes the message consilium.v1.CrossEvaluate.
+ * Use `create(CrossEvaluateSchema)` to create a new message.
+ */
+export const CrossEvaluateSchema: GenMessage<CrossEvaluate> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 31);
 
 /**
  * Before the first round of a study that declares statistics: figures of all cases that the study uses at the site.
@@ -1305,7 +1438,7 @@ export type SurveyData = Message<"consilium.v1.SurveyData"> & {
  * Use `create(SurveyDataSchema)` to create a new message.
  */
 export const SurveyDataSchema: GenMessage<SurveyData> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 30);
+  messageDesc(file_consilium_v1_federation, 32);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -1366,7 +1499,7 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 31);
+  messageDesc(file_consilium_v1_federation, 33);
 
 /**
  * @generated from message consilium.v1.RegionModel
@@ -1398,7 +1531,7 @@ export type RegionModel = Message<"consilium.v1.RegionModel"> & {
  * Use `create(RegionModelSchema)` to create a new message.
  */
 export const RegionModelSchema: GenMessage<RegionModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 32);
+  messageDesc(file_consilium_v1_federation, 34);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -1420,7 +1553,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 33);
+  messageDesc(file_consilium_v1_federation, 35);
 
 /**
  * @generated from service consilium.v1.Federation
