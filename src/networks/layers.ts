@@ -132,8 +132,8 @@ function volume(sides: Sides): number {
 
 function uniformTensor(random: Random, shape: readonly number[], bound: number): Tensor {
   const count = shape.reduce((product, size) => product * size, 1);
-  return float32Tensor(
-    shape,
-    Float32Array.from({ length: count }, () => random.between(-bound, bound)),
-  );
+  // A loop: `Float32Array.from` collects its values in a list first.
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) values[i] = random.between(-bound, bound);
+  return float32Tensor(shape, values);
 }

@@ -112,11 +112,9 @@ async function prepare(files: CaseFiles, convention: LabelConvention, options: C
 
 /** Layout: x, y, z as uint32; then image float32, labels uint8, brain uint8; the image's length follows from the rest. */
 async function writeStored(path: string, { dims, image, labels, brain }: StoredCase): Promise<void> {
-  const head = Buffer.from(Uint32Array.from(dims).buffer);
-  const body = Buffer.from(image.buffer, image.byteOffset, image.byteLength);
   const temporary = `${path}.${process.pid}.${Math.floor(performance.now() * 1000)}`;
   await mkdir(join(path, ".."), { recursive: true });
-  await writeFile(temporary, Buffer.concat([head, body, labels, brain]));
+  await writeFile(temporary, [Uint32Array.from(dims), image, labels, brain]);
   await rename(temporary, path);
 }
 
