@@ -1,0 +1,83 @@
+"""NVFlare's part of bench/round.ts: its NumPy recipe of FedAvg, one round, in its proof-of-concept environment.
+
+    python3 bench/round/nvflare_round.py WORKSPACE SITES PARAMETERS
+
+NVFLARE_POC_WORKSPACE names the folder of the environment. Prints `SERVER PID` once the server runs, and `ROUND SECONDS`:
+from "Round 0 started" to "Finished FedAvg", as the server's log of the job has them.
+"""
+
+import os
+import re
+import sys
+import threading
+import time
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from nvflare.app_common.np.recipes.fedavg import NumpyFedAvgRecipe
+from nvflare.recipe import PocEnv
+
+LIMIT_S = 1800
+WORDS = ("Round 0 started", "Finished FedAvg")
+
+
+def main(workspace, sites, parameters):
+    checkpoint = Path(workspace, "model.npy").absolute()
+    np.save(checkpoint, np.zeros(parameters, np.float32))
+    recipe = NumpyFedAvgRecipe(
+        name="round",
+        initial_ckpt=str(checkpoint),
+        min_clients=sites,
+        num_rounds=1,
+        train_script=str(Path(__file__).with_name("nvflare_client.py")),
+    )
+    threading.Thread(target=tell_server, daemon=True).start()
+    environment = PocEnv(num_clients=sites)
+    try:
+        recipe.execute(environment)
+        print(f"ROUND {round_seconds(Path(workspace)):.3f}", flush=True)
+    finally:
+        # Its services are sessions of their own and start again whatever ends otherwise.
+        environment.stop()
+    print("ENDED", flush=True)
+
+
+def tell_server():
+    """The server's process: the parent of the one that runs the job."""
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit() and b"server_train" in command_of(process):
+                print(f"SERVER {process.name}", flush=True)
+                return
+        time.sleep(0.1)
+
+
+def command_of(process):
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def round_seconds(workspace):
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        for log in workspace.rglob("server/**/log.txt"):
+            text = log.read_text(errors="replace")
+            began, ended = (moment_before(words, text) for words in WORDS)
+            if began and ended:
+                return (ended - began).total_seconds()
+        time.sleep(0.2)
+    raise TimeoutError("the server's log does not say that the round ended")
+
+
+def moment_before(words, text):
+    """The words stand in the middle of a line of their own, below the line that has the time."""
+    at = text.find(words)
+    times = re.findall(r"^(\d{4}-\d\d-\d\d [\d:]+,\d+) ", text[: max(0, at)], re.MULTILINE)
+    return datetime.strptime(times[-1], "%Y-%m-%d %H:%M:%S,%f") if times else None
+
+
+main(os.path.abspath(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
