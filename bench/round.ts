@@ -147,7 +147,7 @@ async function flower(installed: string): Promise<Figures> {
   const app = join(root, "bench", "round", "flower");
   const seconds = await untilSaid(
     run("flwr", "run", app, "local", "--stream", "--run-config", config),
-    /ROUND ([\d.]+)/,
+    /ROUND TOOK ([\d.]+)/,
   );
   const serverPeakBytes = memory.stop();
   await endAll();
@@ -167,7 +167,7 @@ async function nvflare(installed: string): Promise<Figures> {
   const run = start(values.python, [script, workspace, String(sites), String(parameters)], env);
   const serverPid = Number(await untilSaid(run, /SERVER (\d+)/));
   const memory = watchMemory({ pid: serverPid });
-  const seconds = await untilSaid(run, /ROUND ([\d.]+)/);
+  const seconds = await untilSaid(run, /ROUND TOOK ([\d.]+)/);
   const serverPeakBytes = memory.stop();
   await untilSaid(run, /ENDED/);
   await endAll();

@@ -2,7 +2,7 @@
 
     python3 bench/round/nvflare_round.py WORKSPACE SITES PARAMETERS
 
-NVFLARE_POC_WORKSPACE names the folder of the environment. Prints `SERVER PID` once the server runs, and `ROUND SECONDS`:
+NVFLARE_POC_WORKSPACE names the folder of the environment. Prints `SERVER PID` once the server runs, and `ROUND TOOK SECONDS`:
 from "Round 0 started" to "Finished FedAvg", as the server's log of the job has them.
 """
 
@@ -36,7 +36,7 @@ def main(workspace, sites, parameters):
     environment = PocEnv(num_clients=sites)
     try:
         recipe.execute(environment)
-        print(f"ROUND {round_seconds(Path(workspace)):.3f}", flush=True)
+        print(f"ROUND TOOK {round_seconds(Path(workspace)):.3f}", flush=True)
     finally:
         # Its services are sessions of their own and start again whatever ends otherwise.
         environment.stop()

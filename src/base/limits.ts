@@ -12,6 +12,8 @@ export const LIMITS = {
   objectBytes: 4 * 1024 ** 3,
   /** One piece of a large object in transfer. */
   chunkBytes: 4 << 20,
+  /** What the coordinator takes from a connection, or gives to it, at once. */
+  chunkPartBytes: 1 << 20,
   studyFileBytes: 1 << 20,
   /** A table that describes a dataset. */
   tableBytes: 64 << 20,

@@ -21,7 +21,7 @@ import { federationRoutes } from "./routes.ts";
 import { createServerGuards, type ServerLimits, USUAL_SERVER_LIMITS } from "./server-guards.ts";
 import type { FederationService, Peer } from "./service.ts";
 import { splitAddress } from "./tls.ts";
-import { WINDOW_BYTES } from "./wire.ts";
+import { UPLOAD_WINDOW_BYTES, WINDOW_BYTES } from "./wire.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 const IDLE_SESSION_MS = 10 * 60_000;
@@ -60,7 +60,7 @@ export async function startFederationServer(options: FederationServerOptions): P
     rejectUnauthorized: false,
     allowHTTP1: false,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    settings: { initialWindowSize: WINDOW_BYTES, maxConcurrentStreams: 16, enablePush: false },
+    settings: { initialWindowSize: UPLOAD_WINDOW_BYTES, maxConcurrentStreams: 16, enablePush: false },
   });
   const limits = { ...USUAL_SERVER_LIMITS, ...options.limits };
   const guards = createServerGuards(limits, clock);

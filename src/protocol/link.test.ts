@@ -133,7 +133,7 @@ describe.each(Object.entries(adapters))("a link %s", (_name, open) => {
     federation.objects.set(sha256(object), object);
     await writeFile(join(folder, "weights.part"), object.subarray(0, LIMITS.chunkBytes));
     await link.fetchObject({ sha256: sha256(object), bytes: object.length, toFile: join(folder, "weights") });
-    expect(federation.moved.pieces).toBe(1);
+    expect(federation.moved.bytes).toBe(LIMITS.chunkBytes);
     expect(sha256(await readFile(join(folder, "weights")))).toBe(sha256(object));
   });
 
@@ -178,7 +178,7 @@ describe.each(Object.entries(adapters))("a link %s", (_name, open) => {
     await writeFile(join(folder, "update"), object);
     federation.partial.set(sha256(object), object.slice(0, 2 * LIMITS.chunkBytes));
     await link.sendObject({ sha256: sha256(object), fromFile: join(folder, "update") });
-    expect(federation.moved.pieces).toBe(1);
+    expect(federation.moved.bytes).toBe(LIMITS.chunkBytes);
     expect(sha256(federation.objects.get(sha256(object)) ?? "")).toBe(sha256(object));
   });
 
@@ -187,7 +187,7 @@ describe.each(Object.entries(adapters))("a link %s", (_name, open) => {
     federation.objects.set(sha256(object), object);
     await writeFile(join(folder, "update"), object);
     await link.sendObject({ sha256: sha256(object), fromFile: join(folder, "update") });
-    expect(federation.moved.pieces).toBe(0);
+    expect(federation.moved.bytes).toBe(0);
   });
 
   test("says that the coordinator's disk is full", async () => {

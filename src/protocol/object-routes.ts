@@ -1,12 +1,14 @@
 /**
  * GET, HEAD and PUT of /objects/<sha256> at the coordinator. One request moves one piece of at most LIMITS.chunkBytes,
- * so a proxy never sees a long call, and what a caller can make the coordinator hold is one piece a stream.
+ * so a proxy never sees a long call. What a call holds of it in memory is a part or two (LIMITS.chunkPartBytes) and what
+ * the connection's window lets in: parts go to the disk and come from it one after another.
  */
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { ConsiliumError, type ErrorCode, LIMITS } from "../base/index.ts";
 import { errorRecord } from "./refusal.ts";
 import type { FederationService, Peer } from "./service.ts";
 import {
+  type ByteRange,
   HELD_HEADER,
   parseContentRange,
   parseObjectPath,
@@ -26,9 +28,9 @@ export async function answerObjectRequest(
     const sha256 = parseObjectPath(request.url);
     switch (request.method) {
       case "GET": {
-        const piece = await service.readObject(peer, { sha256, ...parseRange(one(request.headers.range)) });
-        response.writeHead(206, { "content-type": "application/octet-stream", "content-length": piece.length });
-        response.end(piece);
+        await sendPiece(response, parseRange(one(request.headers.range)), (range) =>
+          service.readObject(peer, { sha256, ...range }),
+        );
         return;
       }
       case "HEAD": {
@@ -39,8 +41,11 @@ export async function answerObjectRequest(
       }
       case "PUT": {
         const { offset, bytes: expected, totalBytes } = parseContentRange(one(request.headers["content-range"]));
-        const bytes = await readBody(request, expected);
-        const held = await service.writeObject(peer, { sha256, offset, totalBytes, bytes });
+        let [done, held] = [0, offset];
+        for await (const bytes of partsOf(request, expected, LIMITS.chunkPartBytes)) {
+          held = await service.writeObject(peer, { sha256, offset: offset + done, totalBytes, bytes });
+          done += bytes.length;
+        }
         response.writeHead(200, { [HELD_HEADER]: held }).end();
         return;
       }
@@ -49,7 +54,41 @@ export async function answerObjectRequest(
     }
   } catch (error) {
     refuse(response, error);
+    // What still comes of a refused piece must not fill the connection's window.
+    request.resume();
   }
+}
+
+/** Part by part, each once the one before is on its way. A part that cannot be read breaks the stream off. */
+async function sendPiece(
+  response: Http2ServerResponse,
+  { offset, bytes }: ByteRange,
+  read: (range: ByteRange) => Promise<Uint8Array>,
+): Promise<void> {
+  for (let sent = 0; sent < bytes; ) {
+    const part = await read({ offset: offset + sent, bytes: Math.min(LIMITS.chunkPartBytes, bytes - sent) });
+    if (sent === 0) response.writeHead(206, { "content-type": "application/octet-stream" });
+    if (part.length === 0) break;
+    sent += part.length;
+    if (!response.write(part) && sent < bytes) await drained(response);
+  }
+  response.end();
+}
+
+/** Until there is room for more, or the stream is gone. */
+function drained({ stream }: Http2ServerResponse): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const go = (): void => {
+      stream.off("drain", go).off("close", stop);
+      resolve();
+    };
+    const stop = (): void => {
+      stream.off("drain", go);
+      reject(new Error("the stream was closed"));
+    };
+    if (stream.destroyed) reject(new Error("the stream was closed"));
+    else stream.once("drain", go).once("close", stop);
+  });
 }
 
 export function refuse(response: Http2ServerResponse, error: unknown): void {
@@ -74,15 +113,28 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 
 /** @throws ConsiliumError `message-invalid` for another length */
 export async function readBody(request: Http2ServerRequest, expected: number): Promise<Uint8Array> {
-  const pieces: Buffer[] = [];
-  let length = 0;
+  let whole: Uint8Array = new Uint8Array();
+  for await (const part of partsOf(request, expected, expected)) whole = part;
+  return whole;
+}
+
+/**
+ * A body in parts of at least so many bytes, but for the last.
+ * @throws ConsiliumError `message-invalid` where it is longer, before what is too much is given out, or ends before
+ */
+async function* partsOf(request: Http2ServerRequest, expected: number, partBytes: number): AsyncGenerator<Buffer> {
+  let pieces: Buffer[] = [];
+  let [length, held] = [0, 0];
   for await (const piece of request as AsyncIterable<Buffer>) {
     length += piece.length;
     if (length > Math.min(expected, LIMITS.chunkBytes)) break;
     pieces.push(piece);
+    held += piece.length;
+    if (held < partBytes && length < expected) continue;
+    yield Buffer.concat(pieces, held);
+    [pieces, held] = [[], 0];
   }
   if (length !== expected) throw invalidRequest(`a piece of ${expected} bytes`, `${length} bytes`);
-  return Buffer.concat(pieces, length);
 }
 
 function one(header: string | string[] | undefined): string | undefined {

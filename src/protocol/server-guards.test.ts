@@ -161,5 +161,5 @@ test("a piece that trickles in is given up, however steadily it comes", async ()
   cleanup.push(() => clearInterval(trickle));
   await isAnswered(server);
   await new Promise((resolve) => stream.once("close", resolve));
-  expect(federation.moved.pieces).toBe(0);
+  expect(federation.moved.bytes).toBe(0);
 });

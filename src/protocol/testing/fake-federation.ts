@@ -42,8 +42,8 @@ export interface FakeFederation {
   readonly partial: Map<string, Uint8Array>;
   /** Breaks the next calls: each entry is thrown once. */
   readonly failures: Error[];
-  /** Pieces moved since the start, to see what a resumed transfer moved again. */
-  readonly moved: { pieces: number };
+  /** What was moved since the start, to see what a resumed transfer moved again. */
+  readonly moved: { parts: number; bytes: number };
   invitation(siteId: string, address?: string): Invitation;
   join(siteId: string): Promise<Enrolment & { readonly keyPem: string; readonly peer: Peer }>;
 }
@@ -55,7 +55,7 @@ export async function fakeFederation(): Promise<FakeFederation> {
   const objects = new Map<string, Uint8Array>();
   const partial = new Map<string, Uint8Array>();
   const failures: Error[] = [];
-  const moved = { pieces: 0 };
+  const moved = { parts: 0, bytes: 0 };
   const members = new Map<string, string>();
   const failOnce = (): void => {
     const failure = failures.shift();
@@ -100,8 +100,10 @@ export async function fakeFederation(): Promise<FakeFederation> {
       failOnce();
       const object = objects.get(sha256);
       if (object === undefined) throw refused("object-missing", `object ${sha256.slice(0, 12)}`);
-      moved.pieces++;
-      return object.subarray(offset, offset + bytes);
+      const part = object.subarray(offset, offset + bytes);
+      moved.parts++;
+      moved.bytes += part.length;
+      return part;
     },
     async heldBytes(_peer, { sha256, totalBytes }) {
       failOnce();
@@ -109,7 +111,8 @@ export async function fakeFederation(): Promise<FakeFederation> {
     },
     async writeObject(_peer, { sha256, offset, totalBytes, bytes }) {
       failOnce();
-      moved.pieces++;
+      moved.parts++;
+      moved.bytes += bytes.length;
       const held = partial.get(sha256) ?? new Uint8Array();
       const joined = Buffer.concat([held.subarray(0, offset), bytes]);
       partial.set(sha256, joined);

@@ -16,7 +16,7 @@ class Timed(FedAvg):
 
     def aggregate_train(self, server_round, replies):
         done = super().aggregate_train(server_round, replies)
-        print(f"ROUND {time.monotonic() - self.began:.3f}", flush=True)
+        print(f"ROUND TOOK {time.monotonic() - self.began:.3f}", flush=True)
         return done
 
 
