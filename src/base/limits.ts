@@ -64,6 +64,18 @@ export const LIMITS = {
   passphraseMinChars: 12,
   passphraseMaxChars: 1024,
   requestTimeoutMs: 60_000,
+  /** How long sites seal to one key of the coordinator's, and how long it opens calls after that. */
+  sealingKeyMs: 3_600_000,
+  sealingKeyGraceMs: 10 * 60_000,
+  /** By how much a sealed call's time may differ from the coordinator's; its number is remembered until that has passed. */
+  sealedCallWindowMs: 60_000,
+  /** Sealed calls of one site that are remembered, so that none is taken twice; more within that time are refused. */
+  sealedCallsRemembered: 8_192,
+  /** Sealed calls of one site whose bodies are read at a time. */
+  sealedCallsAtOnce: 16,
+  /** A sealed call's head, and the body of a request to enrol. */
+  sealedHeadBytes: 8_192,
+  enrolRequestBytes: 65_536,
   /** The slowest that a site may have its objects moved. */
   throttleMinBytesPerSecond: 10_000,
   /** One stage of `site doctor`'s look at the line. */

@@ -7,8 +7,9 @@
  * error is one answer: nothing that a client sends ends the process, and what one caller may take is bounded
  * (`server-guards.ts`).
  */
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createSecureServer, type Http2Session, type ServerHttp2Session } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
@@ -18,6 +19,7 @@ import { COORDINATOR_NAME } from "./names.ts";
 import { answerObjectRequest } from "./object-routes.ts";
 import { answerProbe, PROBE_PATH } from "./probe-route.ts";
 import { federationRoutes } from "./routes.ts";
+import { createSealedDesk, refusePlainly, sealingOff } from "./sealed/sealed-desk.ts";
 import { createServerGuards, type ServerLimits, USUAL_SERVER_LIMITS } from "./server-guards.ts";
 import type { FederationService, Peer } from "./service.ts";
 import { splitAddress } from "./tls.ts";
@@ -39,6 +41,8 @@ export interface FederationServerOptions {
   /** Authorities whose certificates are believed of callers, asked at each connection; `authorityPem` unless given. */
   readonly believed?: () => string;
   readonly clock: Clock;
+  /** Whether sites behind a proxy that ends TLS may come in by sealed calls; they may not unless given. */
+  readonly allowSealed?: boolean | undefined;
   readonly limits?: Partial<ServerLimits>;
 }
 
@@ -58,7 +62,8 @@ export async function startFederationServer(options: FederationServerOptions): P
     ...shownTo(options, options.authorityPem),
     requestCert: true,
     rejectUnauthorized: false,
-    allowHTTP1: false,
+    // For sealed calls alone, and for telling that they are not taken.
+    allowHTTP1: true,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     settings: { initialWindowSize: UPLOAD_WINDOW_BYTES, maxConcurrentStreams: 16, enablePush: false },
   });
@@ -79,6 +84,39 @@ export async function startFederationServer(options: FederationServerOptions): P
     session.setTimeout(IDLE_SESSION_MS, () => session.close());
     session.on("error", () => undefined);
     session.on("close", () => sessions.delete(session));
+  });
+  const desk = createSealedDesk({
+    service,
+    credentials: options,
+    authorityPem: options.authorityPem,
+    believed,
+    clock,
+    mayCall: guards.maySeal,
+  });
+  const sealedSockets = new Set<TLSSocket>();
+  const busy = new Set<Socket>();
+  let closing = false;
+  const answerHttp1 = (request: IncomingMessage, response: ServerResponse): void => {
+    const tooLong = setTimeout(() => request.destroy(), limits.callMs).unref();
+    busy.add(request.socket);
+    response.once("close", () => {
+      busy.delete(request.socket);
+      clearTimeout(tooLong);
+      if (closing) request.socket.destroy();
+    });
+    if (!guards.maySeal(request.socket)) {
+      response.writeHead(TOO_MANY_REQUESTS, { connection: "close" }).end();
+    } else if (options.allowSealed) desk.answer(request, response).catch(() => void response.destroy());
+    else {
+      response.setHeader("connection", "close");
+      refusePlainly(response, sealingOff());
+    }
+  };
+  server.on("secureConnection", (socket) => {
+    if (socket.alpnProtocol === "h2") return;
+    sealedSockets.add(socket);
+    socket.once("close", () => sealedSockets.delete(socket));
+    socket.setTimeout(LIMITS.requestTimeoutMs, () => socket.destroy());
   });
   // What strangers do on an open port (scanners, plain HTTP, broken handshakes) concerns nobody else.
   server.on("sessionError", () => undefined);
@@ -104,6 +142,10 @@ export async function startFederationServer(options: FederationServerOptions): P
     }
   };
   server.on("request", (request, response) => {
+    if (request.httpVersionMajor < 2) {
+      answerHttp1(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+      return;
+    }
     request.setTimeout(LIMITS.requestTimeoutMs, () => request.stream.close());
     const tooLong = setTimeout(() => request.stream.close(), limits.callMs).unref();
     request.stream.once("close", () => clearTimeout(tooLong));
@@ -129,14 +171,18 @@ export async function startFederationServer(options: FederationServerOptions): P
     address: host.includes(":") ? `[${host}]:${bound}` : `${host}:${bound}`,
     show(credentials, authorityPem) {
       server.setSecureContext(shownTo(credentials, authorityPem));
+      desk.show(credentials, authorityPem);
       for (const session of sessions) session.close();
     },
     close: () =>
       new Promise((resolve) => {
+        closing = true;
         server.close(() => resolve());
         for (const session of sessions) session.close();
+        for (const socket of sealedSockets) if (!busy.has(socket)) socket.destroy();
         setTimeout(() => {
           for (const session of sessions) session.destroy();
+          for (const socket of sealedSockets) socket.destroy();
         }, CLOSE_GRACE_MS).unref();
       }),
   };

@@ -59,7 +59,8 @@ export { syncFolder, writeAll } from "./object-transfer.ts";
 export { type CoordinatorProbe, type ProbeOptions, probeCoordinator, type Transfer } from "./probe.ts";
 
 export { type ErrorRecord, errorFromRecord, errorRecord, toConnectError } from "./refusal.ts";
-
+export { enrolSealed, type SealedLinkOptions, type SealedWay, sealedLink } from "./sealed/sealed-link.ts";
+export { probeSealed } from "./sealed/sealed-probe.ts";
 export { checkPassphrase, findSealedKey, openSealedKey, sealKey } from "./sealed-key.ts";
 export type { FederationService, ObjectChunk, ObjectRange, Peer } from "./service.ts";
 export { followSuccession, readSuccession, type Succession, signSuccession, successionMessage } from "./succession.ts";

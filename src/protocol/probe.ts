@@ -27,6 +27,12 @@ export interface Transfer {
   readonly seconds: number;
 }
 
+export interface ShownCertificate {
+  readonly expiresMs: number;
+  /** Of the authority that issued it. */
+  readonly authoritySha256: string;
+}
+
 export interface CoordinatorProbe {
   /** The proxy that stands between, host:port. @throws ConsiliumError `usage` */
   proxy(): string | undefined;
@@ -34,8 +40,16 @@ export interface CoordinatorProbe {
   name(): Promise<{ readonly host: string; readonly addresses: readonly string[] }>;
   /** Milliseconds to open a TCP connection to it. @throws ConsiliumError `unreachable` */
   route(): Promise<number>;
-  /** @throws ConsiliumError `certificate-untrusted`, `certificate-expired`, `proxy-authentication`, `proxy-refused` */
-  tls(): Promise<{ readonly protocol: string; readonly expiresMs: number; readonly authoritySha256: string }>;
+  /**
+   * Where TLS ends: at the coordinator, or, with `sealing`, at a proxy.
+   * @throws ConsiliumError `certificate-untrusted`, `certificate-expired`, `proxy-authentication`, `proxy-refused`
+   */
+  tls(): Promise<ShownCertificate & { readonly protocol: string }>;
+  /**
+   * On a line of sealed calls: whose key it is that they are sealed to. Absent where TLS is mutual.
+   * @throws ConsiliumError `sealing-refused`, `certificate-untrusted`, `unreachable`
+   */
+  readonly sealing?: () => Promise<ShownCertificate>;
   /** The coordinator's clock less this machine's, to a second. */
   clockOffsetMs(): Promise<number>;
   /** That the coordinator knows this site's key. @throws ConsiliumError `site-revoked`, `site-unknown`, `certificate-expired` */
@@ -60,19 +74,8 @@ export function probeCoordinator(options: ProbeOptions): CoordinatorProbe {
     channel ??= http2Channel(address, await tlsOptions(), dial);
     return channel;
   }
-  const dialled = (): { host: string; port: number } => proxyFor(address, environment) ?? splitAddress(address);
   return {
-    proxy: () => proxyFor(address, environment)?.name,
-    async name() {
-      const { host } = dialled();
-      if (isIP(host)) return { host, addresses: [host] };
-      try {
-        return { host, addresses: (await lookup(host, { all: true })).map((each) => each.address) };
-      } catch (error) {
-        throw networkError(error, address);
-      }
-    },
-    route: () => timeToConnect(dialled(), proxyFor(address, environment), address),
+    ...wayTo(address, environment),
     async tls() {
       const { facts, issuer, protocol } = await handshake(
         dial({ ...(await tlsOptions()), ALPNProtocols: ["h2"] }),
@@ -97,16 +100,39 @@ export function probeCoordinator(options: ProbeOptions): CoordinatorProbe {
     },
     async measure(direction, seconds) {
       const through = await line();
-      const start = performance.now();
-      let bytes = 0;
-      while (bytes < LIMITS.probeBytes && performance.now() - start < seconds * 1000) {
-        await through.probe(direction, LIMITS.chunkBytes);
-        bytes += LIMITS.chunkBytes;
-      }
-      return { bytes, seconds: (performance.now() - start) / 1000 };
+      return transferOf(seconds, async () => void (await through.probe(direction, LIMITS.chunkBytes)));
     },
     close: () => channel?.close(),
   };
+}
+
+/** What is looked at before anything is said: proxy, name and route. */
+export function wayTo(address: string, environment: Environment): Pick<CoordinatorProbe, "proxy" | "name" | "route"> {
+  const dialled = (): { host: string; port: number } => proxyFor(address, environment) ?? splitAddress(address);
+  return {
+    proxy: () => proxyFor(address, environment)?.name,
+    async name() {
+      const { host } = dialled();
+      if (isIP(host)) return { host, addresses: [host] };
+      try {
+        return { host, addresses: (await lookup(host, { all: true })).map((each) => each.address) };
+      } catch (error) {
+        throw networkError(error, address);
+      }
+    },
+    route: () => timeToConnect(dialled(), proxyFor(address, environment), address),
+  };
+}
+
+/** @param move moves one piece of LIMITS.chunkBytes */
+export async function transferOf(seconds: number, move: () => Promise<void>): Promise<Transfer> {
+  const start = performance.now();
+  let bytes = 0;
+  while (bytes < LIMITS.probeBytes && performance.now() - start < seconds * 1000) {
+    await move();
+    bytes += LIMITS.chunkBytes;
+  }
+  return { bytes, seconds: (performance.now() - start) / 1000 };
 }
 
 function timeToConnect(
@@ -138,7 +164,7 @@ interface Handshake {
   readonly protocol: string;
 }
 
-function handshake(socket: TLSSocket, address: string): Promise<Handshake> {
+export function handshake(socket: TLSSocket, address: string): Promise<Handshake> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown): void => reject(networkError(error, address));
     socket.setTimeout(LIMITS.probeTimeoutMs, () => socket.destroy(new Error("no answer before the time limit")));

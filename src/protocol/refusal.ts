@@ -26,6 +26,11 @@ const SERVER_UNTRUSTED = new Set([
   "INVALID_CA",
   "ERR_TLS_CERT_ALTNAME_INVALID",
 ]);
+/** What a proxy that ends TLS answers where it knows HTTP/1.1 alone. */
+const NO_COMMON_PROTOCOL = "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL";
+export const WHERE_TLS_ENDS =
+  "If it is right, something between here and there ends TLS: ask your network's operator to let this address through " +
+  "unopened, or see --through-tls-proxy of `consilium site join`.";
 const SERVER_EXPIRED = new Set(["CERT_HAS_EXPIRED", "CERT_NOT_YET_VALID"]);
 
 /** What a service threw, as the caller may know it: a defect stays a defect, without its insides. */
@@ -78,13 +83,22 @@ export function networkError(error: unknown, address: string): ConsiliumError {
   }
   const codes = causes(error).flatMap((cause) => systemCode(cause) ?? []);
   const subject = `coordinator ${address}`;
+  if (codes.includes(NO_COMMON_PROTOCOL)) {
+    return new ConsiliumError("certificate-untrusted", {
+      subject,
+      expected: "the federation's service, over HTTP/2",
+      actual: "something that does not speak it",
+      hint: `Check the address. ${WHERE_TLS_ENDS}`,
+      cause: error,
+    });
+  }
   const untrusted = codes.find((code) => SERVER_UNTRUSTED.has(code));
   if (untrusted !== undefined) {
     return new ConsiliumError("certificate-untrusted", {
       subject,
       expected: "a certificate for this address by the authority that the invitation names",
       actual: untrusted,
-      hint: "Check the address; if it is right, something between here and there ends TLS: tell the study lead.",
+      hint: `Check the address. ${WHERE_TLS_ENDS}`,
       cause: error,
     });
   }

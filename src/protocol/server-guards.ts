@@ -7,7 +7,7 @@
  */
 import type { Http2Session } from "node:http2";
 import type { Socket } from "node:net";
-import { type Clock, createRateLimit, LIMITS } from "../base/index.ts";
+import { type Clock, createRateLimit, LIMITS, type RateLimit } from "../base/index.ts";
 
 export interface ServerLimits {
   /** Of all callers together; more are closed at once. */
@@ -46,6 +46,8 @@ export interface ServerGuards {
   onSession(session: Http2Session, keySha256: string | undefined): void;
   /** Whether the caller may ask now. */
   mayCall(session: Http2Session | undefined): boolean;
+  /** The same of a sealed call: of whose address it is before it is opened, of whose key it is after. */
+  maySeal(caller: Socket | string): boolean;
 }
 
 export function createServerGuards(limits: ServerLimits, clock: Clock): ServerGuards {
@@ -53,6 +55,8 @@ export function createServerGuards(limits: ServerLimits, clock: Clock): ServerGu
   const sessionsOf = new Map<string, Set<Http2Session>>();
   const keys = new WeakMap<Http2Session, string>();
   const calls = createRateLimit("calls of a site", limits.callsAtOnce, limits.callsPerSecond, clock);
+  /** Behind one proxy are several sites. */
+  const sealed = createRateLimit("sealed calls of an address", limits.callsAtOnce, limits.callsPerSecond, clock);
   const strangers = createRateLimit(
     "calls without a certificate",
     limits.strangerCallsAtOnce,
@@ -94,15 +98,20 @@ export function createServerGuards(limits: ServerLimits, clock: Clock): ServerGu
     mayCall(session) {
       if (session === undefined || session.destroyed) return false;
       const key = keys.get(session);
-      try {
-        if (key === undefined) strangers.take(addressOf(session.socket));
-        else calls.take(key);
-        return true;
-      } catch {
-        return false;
-      }
+      if (key === undefined) return mayTake(strangers, addressOf(session.socket));
+      return mayTake(calls, key);
     },
+    maySeal: (caller) => (typeof caller === "string" ? mayTake(calls, caller) : mayTake(sealed, addressOf(caller))),
   };
+}
+
+function mayTake(limit: RateLimit, caller: string): boolean {
+  try {
+    limit.take(caller);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function addressOf({ remoteAddress }: { readonly remoteAddress?: string | undefined }): string {

@@ -12,6 +12,8 @@ export interface Peer {
   readonly keySha256: Sha256;
   /** Set where the certificate ran out: the caller may ask for a new one, and for nothing else. */
   readonly expiredMs?: number;
+  /** Set where the caller speaks by sealed calls, through a proxy that ends TLS: mutual TLS is off. */
+  readonly sealed?: true;
 }
 
 export interface ObjectRange {

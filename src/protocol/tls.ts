@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { ConsiliumError, LIMITS, type Sha256 } from "../base/index.ts";
 import { certificateToPem } from "./certificates.ts";
-import { networkError } from "./refusal.ts";
+import { networkError, WHERE_TLS_ENDS } from "./refusal.ts";
 
 export interface ClientTls {
   readonly ca: string;
@@ -74,6 +74,6 @@ function foreign(address: string): ConsiliumError {
     subject: `coordinator ${address}`,
     expected: "the authority whose fingerprint the invitation names",
     actual: "another",
-    hint: "The invitation is of another federation, or something between here and there ends TLS: tell the study lead.",
+    hint: `Check that the invitation is of this federation. ${WHERE_TLS_ENDS}`,
   });
 }

@@ -58,6 +58,7 @@ export const CONTENTS: readonly Part[] = [
       ["docs/adr/0001-exact-sums.md", "Decision: exact sums"],
       ["docs/adr/0002-gradient-lowerings.md", "Decision: lowerings"],
       ["docs/adr/0003-no-dicom-node.md", "Decision: no DICOM node"],
+      ["docs/adr/0004-sealed-calls.md", "Decision: sealed calls"],
       ["CONTRIBUTING.md", "Contributing"],
     ],
   },

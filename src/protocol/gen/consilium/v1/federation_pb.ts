@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/federation.proto.
  */
 export const file_consilium_v1_federation: GenFile = /*@__PURE__*/
-  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMIvcDCgtTaXRlTWVzc2FnZRIiCgRwb2xsGAEgASgLMhIuY29uc2lsaXVtLnYxLlBvbGxIABIqCghhcHByb3ZhbBgCIAEoCzIWLmNvbnNpbGl1bS52MS5BcHByb3ZhbEgAEisKBnVwZGF0ZRgDIAEoCzIZLmNvbnNpbGl1bS52MS5VcGRhdGVSZWFkeUgAEjMKCmV2YWx1YXRpb24YBCABKAsyHS5jb25zaWxpdW0udjEuRXZhbHVhdGlvblJlYWR5SAASLAoHZmFpbHVyZRgFIAEoCzIZLmNvbnNpbGl1bS52MS5TaXRlRmFpbHVyZUgAEi0KB21hc2tpbmcYBiABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ1JlcGx5SAASMwoHcmVuZXdhbBgIIAEoCzIgLmNvbnNpbGl1bS52MS5DZXJ0aWZpY2F0ZVJlbmV3YWxIABIzCgpzdGF0aXN0aWNzGAkgASgLMh0uY29uc2lsaXVtLnYxLlN0YXRpc3RpY3NSZWFkeUgAEj4KEGNyb3NzX2V2YWx1YXRpb24YCiABKAsyIi5jb25zaWxpdW0udjEuQ3Jvc3NFdmFsdWF0aW9uUmVhZHlIABInCgRzZWVuGAcgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkQgYKBGtpbmQiLQoLSm91cm5hbEhlYWQSDgoGbnVtYmVyGAEgASgEEg4KBnNoYTI1NhgCIAEoCSLhAQoSQ29vcmRpbmF0b3JNZXNzYWdlEiYKB3ZlcmRpY3QYASABKAsyFS5jb25zaWxpdW0udjEuVmVyZGljdBIqCglkaXJlY3RpdmUYAiABKAsyFy5jb25zaWxpdW0udjEuRGlyZWN0aXZlEicKBGhlYWQYAyABKAsyGS5jb25zaWxpdW0udjEuSm91cm5hbEhlYWQSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMEjUKCnN1Y2Nlc3Npb24YCiABKAsyIS5jb25zaWxpdW0udjEuQXV0aG9yaXR5U3VjY2Vzc2lvbiJpCgdWZXJkaWN0Eg8KB291dGNvbWUYASABKAkSDAoEY29kZRgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCRIPCgdzdWJqZWN0GAYgASgJIlgKB1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdzdWJqZWN0GAIgASgJEhAKCGV4cGVjdGVkGAMgASgJEg4KBmFjdHVhbBgEIAEoCRIMCgRoaW50GAUgASgJIpkBCgRQb2xsEhcKD3Byb2R1Y3RfdmVyc2lvbhgBIAEoCRIUCgxzaXRlX3RpbWVfbXMYAiABKAMSEAoIYWN0aXZpdHkYAyABKAkSEgoKc3RlcHNfZG9uZRgEIAEoDRITCgtzdGVwc190b3RhbBgFIAEoDRInCgRkYXRhGAYgASgLMhkuY29uc2lsaXVtLnYxLkRhdGFTdW1tYXJ5ImsKC0RhdGFTdW1tYXJ5EhYKDnRyYWluaW5nX2Nhc2VzGAEgASgNEhgKEHZhbGlkYXRpb25fY2FzZXMYAiABKA0SEAoIY2hhbm5lbHMYAyADKAkSGAoQbGFiZWxfY29udmVudGlvbhgEIAEoCSJrCghBcHByb3ZhbBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGFwcHJvdmVkGAIgASgIEg4KBnJlYXNvbhgDIAEoCRIpCgZyb3N0ZXIYBCADKAsyGS5jb25zaWxpdW0udjEuUm9zdGVyRW50cnkiMgoLUm9zdGVyRW50cnkSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJIowCCgtVcGRhdGVSZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhUKDXVwZGF0ZV9zaGEyNTYYAyABKAkSFAoMdXBkYXRlX2J5dGVzGAQgASgEEhYKDnRyYWluaW5nX2Nhc2VzGAUgASgNEhYKDmdyYWRpZW50X3N0ZXBzGAYgASgNEhsKE2NsaXBwZWRfY29vcmRpbmF0ZXMYByABKAQSFgoJbWVhbl9sb3NzGAggASgBSACIAQESEgoKcnVuX3JlY29yZBgJIAEoDBIpCgVsb2NhbBgKIAEoCzIaLmNvbnNpbGl1bS52MS5Mb2NhbEZpZ3VyZXNCDAoKX21lYW5fbG9zcyJ2CgxMb2NhbEZpZ3VyZXMSDQoFY2FzZXMYASABKA0SKwoGYmVmb3JlGAIgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMSKgoFYWZ0ZXIYAyADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKEAQoPRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SFAoMbW9kZWxfc2hhMjU2GAMgASgJEg0KBWNhc2VzGAQgASgNEiwKB3JlZ2lvbnMYBSADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyKbAQoUQ3Jvc3NFdmFsdWF0aW9uUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIPCgdvZl9zaXRlGAMgASgJEhUKDXVwZGF0ZV9zaGEyNTYYBCABKAkSDQoFY2FzZXMYBSABKA0SLAoHcmVnaW9ucxgGIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzIukBCg1SZWdpb25GaWd1cmVzEg4KBnJlZ2lvbhgBIAEoCRIQCghkaWNlX3N1bRgCIAEoARISCgpkaWNlX2Nhc2VzGAMgASgNEhAKCGhkOTVfc3VtGAQgASgBEhIKCmhkOTVfY2FzZXMYBSABKA0SFAoMZGljZV9ieV9jYXNlGAYgAygBEjIKDGRpY2VfbW9tZW50cxgHIAEoCzIcLmNvbnNpbGl1bS52MS5QYXRpZW50TW9tZW50cxIyCgxoZDk1X21vbWVudHMYCCABKAsyHC5jb25zaWxpdW0udjEuUGF0aWVudE1vbWVudHMiXwoOUGF0aWVudE1vbWVudHMSEAoIcGF0aWVudHMYASABKA0SDwoHc3F1YXJlcxgCIAEoARITCgt0aW1lc19jYXNlcxgDIAEoARIVCg1jYXNlc19zcXVhcmVkGAQgASgBIjMKD1N0YXRpc3RpY3NSZWFkeRIPCgdhdHRlbXB0GAEgASgNEg8KB2ZpZ3VyZXMYAiABKAwiPAoMTWFza2luZ1JlcGx5Eg0KBXJvdW5kGAEgASgNEgwKBHN0ZXAYAiABKAkSDwoHcGF5bG9hZBgDIAEoDCIUChJDZXJ0aWZpY2F0ZVJlbmV3YWwijQEKC1NpdGVGYWlsdXJlEg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SDAoEY29kZRgDIAEoCRIQCghleHBlY3RlZBgEIAEoCRIOCgZhY3R1YWwYBSABKAkSDAoEaGludBgGIAEoCRIPCgdzdWJqZWN0GAcgASgJEg8KB29mX3NpdGUYCCABKAkizwMKCURpcmVjdGl2ZRIiCgR3YWl0GAEgASgLMhIuY29uc2lsaXVtLnYxLldhaXRIABIrCgZyZXZpZXcYAiABKAsyGS5jb25zaWxpdW0udjEuUmV2aWV3U3R1ZHlIABIpCgV0cmFpbhgDIAEoCzIYLmNvbnNpbGl1bS52MS5UcmFpblJvdW5kSAASLwoIZXZhbHVhdGUYBCABKAsyGy5jb25zaWxpdW0udjEuRXZhbHVhdGVNb2RlbEgAEicKBGRvbmUYBSABKAsyFy5jb25zaWxpdW0udjEuU3R1ZHlEb25lSAASKwoGZmFpbGVkGAYgASgLMhkuY29uc2lsaXVtLnYxLlN0dWR5RmFpbGVkSAASLQoHbWFza2luZxgHIAEoCzIaLmNvbnNpbGl1bS52MS5NYXNraW5nT3JkZXJIABIqCgZzdXJ2ZXkYCSABKAsyGC5jb25zaWxpdW0udjEuU3VydmV5RGF0YUgAEjUKDmNyb3NzX2V2YWx1YXRlGAogASgLMhsuY29uc2lsaXVtLnYxLkNyb3NzRXZhbHVhdGVIABIlCgRuZXdzGAggASgLMhcuY29uc2lsaXVtLnYxLlN0dWR5TmV3c0IGCgRraW5kIloKCVN0dWR5TmV3cxISCgpzdHVkeV9oYXNoGAEgASgJEg4KBnBhdXNlZBgCIAEoCBIpCgdjaGFuZ2VzGAMgAygLMhguY29uc2lsaXVtLnYxLkxpdmVDaGFuZ2UisQEKCkxpdmVDaGFuZ2USDgoGbnVtYmVyGAEgASgNEgwKBGtpbmQYAiABKAkSDgoGcmVhc29uGAMgASgJEg0KBWF0X21zGAQgASgDEhcKCmRlYWRsaW5lX3MYBSABKAFIAIgBARITCgZxdW9ydW0YBiABKAlIAYgBARITCgZyb3VuZHMYByABKA1IAogBAUINCgtfZGVhZGxpbmVfc0IJCgdfcXVvcnVtQgkKB19yb3VuZHMiLgoEV2FpdBIWCg5yZXRyeV9hZnRlcl9tcxgBIAEoDRIOCgZyZWFzb24YAiABKAkihAEKC1Jldmlld1N0dWR5EhIKCnN0dWR5X2hhc2gYASABKAkSDQoFc3R1ZHkYAiABKAwSKQoGcm9zdGVyGAMgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5EhUKDW5ldHdvcmtfYnl0ZXMYBCABKAQSEAoIZGVjaXNpb24YBSABKAkiygEKClRyYWluUm91bmQSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhUKDWdsb2JhbF9zaGEyNTYYBCABKAkSFAoMZ2xvYmFsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDEg8KB21hc2tpbmcYByABKAwSDwoHZmlndXJlcxgPIAEoDBIRCglldmFsdWF0ZXMYECABKAgSEQoJY2xpcF9ub3JtGBEgASgBImUKDE1hc2tpbmdPcmRlchISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEgwKBHN0ZXAYAyABKAkSDwoHcGF5bG9hZBgEIAEoDBITCgtkZWFkbGluZV9tcxgFIAEoAyKDAQoNRXZhbHVhdGVNb2RlbBISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SFAoMbW9kZWxfc2hhMjU2GAQgASgJEhMKC21vZGVsX2J5dGVzGAUgASgEEhMKC2RlYWRsaW5lX21zGAYgASgDIsMBCg1Dcm9zc0V2YWx1YXRlEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIPCgdvZl9zaXRlGAQgASgJEhUKDWdsb2JhbF9zaGEyNTYYBSABKAkSFAoMZ2xvYmFsX2J5dGVzGAYgASgEEhUKDXVwZGF0ZV9zaGEyNTYYByABKAkSFAoMdXBkYXRlX2J5dGVzGAggASgEEhMKC2RlYWRsaW5lX21zGAkgASgDIkYKClN1cnZleURhdGESEgoKc3R1ZHlfaGFzaBgBIAEoCRIPCgdhdHRlbXB0GAIgASgNEhMKC2RlYWRsaW5lX21zGAMgASgDItsBCglTdHVkeURvbmUSEgoKc3R1ZHlfaGFzaBgBIAEoCRIUCgxmaW5hbF9zaGEyNTYYAiABKAkSEwoLYmVzdF9zaGEyNTYYAyABKAkSEgoKYmVzdF9yb3VuZBgEIAEoDRITCgtmaW5hbF9ieXRlcxgFIAEoBBISCgpiZXN0X2J5dGVzGAYgASgEEhMKC2ZpbmFsX3JvdW5kGAcgASgNEg8KB2ZpZ3VyZXMYDyABKAwSLAoJYnlfcmVnaW9uGBAgAygLMhkuY29uc2lsaXVtLnYxLlJlZ2lvbk1vZGVsIksKC1JlZ2lvbk1vZGVsEg4KBnJlZ2lvbhgBIAEoCRINCgVyb3VuZBgCIAEoDRIOCgZzaGEyNTYYAyABKAkSDQoFYnl0ZXMYBCABKAQiMQoLU3R1ZHlGYWlsZWQSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZyZWFzb24YAiABKAkykwEKCkZlZGVyYXRpb24SPQoFRW5yb2wSGi5jb25zaWxpdW0udjEuRW5yb2xSZXF1ZXN0GhguY29uc2lsaXVtLnYxLkVucm9sUmVwbHkSRgoIRXhjaGFuZ2USHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGUaHC5jb25zaWxpdW0udjEuU2lnbmVkRW52ZWxvcGViBnByb3RvMw");
+  fileDesc("Ch1jb25zaWxpdW0vdjEvZmVkZXJhdGlvbi5wcm90bxIMY29uc2lsaXVtLnYxIoEBCgxFbnJvbFJlcXVlc3QSEAoIcHJvdG9jb2wYASABKA0SFQoNaW52aXRhdGlvbl9pZBgCIAEoCRIPCgdzaXRlX2lkGAMgASgJEg8KB2Nzcl9kZXIYBCABKAwSDQoFcHJvb2YYBSABKAwSFwoPcHJvZHVjdF92ZXJzaW9uGAYgASgJIqgBCgpFbnJvbFJlcGx5EhcKD2NlcnRpZmljYXRlX2RlchgBIAEoDBIaChJjYV9jZXJ0aWZpY2F0ZV9kZXIYAiABKAwSFwoPZmVkZXJhdGlvbl9uYW1lGAMgASgJEhUKDWZlZGVyYXRpb25faWQYBCABKAkSNQoKc3VjY2Vzc2lvbhgKIAEoCzIhLmNvbnNpbGl1bS52MS5BdXRob3JpdHlTdWNjZXNzaW9uIlAKE0F1dGhvcml0eVN1Y2Nlc3Npb24SFQoNYXV0aG9yaXR5X2RlchgBIAEoDBIPCgdlbmRzX21zGAIgASgDEhEKCXNpZ25hdHVyZRgDIAEoDCJaCg5TaWduZWRFbnZlbG9wZRIOCgZoZWFkZXIYASABKAwSDAoEYm9keRgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAQgASgMImIKClNlYWxpbmdLZXkSEQoJc3RhdGVtZW50GAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDBIXCg9jZXJ0aWZpY2F0ZV9kZXIYAyABKAwSFQoNYXV0aG9yaXR5X2RlchgEIAEoDCJICgpTZWFsZWRIZWFkEg4KBmhlYWRlchgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwSFwoPY2VydGlmaWNhdGVfZGVyGAMgASgMIj4KC1NlYWxlZFJlcGx5Eg4KBmhlYWRlchgBIAEoDBIRCglzaWduYXR1cmUYAiABKAwSDAoEYm9keRgDIAEoDCL3AwoLU2l0ZU1lc3NhZ2USIgoEcG9sbBgBIAEoCzISLmNvbnNpbGl1bS52MS5Qb2xsSAASKgoIYXBwcm92YWwYAiABKAsyFi5jb25zaWxpdW0udjEuQXBwcm92YWxIABIrCgZ1cGRhdGUYAyABKAsyGS5jb25zaWxpdW0udjEuVXBkYXRlUmVhZHlIABIzCgpldmFsdWF0aW9uGAQgASgLMh0uY29uc2lsaXVtLnYxLkV2YWx1YXRpb25SZWFkeUgAEiwKB2ZhaWx1cmUYBSABKAsyGS5jb25zaWxpdW0udjEuU2l0ZUZhaWx1cmVIABItCgdtYXNraW5nGAYgASgLMhouY29uc2lsaXVtLnYxLk1hc2tpbmdSZXBseUgAEjMKB3JlbmV3YWwYCCABKAsyIC5jb25zaWxpdW0udjEuQ2VydGlmaWNhdGVSZW5ld2FsSAASMwoKc3RhdGlzdGljcxgJIAEoCzIdLmNvbnNpbGl1bS52MS5TdGF0aXN0aWNzUmVhZHlIABI+ChBjcm9zc19ldmFsdWF0aW9uGAogASgLMiIuY29uc2lsaXVtLnYxLkNyb3NzRXZhbHVhdGlvblJlYWR5SAASJwoEc2VlbhgHIAEoCzIZLmNvbnNpbGl1bS52MS5Kb3VybmFsSGVhZEIGCgRraW5kIi0KC0pvdXJuYWxIZWFkEg4KBm51bWJlchgBIAEoBBIOCgZzaGEyNTYYAiABKAki4QEKEkNvb3JkaW5hdG9yTWVzc2FnZRImCgd2ZXJkaWN0GAEgASgLMhUuY29uc2lsaXVtLnYxLlZlcmRpY3QSKgoJZGlyZWN0aXZlGAIgASgLMhcuY29uc2lsaXVtLnYxLkRpcmVjdGl2ZRInCgRoZWFkGAMgASgLMhkuY29uc2lsaXVtLnYxLkpvdXJuYWxIZWFkEhcKD2NlcnRpZmljYXRlX2RlchgEIAEoDBI1CgpzdWNjZXNzaW9uGAogASgLMiEuY29uc2lsaXVtLnYxLkF1dGhvcml0eVN1Y2Nlc3Npb24iaQoHVmVyZGljdBIPCgdvdXRjb21lGAEgASgJEgwKBGNvZGUYAiABKAkSEAoIZXhwZWN0ZWQYAyABKAkSDgoGYWN0dWFsGAQgASgJEgwKBGhpbnQYBSABKAkSDwoHc3ViamVjdBgGIAEoCSJYCgdSZWZ1c2FsEgwKBGNvZGUYASABKAkSDwoHc3ViamVjdBgCIAEoCRIQCghleHBlY3RlZBgDIAEoCRIOCgZhY3R1YWwYBCABKAkSDAoEaGludBgFIAEoCSKZAQoEUG9sbBIXCg9wcm9kdWN0X3ZlcnNpb24YASABKAkSFAoMc2l0ZV90aW1lX21zGAIgASgDEhAKCGFjdGl2aXR5GAMgASgJEhIKCnN0ZXBzX2RvbmUYBCABKA0SEwoLc3RlcHNfdG90YWwYBSABKA0SJwoEZGF0YRgGIAEoCzIZLmNvbnNpbGl1bS52MS5EYXRhU3VtbWFyeSJrCgtEYXRhU3VtbWFyeRIWCg50cmFpbmluZ19jYXNlcxgBIAEoDRIYChB2YWxpZGF0aW9uX2Nhc2VzGAIgASgNEhAKCGNoYW5uZWxzGAMgAygJEhgKEGxhYmVsX2NvbnZlbnRpb24YBCABKAkiawoIQXBwcm92YWwSEgoKc3R1ZHlfaGFzaBgBIAEoCRIQCghhcHByb3ZlZBgCIAEoCBIOCgZyZWFzb24YAyABKAkSKQoGcm9zdGVyGAQgAygLMhkuY29uc2lsaXVtLnYxLlJvc3RlckVudHJ5IjIKC1Jvc3RlckVudHJ5Eg8KB3NpdGVfaWQYASABKAkSEgoKa2V5X3NoYTI1NhgCIAEoCSKMAgoLVXBkYXRlUmVhZHkSDQoFcm91bmQYASABKA0SDwoHYXR0ZW1wdBgCIAEoDRIVCg11cGRhdGVfc2hhMjU2GAMgASgJEhQKDHVwZGF0ZV9ieXRlcxgEIAEoBBIWCg50cmFpbmluZ19jYXNlcxgFIAEoDRIWCg5ncmFkaWVudF9zdGVwcxgGIAEoDRIbChNjbGlwcGVkX2Nvb3JkaW5hdGVzGAcgASgEEhYKCW1lYW5fbG9zcxgIIAEoAUgAiAEBEhIKCnJ1bl9yZWNvcmQYCSABKAwSKQoFbG9jYWwYCiABKAsyGi5jb25zaWxpdW0udjEuTG9jYWxGaWd1cmVzQgwKCl9tZWFuX2xvc3MidgoMTG9jYWxGaWd1cmVzEg0KBWNhc2VzGAEgASgNEisKBmJlZm9yZRgCIAMoCzIbLmNvbnNpbGl1bS52MS5SZWdpb25GaWd1cmVzEioKBWFmdGVyGAMgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMihAEKD0V2YWx1YXRpb25SZWFkeRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEhQKDG1vZGVsX3NoYTI1NhgDIAEoCRINCgVjYXNlcxgEIAEoDRIsCgdyZWdpb25zGAUgAygLMhsuY29uc2lsaXVtLnYxLlJlZ2lvbkZpZ3VyZXMimwEKFENyb3NzRXZhbHVhdGlvblJlYWR5Eg0KBXJvdW5kGAEgASgNEg8KB2F0dGVtcHQYAiABKA0SDwoHb2Zfc2l0ZRgDIAEoCRIVCg11cGRhdGVfc2hhMjU2GAQgASgJEg0KBWNhc2VzGAUgASgNEiwKB3JlZ2lvbnMYBiADKAsyGy5jb25zaWxpdW0udjEuUmVnaW9uRmlndXJlcyLpAQoNUmVnaW9uRmlndXJlcxIOCgZyZWdpb24YASABKAkSEAoIZGljZV9zdW0YAiABKAESEgoKZGljZV9jYXNlcxgDIAEoDRIQCghoZDk1X3N1bRgEIAEoARISCgpoZDk1X2Nhc2VzGAUgASgNEhQKDGRpY2VfYnlfY2FzZRgGIAMoARIyCgxkaWNlX21vbWVudHMYByABKAsyHC5jb25zaWxpdW0udjEuUGF0aWVudE1vbWVudHMSMgoMaGQ5NV9tb21lbnRzGAggASgLMhwuY29uc2lsaXVtLnYxLlBhdGllbnRNb21lbnRzIl8KDlBhdGllbnRNb21lbnRzEhAKCHBhdGllbnRzGAEgASgNEg8KB3NxdWFyZXMYAiABKAESEwoLdGltZXNfY2FzZXMYAyABKAESFQoNY2FzZXNfc3F1YXJlZBgEIAEoASIzCg9TdGF0aXN0aWNzUmVhZHkSDwoHYXR0ZW1wdBgBIAEoDRIPCgdmaWd1cmVzGAIgASgMIjwKDE1hc2tpbmdSZXBseRINCgVyb3VuZBgBIAEoDRIMCgRzdGVwGAIgASgJEg8KB3BheWxvYWQYAyABKAwiFAoSQ2VydGlmaWNhdGVSZW5ld2FsIo0BCgtTaXRlRmFpbHVyZRINCgVyb3VuZBgBIAEoDRIPCgdhdHRlbXB0GAIgASgNEgwKBGNvZGUYAyABKAkSEAoIZXhwZWN0ZWQYBCABKAkSDgoGYWN0dWFsGAUgASgJEgwKBGhpbnQYBiABKAkSDwoHc3ViamVjdBgHIAEoCRIPCgdvZl9zaXRlGAggASgJIs8DCglEaXJlY3RpdmUSIgoEd2FpdBgBIAEoCzISLmNvbnNpbGl1bS52MS5XYWl0SAASKwoGcmV2aWV3GAIgASgLMhkuY29uc2lsaXVtLnYxLlJldmlld1N0dWR5SAASKQoFdHJhaW4YAyABKAsyGC5jb25zaWxpdW0udjEuVHJhaW5Sb3VuZEgAEi8KCGV2YWx1YXRlGAQgASgLMhsuY29uc2lsaXVtLnYxLkV2YWx1YXRlTW9kZWxIABInCgRkb25lGAUgASgLMhcuY29uc2lsaXVtLnYxLlN0dWR5RG9uZUgAEisKBmZhaWxlZBgGIAEoCzIZLmNvbnNpbGl1bS52MS5TdHVkeUZhaWxlZEgAEi0KB21hc2tpbmcYByABKAsyGi5jb25zaWxpdW0udjEuTWFza2luZ09yZGVySAASKgoGc3VydmV5GAkgASgLMhguY29uc2lsaXVtLnYxLlN1cnZleURhdGFIABI1Cg5jcm9zc19ldmFsdWF0ZRgKIAEoCzIbLmNvbnNpbGl1bS52MS5Dcm9zc0V2YWx1YXRlSAASJQoEbmV3cxgIIAEoCzIXLmNvbnNpbGl1bS52MS5TdHVkeU5ld3NCBgoEa2luZCJaCglTdHVkeU5ld3MSEgoKc3R1ZHlfaGFzaBgBIAEoCRIOCgZwYXVzZWQYAiABKAgSKQoHY2hhbmdlcxgDIAMoCzIYLmNvbnNpbGl1bS52MS5MaXZlQ2hhbmdlIrEBCgpMaXZlQ2hhbmdlEg4KBm51bWJlchgBIAEoDRIMCgRraW5kGAIgASgJEg4KBnJlYXNvbhgDIAEoCRINCgVhdF9tcxgEIAEoAxIXCgpkZWFkbGluZV9zGAUgASgBSACIAQESEwoGcXVvcnVtGAYgASgJSAGIAQESEwoGcm91bmRzGAcgASgNSAKIAQFCDQoLX2RlYWRsaW5lX3NCCQoHX3F1b3J1bUIJCgdfcm91bmRzIi4KBFdhaXQSFgoOcmV0cnlfYWZ0ZXJfbXMYASABKA0SDgoGcmVhc29uGAIgASgJIoQBCgtSZXZpZXdTdHVkeRISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXN0dWR5GAIgASgMEikKBnJvc3RlchgDIAMoCzIZLmNvbnNpbGl1bS52MS5Sb3N0ZXJFbnRyeRIVCg1uZXR3b3JrX2J5dGVzGAQgASgEEhAKCGRlY2lzaW9uGAUgASgJIsoBCgpUcmFpblJvdW5kEhIKCnN0dWR5X2hhc2gYASABKAkSDQoFcm91bmQYAiABKA0SDwoHYXR0ZW1wdBgDIAEoDRIVCg1nbG9iYWxfc2hhMjU2GAQgASgJEhQKDGdsb2JhbF9ieXRlcxgFIAEoBBITCgtkZWFkbGluZV9tcxgGIAEoAxIPCgdtYXNraW5nGAcgASgMEg8KB2ZpZ3VyZXMYDyABKAwSEQoJZXZhbHVhdGVzGBAgASgIEhEKCWNsaXBfbm9ybRgRIAEoASJlCgxNYXNraW5nT3JkZXISEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIMCgRzdGVwGAMgASgJEg8KB3BheWxvYWQYBCABKAwSEwoLZGVhZGxpbmVfbXMYBSABKAMigwEKDUV2YWx1YXRlTW9kZWwSEgoKc3R1ZHlfaGFzaBgBIAEoCRINCgVyb3VuZBgCIAEoDRIPCgdhdHRlbXB0GAMgASgNEhQKDG1vZGVsX3NoYTI1NhgEIAEoCRITCgttb2RlbF9ieXRlcxgFIAEoBBITCgtkZWFkbGluZV9tcxgGIAEoAyLDAQoNQ3Jvc3NFdmFsdWF0ZRISCgpzdHVkeV9oYXNoGAEgASgJEg0KBXJvdW5kGAIgASgNEg8KB2F0dGVtcHQYAyABKA0SDwoHb2Zfc2l0ZRgEIAEoCRIVCg1nbG9iYWxfc2hhMjU2GAUgASgJEhQKDGdsb2JhbF9ieXRlcxgGIAEoBBIVCg11cGRhdGVfc2hhMjU2GAcgASgJEhQKDHVwZGF0ZV9ieXRlcxgIIAEoBBITCgtkZWFkbGluZV9tcxgJIAEoAyJGCgpTdXJ2ZXlEYXRhEhIKCnN0dWR5X2hhc2gYASABKAkSDwoHYXR0ZW1wdBgCIAEoDRITCgtkZWFkbGluZV9tcxgDIAEoAyLbAQoJU3R1ZHlEb25lEhIKCnN0dWR5X2hhc2gYASABKAkSFAoMZmluYWxfc2hhMjU2GAIgASgJEhMKC2Jlc3Rfc2hhMjU2GAMgASgJEhIKCmJlc3Rfcm91bmQYBCABKA0SEwoLZmluYWxfYnl0ZXMYBSABKAQSEgoKYmVzdF9ieXRlcxgGIAEoBBITCgtmaW5hbF9yb3VuZBgHIAEoDRIPCgdmaWd1cmVzGA8gASgMEiwKCWJ5X3JlZ2lvbhgQIAMoCzIZLmNvbnNpbGl1bS52MS5SZWdpb25Nb2RlbCJLCgtSZWdpb25Nb2RlbBIOCgZyZWdpb24YASABKAkSDQoFcm91bmQYAiABKA0SDgoGc2hhMjU2GAMgASgJEg0KBWJ5dGVzGAQgASgEIjEKC1N0dWR5RmFpbGVkEhIKCnN0dWR5X2hhc2gYASABKAkSDgoGcmVhc29uGAIgASgJMpMBCgpGZWRlcmF0aW9uEj0KBUVucm9sEhouY29uc2lsaXVtLnYxLkVucm9sUmVxdWVzdBoYLmNvbnNpbGl1bS52MS5FbnJvbFJlcGx5EkYKCEV4Y2hhbmdlEhwuY29uc2lsaXVtLnYxLlNpZ25lZEVudmVsb3BlGhwuY29uc2lsaXVtLnYxLlNpZ25lZEVudmVsb3BlYgZwcm90bzM");
 
 /**
  * @generated from message consilium.v1.EnrolRequest
@@ -177,6 +177,120 @@ export const SignedEnvelopeSchema: GenMessage<SignedEnvelope> = /*@__PURE__*/
   messageDesc(file_consilium_v1_federation, 3);
 
 /**
+ * Behind a proxy that ends TLS, sites and coordinator speak by sealed calls over HTTP/1.1 (src/protocol/sealed):
+ * GET /sealed/key?challenge=... brings the key to seal to.
+ *
+ * @generated from message consilium.v1.SealingKey
+ */
+export type SealingKey = Message<"consilium.v1.SealingKey"> & {
+  /**
+   * Canonical JSON: {protocol, publicKey, challenge, timeMs, notAfterMs}.
+   *
+   * @generated from field: bytes statement = 1;
+   */
+  statement: Uint8Array;
+
+  /**
+   * ECDSA P-256 (SHA-256, IEEE P1363) by the coordinator's certificate key over "consilium.v1.sealing-key\0" + statement.
+   *
+   * @generated from field: bytes signature = 2;
+   */
+  signature: Uint8Array;
+
+  /**
+   * The coordinator's certificate.
+   *
+   * @generated from field: bytes certificate_der = 3;
+   */
+  certificateDer: Uint8Array;
+
+  /**
+   * The authority that issued it, which the invitation pinned.
+   *
+   * @generated from field: bytes authority_der = 4;
+   */
+  authorityDer: Uint8Array;
+};
+
+/**
+ * Describes the message consilium.v1.SealingKey.
+ * Use `create(SealingKeySchema)` to create a new message.
+ */
+export const SealingKeySchema: GenMessage<SealingKey> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 4);
+
+/**
+ * The first sealed piece of a call: POST /sealed.
+ *
+ * @generated from message consilium.v1.SealedHead
+ */
+export type SealedHead = Message<"consilium.v1.SealedHead"> & {
+  /**
+   * Canonical JSON: {protocol, keyId, encapsulated, nonce, timeMs, call, bodyBytes, bodySha256}.
+   *
+   * @generated from field: bytes header = 1;
+   */
+  header: Uint8Array;
+
+  /**
+   * ECDSA P-256 (SHA-256, IEEE P1363) by the site's certificate key over "consilium.v1.sealed-call\0" + header. Empty,
+   * as is the certificate, where a site enrols: its request proves itself.
+   *
+   * @generated from field: bytes signature = 2;
+   */
+  signature: Uint8Array;
+
+  /**
+   * The site's certificate.
+   *
+   * @generated from field: bytes certificate_der = 3;
+   */
+  certificateDer: Uint8Array;
+};
+
+/**
+ * Describes the message consilium.v1.SealedHead.
+ * Use `create(SealedHeadSchema)` to create a new message.
+ */
+export const SealedHeadSchema: GenMessage<SealedHead> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 5);
+
+/**
+ * What a sealed answer holds.
+ *
+ * @generated from message consilium.v1.SealedReply
+ */
+export type SealedReply = Message<"consilium.v1.SealedReply"> & {
+  /**
+   * Canonical JSON: {protocol, inReplyTo, timeMs, bodySha256, answer}.
+   *
+   * @generated from field: bytes header = 1;
+   */
+  header: Uint8Array;
+
+  /**
+   * By the coordinator's certificate key over "consilium.v1.sealed-reply\0" + header.
+   *
+   * @generated from field: bytes signature = 2;
+   */
+  signature: Uint8Array;
+
+  /**
+   * A message, or a piece of an object.
+   *
+   * @generated from field: bytes body = 3;
+   */
+  body: Uint8Array;
+};
+
+/**
+ * Describes the message consilium.v1.SealedReply.
+ * Use `create(SealedReplySchema)` to create a new message.
+ */
+export const SealedReplySchema: GenMessage<SealedReply> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_federation, 6);
+
+/**
  * Body of a site's envelope.
  *
  * @generated from message consilium.v1.SiteMessage
@@ -255,7 +369,7 @@ export type SiteMessage = Message<"consilium.v1.SiteMessage"> & {
  * Use `create(SiteMessageSchema)` to create a new message.
  */
 export const SiteMessageSchema: GenMessage<SiteMessage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 4);
+  messageDesc(file_consilium_v1_federation, 7);
 
 /**
  * A record's place in the coordinator's journal, which is a chain of hashes.
@@ -279,7 +393,7 @@ export type JournalHead = Message<"consilium.v1.JournalHead"> & {
  * Use `create(JournalHeadSchema)` to create a new message.
  */
 export const JournalHeadSchema: GenMessage<JournalHead> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 5);
+  messageDesc(file_consilium_v1_federation, 8);
 
 /**
  * Body of the coordinator's answer.
@@ -326,7 +440,7 @@ export type CoordinatorMessage = Message<"consilium.v1.CoordinatorMessage"> & {
  * Use `create(CoordinatorMessageSchema)` to create a new message.
  */
 export const CoordinatorMessageSchema: GenMessage<CoordinatorMessage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 6);
+  messageDesc(file_consilium_v1_federation, 9);
 
 /**
  * @generated from message consilium.v1.Verdict
@@ -373,7 +487,7 @@ export type Verdict = Message<"consilium.v1.Verdict"> & {
  * Use `create(VerdictSchema)` to create a new message.
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 7);
+  messageDesc(file_consilium_v1_federation, 10);
 
 /**
  * Why a call was refused before any signed answer could be given; travels as the detail of the RPC's error.
@@ -412,7 +526,7 @@ export type Refusal = Message<"consilium.v1.Refusal"> & {
  * Use `create(RefusalSchema)` to create a new message.
  */
 export const RefusalSchema: GenMessage<Refusal> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 8);
+  messageDesc(file_consilium_v1_federation, 11);
 
 /**
  * @generated from message consilium.v1.Poll
@@ -458,7 +572,7 @@ export type Poll = Message<"consilium.v1.Poll"> & {
  * Use `create(PollSchema)` to create a new message.
  */
 export const PollSchema: GenMessage<Poll> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 9);
+  messageDesc(file_consilium_v1_federation, 12);
 
 /**
  * Counts only. Case names never leave a site.
@@ -492,7 +606,7 @@ export type DataSummary = Message<"consilium.v1.DataSummary"> & {
  * Use `create(DataSummarySchema)` to create a new message.
  */
 export const DataSummarySchema: GenMessage<DataSummary> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 10);
+  messageDesc(file_consilium_v1_federation, 13);
 
 /**
  * @generated from message consilium.v1.Approval
@@ -526,7 +640,7 @@ export type Approval = Message<"consilium.v1.Approval"> & {
  * Use `create(ApprovalSchema)` to create a new message.
  */
 export const ApprovalSchema: GenMessage<Approval> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 11);
+  messageDesc(file_consilium_v1_federation, 14);
 
 /**
  * @generated from message consilium.v1.RosterEntry
@@ -548,7 +662,7 @@ export type RosterEntry = Message<"consilium.v1.RosterEntry"> & {
  * Use `create(RosterEntrySchema)` to create a new message.
  */
 export const RosterEntrySchema: GenMessage<RosterEntry> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 12);
+  messageDesc(file_consilium_v1_federation, 15);
 
 /**
  * @generated from message consilium.v1.UpdateReady
@@ -620,7 +734,7 @@ export type UpdateReady = Message<"consilium.v1.UpdateReady"> & {
  * Use `create(UpdateReadySchema)` to create a new message.
  */
 export const UpdateReadySchema: GenMessage<UpdateReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 13);
+  messageDesc(file_consilium_v1_federation, 16);
 
 /**
  * Over the same validation cases of one site. Empty lists where it has too few.
@@ -649,7 +763,7 @@ export type LocalFigures = Message<"consilium.v1.LocalFigures"> & {
  * Use `create(LocalFiguresSchema)` to create a new message.
  */
 export const LocalFiguresSchema: GenMessage<LocalFigures> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 14);
+  messageDesc(file_consilium_v1_federation, 17);
 
 /**
  * @generated from message consilium.v1.EvaluationReady
@@ -690,7 +804,7 @@ export type EvaluationReady = Message<"consilium.v1.EvaluationReady"> & {
  * Use `create(EvaluationReadySchema)` to create a new message.
  */
 export const EvaluationReadySchema: GenMessage<EvaluationReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 15);
+  messageDesc(file_consilium_v1_federation, 18);
 
 /**
  * What a site answers to a CrossEvaluate: one cell of a cross-site matrix.
@@ -740,7 +854,7 @@ export type CrossEvaluationReady = Message<"consilium.v1.CrossEvaluationReady"> 
  * Use `create(CrossEvaluationReadySchema)` to create a new message.
  */
 export const CrossEvaluationReadySchema: GenMessage<CrossEvaluationReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 16);
+  messageDesc(file_consilium_v1_federation, 19);
 
 /**
  * Sums over the cases in which the figure is defined, so that means of any grouping follow.
@@ -796,7 +910,7 @@ export type RegionFigures = Message<"consilium.v1.RegionFigures"> & {
  * Use `create(RegionFiguresSchema)` to create a new message.
  */
 export const RegionFiguresSchema: GenMessage<RegionFigures> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 17);
+  messageDesc(file_consilium_v1_federation, 20);
 
 /**
  * Over the patients that define a figure, T being a patient's sum over its C cases: the variance of means follows.
@@ -836,7 +950,7 @@ export type PatientMoments = Message<"consilium.v1.PatientMoments"> & {
  * Use `create(PatientMomentsSchema)` to create a new message.
  */
 export const PatientMomentsSchema: GenMessage<PatientMoments> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 18);
+  messageDesc(file_consilium_v1_federation, 21);
 
 /**
  * What a site answers to a SurveyData.
@@ -863,7 +977,7 @@ export type StatisticsReady = Message<"consilium.v1.StatisticsReady"> & {
  * Use `create(StatisticsReadySchema)` to create a new message.
  */
 export const StatisticsReadySchema: GenMessage<StatisticsReady> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 19);
+  messageDesc(file_consilium_v1_federation, 22);
 
 /**
  * What a site answers to a MaskingOrder.
@@ -894,7 +1008,7 @@ export type MaskingReply = Message<"consilium.v1.MaskingReply"> & {
  * Use `create(MaskingReplySchema)` to create a new message.
  */
 export const MaskingReplySchema: GenMessage<MaskingReply> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 20);
+  messageDesc(file_consilium_v1_federation, 23);
 
 /**
  * Asks for a new certificate for the key that signs this message. Also from a site whose certificate ran out.
@@ -909,7 +1023,7 @@ export type CertificateRenewal = Message<"consilium.v1.CertificateRenewal"> & {
  * Use `create(CertificateRenewalSchema)` to create a new message.
  */
 export const CertificateRenewalSchema: GenMessage<CertificateRenewal> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 21);
+  messageDesc(file_consilium_v1_federation, 24);
 
 /**
  * @generated from message consilium.v1.SiteFailure
@@ -963,7 +1077,7 @@ export type SiteFailure = Message<"consilium.v1.SiteFailure"> & {
  * Use `create(SiteFailureSchema)` to create a new message.
  */
 export const SiteFailureSchema: GenMessage<SiteFailure> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 22);
+  messageDesc(file_consilium_v1_federation, 25);
 
 /**
  * @generated from message consilium.v1.Directive
@@ -1041,7 +1155,7 @@ export type Directive = Message<"consilium.v1.Directive"> & {
  * Use `create(DirectiveSchema)` to create a new message.
  */
 export const DirectiveSchema: GenMessage<Directive> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 23);
+  messageDesc(file_consilium_v1_federation, 26);
 
 /**
  * @generated from message consilium.v1.StudyNews
@@ -1072,7 +1186,7 @@ export type StudyNews = Message<"consilium.v1.StudyNews"> & {
  * Use `create(StudyNewsSchema)` to create a new message.
  */
 export const StudyNewsSchema: GenMessage<StudyNews> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 24);
+  messageDesc(file_consilium_v1_federation, 27);
 
 /**
  * What the study lead changed while the study runs. Members that did not change are absent.
@@ -1125,7 +1239,7 @@ export type LiveChange = Message<"consilium.v1.LiveChange"> & {
  * Use `create(LiveChangeSchema)` to create a new message.
  */
 export const LiveChangeSchema: GenMessage<LiveChange> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 25);
+  messageDesc(file_consilium_v1_federation, 28);
 
 /**
  * @generated from message consilium.v1.Wait
@@ -1147,7 +1261,7 @@ export type Wait = Message<"consilium.v1.Wait"> & {
  * Use `create(WaitSchema)` to create a new message.
  */
 export const WaitSchema: GenMessage<Wait> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 26);
+  messageDesc(file_consilium_v1_federation, 29);
 
 /**
  * @generated from message consilium.v1.ReviewStudy
@@ -1190,7 +1304,7 @@ export type ReviewStudy = Message<"consilium.v1.ReviewStudy"> & {
  * Use `create(ReviewStudySchema)` to create a new message.
  */
 export const ReviewStudySchema: GenMessage<ReviewStudy> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 27);
+  messageDesc(file_consilium_v1_federation, 30);
 
 /**
  * `attempt` counts a site's tries at this work, from 1. It never enters a seed: a second try gives the same bits.
@@ -1262,7 +1376,7 @@ export type TrainRound = Message<"consilium.v1.TrainRound"> & {
  * Use `create(TrainRoundSchema)` to create a new message.
  */
 export const TrainRoundSchema: GenMessage<TrainRound> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 28);
+  messageDesc(file_consilium_v1_federation, 31);
 
 /**
  * A step of a masked round besides its input: keys, shares, signature or reveal.
@@ -1303,7 +1417,7 @@ export type MaskingOrder = Message<"consilium.v1.MaskingOrder"> & {
  * Use `create(MaskingOrderSchema)` to create a new message.
  */
 export const MaskingOrderSchema: GenMessage<MaskingOrder> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 29);
+  messageDesc(file_consilium_v1_federation, 32);
 
 /**
  * @generated from message consilium.v1.EvaluateModel
@@ -1345,7 +1459,7 @@ export type EvaluateModel = Message<"consilium.v1.EvaluateModel"> & {
  * Use `create(EvaluateModelSchema)` to create a new message.
  */
 export const EvaluateModelSchema: GenMessage<EvaluateModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 30);
+  messageDesc(file_consilium_v1_federation, 33);
 
 /**
  * One cell of a cross-site matrix: the model that a site gave to a round, which is the round's starting model moved by
@@ -1409,7 +1523,7 @@ export type CrossEvaluate = Message<"consilium.v1.CrossEvaluate"> & {
  * Use `create(CrossEvaluateSchema)` to create a new message.
  */
 export const CrossEvaluateSchema: GenMessage<CrossEvaluate> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 31);
+  messageDesc(file_consilium_v1_federation, 34);
 
 /**
  * Before the first round of a study that declares statistics: figures of all cases that the study uses at the site.
@@ -1438,7 +1552,7 @@ export type SurveyData = Message<"consilium.v1.SurveyData"> & {
  * Use `create(SurveyDataSchema)` to create a new message.
  */
 export const SurveyDataSchema: GenMessage<SurveyData> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 32);
+  messageDesc(file_consilium_v1_federation, 35);
 
 /**
  * @generated from message consilium.v1.StudyDone
@@ -1499,7 +1613,7 @@ export type StudyDone = Message<"consilium.v1.StudyDone"> & {
  * Use `create(StudyDoneSchema)` to create a new message.
  */
 export const StudyDoneSchema: GenMessage<StudyDone> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 33);
+  messageDesc(file_consilium_v1_federation, 36);
 
 /**
  * @generated from message consilium.v1.RegionModel
@@ -1531,7 +1645,7 @@ export type RegionModel = Message<"consilium.v1.RegionModel"> & {
  * Use `create(RegionModelSchema)` to create a new message.
  */
 export const RegionModelSchema: GenMessage<RegionModel> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 34);
+  messageDesc(file_consilium_v1_federation, 37);
 
 /**
  * @generated from message consilium.v1.StudyFailed
@@ -1553,7 +1667,7 @@ export type StudyFailed = Message<"consilium.v1.StudyFailed"> & {
  * Use `create(StudyFailedSchema)` to create a new message.
  */
 export const StudyFailedSchema: GenMessage<StudyFailed> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_federation, 35);
+  messageDesc(file_consilium_v1_federation, 38);
 
 /**
  * @generated from service consilium.v1.Federation
