@@ -13,12 +13,18 @@ export function createCoordinatorTeller(progress: Progress): (news: CoordinatorN
       const { error } = news;
       return progress.note(`Trouble: ${error instanceof ConsiliumError ? error.message : String(error)}`);
     }
+    if (news.kind === "way") return progress.note(describeWay(news.siteId, news.mutualTls));
     const line = describeEvent(news.event);
     if (line !== undefined) progress.note(line);
     const now = describePhase(news.state);
     if (now !== phase) progress.note(now);
     phase = now;
   };
+}
+
+function describeWay(siteId: string, mutualTls: boolean): string {
+  if (mutualTls) return `${siteId} comes over mutual TLS`;
+  return `${siteId} comes through a proxy that ends TLS: mutual TLS is off, its messages are sealed and signed`;
 }
 
 type Happened = Extract<CoordinatorNews, { kind: "event" }>;

@@ -46,6 +46,8 @@ function reasonOf(event: Extract<SiteEvent, { kind: "waiting" | "unreachable" }>
 
 export function describeSiteEvent(event: Exclude<SiteEvent, { kind: "progress" }>): string {
   switch (event.kind) {
+    case "mutual-tls-off":
+      return `Mutual TLS is off: messages to ${event.address} are sealed and signed, and go through a proxy that ends TLS`;
     case "waiting":
       return `Waiting: ${event.reason}`;
     case "review":

@@ -12,6 +12,13 @@ export interface Contacts {
    * @param verify throws where the message is refused; nothing is noted then
    */
   exclusively(keySha256: Sha256, verify: (afterSequence: number | undefined) => Promise<Heard>): Promise<void>;
+  /**
+   * A site was heard over mutual TLS, or by sealed calls without it.
+   * @returns whether it came another way before; a site that was not heard yet is taken to come over mutual TLS
+   */
+  arrived(siteId: string, mutualTls: boolean): boolean;
+  /** How it came last; undefined until it does. */
+  hasMutualTls(siteId: string): boolean | undefined;
   active(siteId: string, activity: Activity): void;
   lastHeard(keySha256: Sha256): Heard | undefined;
   activityOf(siteId: string): Activity | undefined;
@@ -19,6 +26,7 @@ export interface Contacts {
 
 export async function openContacts(journal: Journal): Promise<Contacts> {
   const heard = await journal.lastHeard();
+  const ways = new Map<string, boolean>();
   const activities = new Map<string, Activity>();
   const queues = new Map<Sha256, Promise<unknown>>();
   return {
@@ -34,6 +42,12 @@ export async function openContacts(journal: Journal): Promise<Contacts> {
       );
       return noted;
     },
+    arrived(siteId, mutualTls) {
+      const before = ways.get(siteId) ?? true;
+      ways.set(siteId, mutualTls);
+      return before !== mutualTls;
+    },
+    hasMutualTls: (siteId) => ways.get(siteId),
     active: (siteId, activity) => void activities.set(siteId, activity),
     lastHeard: (keySha256) => heard.get(keySha256),
     activityOf: (siteId) => activities.get(siteId),

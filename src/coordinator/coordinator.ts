@@ -65,6 +65,8 @@ export interface RotatedAuthority {
 
 export type CoordinatorNews =
   | { readonly kind: "event"; readonly event: CoordinatorEvent; readonly state: CoordinatorState }
+  /** A site comes by sealed calls, with mutual TLS off, or over mutual TLS again. */
+  | { readonly kind: "way"; readonly siteId: string; readonly mutualTls: boolean }
   /** Something went wrong at the coordinator itself; it goes on. */
   | { readonly kind: "trouble"; readonly error: unknown };
 
@@ -271,6 +273,7 @@ export async function assembleCoordinator(parts: CoordinatorParts): Promise<Coor
       chain: { head: journal.head, holds: journal.holds, rolledBack: tellTrouble },
       home: () => home,
       clock,
+      wayChanged: (siteId, mutualTls) => tell({ kind: "way", siteId, mutualTls }),
       defect: tellTrouble,
     }),
     federation: () => home,

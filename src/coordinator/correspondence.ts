@@ -50,6 +50,8 @@ export interface CorrespondenceOptions {
   readonly chain: Chain;
   readonly home: () => Home;
   readonly clock: Clock;
+  /** Hears of a site that comes by sealed calls, without mutual TLS, or no longer. */
+  readonly wayChanged: (siteId: string, mutualTls: boolean) => void;
 }
 
 /** What a correspondence needs of the journal. */
@@ -66,7 +68,7 @@ export type Correspondence = (peer: Peer, envelope: SignedEnvelope) => Promise<S
 export const OWN_FAULTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["disk-full", "folder-not-writable", "internal"]);
 
 export function createCorrespondence(options: CorrespondenceOptions): Correspondence {
-  const { machine, store, contacts, chain, home, clock } = options;
+  const { machine, store, contacts, chain, home, clock, wayChanged } = options;
   const keys = new Map<Sha256, KeyObject>();
   const signer = signerOf(home);
 
@@ -137,6 +139,8 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
     const renews = kindOf(envelope) === "renewal";
     checkExpiry(peer, clock.nowMs(), renews);
     await admit(site, envelope);
+    const mutualTls = peer.sealed === undefined;
+    if (contacts.arrived(site.siteId, mutualTls)) wayChanged(site.siteId, mutualTls);
     const verdict = await judged(envelope, site.siteId, studyHash);
     const state = machine().state();
     return sealAnswer({

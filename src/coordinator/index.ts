@@ -22,7 +22,7 @@ export type { ObjectStore } from "./object-store.ts";
 export { changeHomePassphrase, isAuthoritySealed } from "./passphrase.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
 export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
-export { type CoordinatorServer, startServer } from "./server.ts";
+export { type CoordinatorServer, type ServerOptions, startServer } from "./server.ts";
 export { type CoordinatorState, INITIAL_STATE, type Phase } from "./state.ts";
 export { type HistogramStatus, type StatisticsStatus, statisticsStatus } from "./statistics-status.ts";
 export {

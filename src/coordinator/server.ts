@@ -12,8 +12,13 @@ export interface CoordinatorServer {
   close(): Promise<void>;
 }
 
+export interface ServerOptions {
+  /** Whether sites behind a proxy that ends TLS may come in without mutual TLS, by sealed calls; not unless given. */
+  readonly allowSealed?: boolean | undefined;
+}
+
 /** @throws ConsiliumError `usage` where the address of the home cannot be listened on */
-export async function startServer(coordinator: Coordinator): Promise<CoordinatorServer> {
+export async function startServer(coordinator: Coordinator, options: ServerOptions = {}): Promise<CoordinatorServer> {
   const { home, refresh, onIdentity, clock, begin, end } = coordinator.serving;
   const { listen, server } = home();
   const federation = await startFederationServer({
@@ -23,6 +28,7 @@ export async function startServer(coordinator: Coordinator): Promise<Coordinator
     authorityPem: serverAuthority(home(), clock.nowMs()).certificatePem,
     believed: () => believedAuthorities(home(), clock.nowMs()),
     clock,
+    allowSealed: options.allowSealed,
   });
   let shown = server.certificatePem;
   const refreshNow = async (): Promise<void> => {

@@ -68,6 +68,8 @@ export interface SiteStatus {
   readonly lastContactMs: number | null;
   /** The site's clock less the coordinator's, at its last sign of life since the coordinator started. */
   readonly clockOffsetMs: number | null;
+  /** Whether its last message came over mutual TLS: not through a proxy that ends TLS. Null until it speaks. */
+  readonly mutualTls: boolean | null;
   readonly activity: string | null;
   readonly stepsDone: number | null;
   readonly stepsTotal: number | null;
@@ -258,6 +260,7 @@ function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts)
     revoked: revoked?.reason ?? null,
     lastContactMs: contacts.lastHeard(keySha256)?.atMs ?? null,
     clockOffsetMs: active?.clockOffsetMs ?? null,
+    mutualTls: contacts.hasMutualTls(siteId) ?? null,
     activity: active?.activity ?? null,
     stepsDone: active?.stepsDone ?? null,
     stepsTotal: active?.stepsTotal ?? null,

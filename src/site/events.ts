@@ -5,6 +5,8 @@ import type { MadeEvaluation, MadeUpdate } from "./study-progress.ts";
 import type { Comparison } from "./summed-figures.ts";
 
 export type SiteEvent =
+  /** Before anything else: the site speaks by sealed calls, through a proxy that ends TLS, as it chose. */
+  | { readonly kind: "mutual-tls-off"; readonly address: string }
   | { readonly kind: "waiting"; readonly reason: string; readonly retryAfterMs: number }
   /** The reviewer is asked; work begins after `approveStudy`. */
   | { readonly kind: "review"; readonly studyHash: Sha256; readonly name: string }

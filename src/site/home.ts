@@ -6,6 +6,7 @@
  * home/identity/key.pem          the private key, mode 0600; made here, never leaves
  * home/identity/certificate.pem  the site's certificate
  * home/identity/authority.pem    the federation's authority, the only one believed
+ * home/identity/proxy-ca.pem     of a proxy that ends TLS, where the site chose to speak through one (`line.ts`)
  * home/data.json                 registered cases and their split; never leaves
  * home/review/, home/decision/   what was offered for approval, and what was decided
  * home/study/<hash>/             where the site is in a study
@@ -36,10 +37,18 @@ const membershipSchema = z.strictObject({
   /** host:port of the coordinator. */
   address: z.string(),
   joinedAtMs: z.number(),
+  /** False where the site chose sealed calls through a proxy that ends TLS. */
+  mutualTls: z.literal(false).optional(),
 });
 
 /** Which federation a home belongs to, and as which site. */
 export type Membership = z.infer<typeof membershipSchema>;
+
+/** A proxy that ends TLS, and which the site chose to speak through. */
+export interface TlsProxy {
+  /** Certificates that it shows in other hosts' names are of one of these authorities; of those that Node believes unless given. */
+  readonly caPem?: string | undefined;
+}
 
 /** A joined site, ready to speak for itself. */
 export interface Site {
@@ -50,6 +59,8 @@ export interface Site {
   readonly keyPem: string;
   readonly certificatePem: string;
   readonly authorityPem: string;
+  /** Undefined where TLS is mutual. */
+  readonly tlsProxy?: TlsProxy | undefined;
   readonly privateKey: KeyObject;
   /** SHA-256 of the public key (SPKI), as rosters name it. */
   readonly keySha256: Sha256;
@@ -60,7 +71,7 @@ export interface OpenSite extends Site {
   close(): Promise<void>;
 }
 
-export function identityPath(home: string, name: "key" | "certificate" | "authority"): string {
+export function identityPath(home: string, name: "key" | "certificate" | "authority" | "proxy-ca"): string {
   return join(home, "identity", `${name}.pem`);
 }
 
@@ -79,6 +90,7 @@ export async function readSite(home: string): Promise<Site> {
     (["key", "certificate", "authority"] as const).map((name) => readIdentity(home, name)),
   );
   const privateKey = createPrivateKey(keyPem);
+  const tlsProxy = membership.mutualTls === false ? { caPem: await readProxyCa(home) } : undefined;
   return {
     home,
     siteId: membership.siteId,
@@ -87,6 +99,7 @@ export async function readSite(home: string): Promise<Site> {
     keyPem,
     certificatePem,
     authorityPem,
+    tlsProxy,
     privateKey,
     keySha256: publicKeySha256(createPublicKey(privateKey)),
   };
@@ -117,6 +130,20 @@ async function openExisting(home: string): Promise<SiteStore> {
     throw notJoined(cause);
   });
   return openFileStore(home);
+}
+
+/** @throws ConsiliumError `home-invalid` where it is there and cannot be read: another would be believed in its place */
+async function readProxyCa(home: string): Promise<string | undefined> {
+  return readFile(identityPath(home, "proxy-ca"), "utf8").catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === "ENOENT") return undefined;
+    throw new ConsiliumError("home-invalid", {
+      subject: "the site's home",
+      expected: "identity/proxy-ca.pem that this user may read",
+      actual: String(cause.code),
+      hint: "Choose the line again: `consilium site line --home HOME --through-tls-proxy --proxy-ca FILE`.",
+      cause,
+    });
+  });
 }
 
 async function readIdentity(home: string, name: "key" | "certificate" | "authority"): Promise<string> {

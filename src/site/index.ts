@@ -16,8 +16,9 @@ export { type Examination, type ExamineOptions, examineSite } from "./doctor/exa
 export type { OpenWork, OpenWorkRequest } from "./engine.ts";
 export { caseCacheFolder, eraseCaseCache } from "./erase-study.ts";
 export type { SiteEvent } from "./events.ts";
-export { type Membership, type OpenSite, openSite, readSite, type Site } from "./home.ts";
+export { type Membership, type OpenSite, openSite, readSite, type Site, type TlsProxy } from "./home.ts";
 export { type JoinOptions, joinFederation } from "./join-federation.ts";
+export { chooseLine, readTlsProxy } from "./line.ts";
 export { type LogPage, matchingLog, pageOfLog } from "./log-page.ts";
 export { type AccountOfStudy, type PrivacyAccount, privacyAccount, setPrivacyBudget } from "./privacy-account.ts";
 export { quietError, quietWhereNamed } from "./quiet-error.ts";

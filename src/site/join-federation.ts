@@ -12,12 +12,14 @@ import {
   type Enrolment,
   type EnrolOptions,
   enrol,
+  enrolSealed,
   type Invitation,
   parseInvitation,
 } from "../protocol/index.ts";
 import { openFileStore, writeFileDurably } from "./file-store.ts";
-import { FEDERATION_DOCUMENT, identityPath, type Membership, readMembership } from "./home.ts";
+import { identityPath, type Membership, readMembership, type TlsProxy } from "./home.ts";
 import { lockHome } from "./home-lock.ts";
+import { destinationOf, keepLine } from "./line.ts";
 import { openSiteLog } from "./site-log.ts";
 import type { SiteStore } from "./site-store.ts";
 
@@ -27,7 +29,9 @@ export interface JoinOptions {
   readonly home: string;
   readonly invitationFile: string;
   readonly productVersion: string;
-  /** How the request reaches the coordinator: over TLS pinned by the invitation unless given. */
+  /** A proxy that ends TLS, which the site chooses to speak through: mutual TLS is then off. */
+  readonly tlsProxy?: TlsProxy | undefined;
+  /** How the request reaches the coordinator: over TLS pinned by the invitation, or sealed, unless given. */
   readonly enrolBy?: (options: EnrolOptions) => Promise<Enrolment>;
   readonly clock?: Clock;
 }
@@ -39,19 +43,32 @@ export interface JoinOptions {
  * `file-exists` for a home that has joined; `invitation-used`, `certificate-untrusted` and what the link throws.
  */
 export async function joinFederation(options: JoinOptions): Promise<Membership> {
-  const { home, invitationFile, productVersion, enrolBy = enrol, clock = systemClock } = options;
+  const {
+    home,
+    invitationFile,
+    productVersion,
+    tlsProxy,
+    enrolBy = enrolOver(tlsProxy),
+    clock = systemClock,
+  } = options;
   const invitation = parseInvitation(await readInvitation(invitationFile), basename(invitationFile), clock.nowMs());
   const lock = await lockHome(home);
   try {
     const store = await openFileStore(home);
     await refuseSecondJoin(store);
     const keyPem = await keyFor(home, store, invitation);
-    await recordRequest(store, invitation, keyPem, clock.nowMs());
+    const to = destinationOf({ ...invitation, ...(tlsProxy && { mutualTls: false }) });
+    await recordRequest(store, to, keyPem, clock.nowMs());
     const enrolment = await enrolBy({ invitation, keyPem, productVersion, nowMs: clock.nowMs() });
-    return await keepEnrolment(home, store, invitation, enrolment, clock.nowMs());
+    return await keepEnrolment(home, invitation, enrolment, tlsProxy, clock.nowMs());
   } finally {
     lock.release();
   }
+}
+
+function enrolOver(tlsProxy: TlsProxy | undefined): (options: EnrolOptions) => Promise<Enrolment> {
+  if (tlsProxy === undefined) return enrol;
+  return (options) => enrolSealed(options, { proxyCaPem: tlsProxy.caPem });
 }
 
 async function readInvitation(path: string): Promise<string> {
@@ -94,13 +111,13 @@ async function keyFor(home: string, store: SiteStore, { invitationId }: Invitati
 }
 
 /** The request carries the public key and a proof under the invitation's secret; the log names the key. */
-async function recordRequest(store: SiteStore, invitation: Invitation, keyPem: string, nowMs: number): Promise<void> {
+async function recordRequest(store: SiteStore, to: string, keyPem: string, nowMs: number): Promise<void> {
   const publicKey = createPublicKey(keyPem).export({ type: "spki", format: "der" });
   const log = await openSiteLog(store);
   await log.record(
     {
       what: "certificate request",
-      to: invitation.address,
+      to,
       bytes: publicKey.length,
       sha256: sha256(publicKey),
       studyHash: "",
@@ -112,9 +129,9 @@ async function recordRequest(store: SiteStore, invitation: Invitation, keyPem: s
 
 async function keepEnrolment(
   home: string,
-  store: SiteStore,
   invitation: Invitation,
   enrolment: Enrolment,
+  tlsProxy: TlsProxy | undefined,
   nowMs: number,
 ): Promise<Membership> {
   const membership: Membership = {
@@ -127,6 +144,5 @@ async function keepEnrolment(
   };
   await writeFileDurably(identityPath(home, "certificate"), enrolment.certificatePem);
   await writeFileDurably(identityPath(home, "authority"), enrolment.authorityPem);
-  await store.write(FEDERATION_DOCUMENT, membership);
-  return membership;
+  return keepLine(home, membership, tlsProxy);
 }

@@ -31,6 +31,7 @@ import { openAuthorities } from "./authorities.ts";
 import { writeFileDurably } from "./file-store.ts";
 import { identityPath, type Site } from "./home.ts";
 import { openHeads } from "./journal-heads.ts";
+import { destinationOf } from "./line.ts";
 import { type Departure, openSiteLog } from "./site-log.ts";
 import type { Erased } from "./site-store.ts";
 
@@ -82,7 +83,7 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
   const heads = await openHeads(store);
   const authorities = await openAuthorities(site, clock.nowMs());
   let certificatePem = site.certificatePem;
-  const to = membership.address;
+  const to = destinationOf(membership);
   let queue: Promise<unknown> = Promise.resolve();
 
   async function exchange(message: OutgoingMessage): Promise<Answer & { readonly certificateDer: Uint8Array }> {

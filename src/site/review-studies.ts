@@ -5,7 +5,7 @@
  */
 import { type Clock, ConsiliumError, type Sha256, systemClock } from "../base/index.ts";
 import { rosterSha256Of } from "../privacy/index.ts";
-import { type CoordinatorLink, connectLink } from "../protocol/index.ts";
+import { type CoordinatorLink, connectLink, sealedLink } from "../protocol/index.ts";
 import { answerOffer, refusalToTell, tellRefusal } from "./answer-offer.ts";
 import { openSite, readSite, type Site } from "./home.ts";
 import { checkStudyFitsBudget } from "./privacy-account.ts";
@@ -17,12 +17,13 @@ import { checkPatchFitsData, readRegisteredData } from "./site-data.ts";
 export type Dial = (site: Site) => CoordinatorLink;
 
 /**
- * The product's own way: HTTP/2 with mutual TLS.
+ * The product's own way: HTTP/2 with mutual TLS; sealed calls where the site chose to speak through a proxy that ends TLS.
  * @param maxBytesPerSecond what objects may take of the line; all of it unless given
  */
 export function dialCoordinator(site: Site, maxBytesPerSecond?: number): CoordinatorLink {
-  const { membership, authorityPem, certificatePem, keyPem } = site;
-  return connectLink({ address: membership.address, authorityPem, certificatePem, keyPem, maxBytesPerSecond });
+  const { membership, authorityPem, certificatePem, keyPem, tlsProxy } = site;
+  const options = { address: membership.address, authorityPem, certificatePem, keyPem, maxBytesPerSecond };
+  return tlsProxy === undefined ? connectLink(options) : sealedLink({ ...options, proxyCaPem: tlsProxy.caPem });
 }
 
 export interface ReviewOptions {

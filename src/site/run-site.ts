@@ -86,6 +86,8 @@ export async function runSite(options: RunSiteOptions): Promise<RunOutcome> {
 
 async function work(shift: Shift, until: "study-ends" | "stopped"): Promise<RunOutcome> {
   const failures = new Map<string, number>();
+  const { membership, tlsProxy } = shift.site;
+  if (tlsProxy !== undefined) await shift.emit({ kind: "mutual-tls-off", address: membership.address });
   await eraseEndedStudies(shift);
   let directive = await ask(shift);
   let waits = 0;

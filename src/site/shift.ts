@@ -113,6 +113,8 @@ const ENDS_THE_SHIFT: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "signature-invalid",
   "message-replayed",
   "protocol-version",
+  "sealing-refused",
+  "sealing-invalid",
   "site-unknown",
   "site-revoked",
 ]);

@@ -157,6 +157,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     coordinator.onNews((news) => {
       if (!life.isAlive()) return;
       if (news.kind === "trouble") return noteTrouble(news.error);
+      if (news.kind === "way") return;
       trace.push(news.event.kind);
       state = news.state;
       checkNow(checkers.sawEvent);

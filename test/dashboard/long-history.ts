@@ -40,6 +40,7 @@ export function longHistory(sites: number, rounds: number, nowMs: number): Coord
       revoked: null,
       lastContactMs: nowMs - i * 1000,
       clockOffsetMs: 20 * i,
+      mutualTls: true,
       activity: "training",
       stepsDone: 20 + i,
       stepsTotal: 60,

@@ -120,7 +120,9 @@ function SitesTable({ sites, now, role }: SitesTableProps) {
       columns={role === "lead" ? [...columns, "Membership"] : columns}
       rows={sites.map((site) => [
         <b key="id">{site.id}</b>,
-        <SiteState site={site} now={now} key="s" />,
+        <span key="s">
+          <SiteState site={site} now={now} /> <SealedLine site={site} />
+        </span>,
         <Doing site={site} key="w" />,
         site.cases === null ? "–" : formatCount(site.cases.training),
         site.cases === null ? "–" : formatCount(site.cases.validation),
@@ -140,7 +142,7 @@ function SitesGrid({ sites, now }: { readonly sites: readonly SiteStatus[]; read
     <ul class="sites" aria-label="Sites of the federation">
       {sites.map((site) => (
         <li key={site.id}>
-          <b>{site.id}</b> <SiteState site={site} now={now} />
+          <b>{site.id}</b> <SiteState site={site} now={now} /> <SealedLine site={site} />
           <Doing site={site} />
           <span class="soft">
             {site.lastContactMs === null ? "never heard" : `heard ${formatDuration(now - site.lastContactMs)} ago`}
@@ -155,6 +157,15 @@ function SiteState({ site, now }: { readonly site: SiteStatus; readonly now: num
   if (site.revoked !== null) return <Badge tone="bad">revoked</Badge>;
   if (site.lastContactMs === null) return <Badge tone="calm">never heard</Badge>;
   return isHeard(site, now) ? <Badge tone="good">heard</Badge> : <Badge tone="bad">silent</Badge>;
+}
+
+function SealedLine({ site }: { readonly site: SiteStatus }) {
+  if (site.mutualTls !== false) return null;
+  return (
+    <span title="It comes through a proxy that ends TLS: its messages are sealed and signed.">
+      <Badge tone="busy">mutual TLS off</Badge>
+    </span>
+  );
 }
 
 function Doing({ site }: { readonly site: SiteStatus }) {

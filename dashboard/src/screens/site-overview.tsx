@@ -13,6 +13,12 @@ export function SiteOverview({ status }: { readonly status: LiveSite }) {
         {siteId} in “{membership.federationName}”, coordinator <code>{membership.address}</code>{" "}
         {running ? <Badge tone="good">at work</Badge> : <Badge tone="bad">not running</Badge>}
       </p>
+      {membership.mutualTls === false && (
+        <p>
+          <Badge tone="busy">mutual TLS off</Badge> As this site chose, it goes through a proxy that ends TLS; what it
+          says and hears is sealed and signed, and the proxy reads none of it.
+        </p>
+      )}
       {!running && (
         <p class="stale">
           No process works for this site. Start it: <code>consilium site start --home HOME</code>

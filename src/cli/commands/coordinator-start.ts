@@ -15,6 +15,7 @@ export const coordinatorStart = defineCommand({
     home: option.requiredText("DIR", "the coordinator's home folder"),
     dashboardPort: option.integer("port of the dashboard on 127.0.0.1 (default: one that is free)", { max: 65_535 }),
     signIn: option.text("FILE", "how people sign in to the dashboard by an identity provider (OpenID Connect)"),
+    allowSealed: option.flag("let sites in that are behind a proxy that ends TLS: mutual TLS is off for them"),
     withoutDashboard: option.flag("serve no dashboard"),
     ...passphraseOptions,
     once: option.flag("end with the study, instead of waiting for the next"),
@@ -26,11 +27,13 @@ export const coordinatorStart = defineCommand({
     const coordinator = await openCoordinator({ home: options.home, passphrase });
     try {
       coordinator.onNews(createCoordinatorTeller(progress));
-      const server = await startServer(coordinator);
+      const server = await startServer(coordinator, { allowSealed: options.allowSealed });
       let dashboard: Dashboard | undefined;
       try {
         const { name, address } = coordinator.federation();
         progress.note(`"${name}" listens on ${server.address}; sites dial ${address}`);
+        if (options.allowSealed)
+          progress.note("Sites may come through proxies that end TLS: mutual TLS is off for them");
         if (!options.withoutDashboard) {
           const { serveDashboard } = await import("../serve-dashboard.ts");
           const { home, dashboardPort: port = 0, signIn } = options;

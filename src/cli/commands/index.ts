@@ -33,6 +33,7 @@ import { siteData } from "./site-data.ts";
 import { siteDoctor } from "./site-doctor.ts";
 import { siteJoin } from "./site-join.ts";
 import { siteBudget, siteLedger } from "./site-ledger.ts";
+import { siteLine } from "./site-line.ts";
 import { siteApprove, siteLeave, siteReview } from "./site-review.ts";
 import { siteStart } from "./site-start.ts";
 import { siteLog, siteStatus } from "./site-status.ts";
@@ -79,6 +80,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   replay,
   siteDoctor,
   siteJoin,
+  siteLine,
   siteData,
   siteReview,
   siteApprove,

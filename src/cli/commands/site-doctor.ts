@@ -6,6 +6,7 @@ import type { Examination } from "../../site/index.ts";
 import { defineCommand } from "../command.ts";
 import { formatTable } from "../format.ts";
 import { option } from "../options.ts";
+import { tlsProxyOf, tlsProxyOptions } from "../tls-proxy-options.ts";
 
 export const siteDoctor = defineCommand({
   path: ["site", "doctor"],
@@ -17,6 +18,7 @@ export const siteDoctor = defineCommand({
   options: {
     home: option.text("DIR", "this site's home folder"),
     invitation: option.text("FILE", "look at the way only, before joining"),
+    ...tlsProxyOptions,
     study: option.text("FILE", "study file to measure (default: the study that was offered last)"),
     steps: option.integerOr("training steps to time", 3, { min: 1, max: 1000 }),
     seconds: option.numberOr("N", "seconds of transfer to time, each way", 2, { min: 0.1, max: 60 }),
@@ -35,6 +37,15 @@ export const siteDoctor = defineCommand({
         hint: "See `consilium site doctor --help`.",
       });
     }
+    const tlsProxy = await tlsProxyOf(options);
+    if (tlsProxy !== undefined && home !== undefined) {
+      throw new ConsiliumError("usage", {
+        subject: "--through-tls-proxy",
+        expected: "it beside --invitation",
+        actual: "it beside --home",
+        hint: "A site that has joined chooses by `consilium site line`, and the doctor looks at the line that it chose.",
+      });
+    }
     const { examineSite } = await import("../../site/index.ts");
     const { openStudyFile } = await import("../open-study.ts");
     const opened = file === undefined ? undefined : await openStudyFile(file);
@@ -43,6 +54,7 @@ export const siteDoctor = defineCommand({
     const examination = await examineSite({
       home,
       invitationFile: invitation,
+      tlsProxy,
       study: opened && { study: opened.study, modelBytes },
       steps,
       seconds,

@@ -74,6 +74,11 @@ function describeStatus({ siteId, membership, running, data, studies, left }: Si
   );
   return [
     `${siteId} in "${membership.federationName}" at ${membership.address}, ${running ? "running" : "not running"}`,
+    ...(membership.mutualTls === false
+      ? [
+          "mutual TLS is off: messages are sealed and signed, and go through a proxy that ends TLS (consilium site line)",
+        ]
+      : []),
     cases,
     `${left.entries} messages and objects left, ${formatBytes(left.bytes)} (consilium site log)`,
     ...(rows.length === 0

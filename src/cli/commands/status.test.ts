@@ -23,6 +23,7 @@ const STATUS: CoordinatorStatus = {
       revoked: null,
       lastContactMs: NOW - 3000,
       clockOffsetMs: 0,
+      mutualTls: true,
       activity: "training",
       stepsDone: 3,
       stepsTotal: 12,
@@ -37,6 +38,7 @@ const STATUS: CoordinatorStatus = {
       revoked: null,
       lastContactMs: null,
       clockOffsetMs: null,
+      mutualTls: null,
       activity: null,
       stepsDone: null,
       stepsTotal: null,
@@ -169,6 +171,13 @@ test("a running study: sites, rounds with the weighted loss, failures, and who i
     "Best so far: round 1, mean Dice 0.500, model cccccccccccc",
     "By region: WT round 1 (0.750), ET round 2 (0.250)",
   ]);
+});
+
+test("sites that come through a proxy that ends TLS are named", () => {
+  const sites = STATUS.sites.map((site) => ({ ...site, mutualTls: site.id !== "ucsf" }));
+  const off = "Mutual TLS is off (sealed calls through a proxy that ends TLS): ucsf";
+  expect(describeStatus({ ...STATUS, sites }, NOW).split("\n")).toContain(off);
+  expect(describeStatus(STATUS, NOW)).not.toContain("Mutual TLS");
 });
 
 test("a federation that has nothing yet", () => {

@@ -74,6 +74,10 @@ export function describeStatus(
   }
   if (rotation !== null) sections.push(describeRotation(rotation));
   sections.push(sites.length === 0 ? "No site has joined yet." : sitesTable(sites, nowMs));
+  const sealed = sites.filter(({ mutualTls }) => mutualTls === false).map(({ id }) => id);
+  if (sealed.length > 0) {
+    sections.push(`Mutual TLS is off (sealed calls through a proxy that ends TLS): ${sealed.join(", ")}`);
+  }
   if (open.length > 0) sections.push(`Invited, not joined yet: ${open.map(({ siteId }) => siteId).join(", ")}`);
   sections.push(study === null ? "No study yet." : describeStudy(study));
   return sections.join("\n\n");

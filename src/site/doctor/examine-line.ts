@@ -24,6 +24,7 @@ export interface LineExamination {
 /** Each stage needs the one before: after one that failed the others are skipped. */
 export async function examineLine(options: LineOptions): Promise<LineExamination> {
   const { probe, joined, noteUpload, seconds, onFinding } = options;
+  const { sealing } = probe;
   const findings: Finding[] = [];
   let down: Transfer | undefined;
   let up: Transfer | undefined;
@@ -31,6 +32,7 @@ export async function examineLine(options: LineOptions): Promise<LineExamination
     ["name", () => nameFound(probe)],
     ["route", () => routeFound(probe)],
     ["tls", () => tlsFound(probe)],
+    ...(sealing === undefined ? [] : [["sealing", () => sealingFound(sealing)] as const]),
     ["clock", () => (joined ? clockFound(probe) : Promise.resolve(skipped("looked at once the site has joined")))],
     ["membership", () => membershipFound(options)],
     [
@@ -79,12 +81,27 @@ async function routeFound(probe: CoordinatorProbe): Promise<Omit<Finding, "check
 
 async function tlsFound(probe: CoordinatorProbe): Promise<Omit<Finding, "check">> {
   const { protocol, expiresMs, authoritySha256 } = await probe.tls();
-  const until = new Date(expiresMs).toISOString().slice(0, 10);
-  return good(`${protocol}, the federation's own certificate until ${until}; nothing between ends TLS`, {
-    protocol,
-    expiresMs,
-    authoritySha256,
-  });
+  const figures = { protocol, expiresMs, authoritySha256, mutual: probe.sealing === undefined };
+  if (probe.sealing !== undefined) {
+    const words = `${protocol}, ended by a proxy as this site chose, with a certificate until ${dayOf(expiresMs)}; mutual TLS is off`;
+    const hint =
+      "Where your network lets this address through unopened, leave the option out, or run `consilium site line --mutual-tls`.";
+    return bad("warning", words, hint, figures);
+  }
+  return good(
+    `${protocol}, the federation's own certificate until ${dayOf(expiresMs)}; nothing between ends TLS`,
+    figures,
+  );
+}
+
+async function sealingFound(ask: NonNullable<CoordinatorProbe["sealing"]>): Promise<Omit<Finding, "check">> {
+  const { expiresMs, authoritySha256 } = await ask();
+  const words = `the coordinator behind the proxy takes sealed calls, under the federation's own certificate until ${dayOf(expiresMs)}`;
+  return good(words, { expiresMs, authoritySha256 });
+}
+
+function dayOf(timeMs: number): string {
+  return new Date(timeMs).toISOString().slice(0, 10);
 }
 
 async function clockFound(probe: CoordinatorProbe): Promise<Omit<Finding, "check">> {

@@ -6,10 +6,17 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { systemClock } from "../../base/index.ts";
-import { type CoordinatorProbe, parseInvitation, probeCoordinator } from "../../protocol/index.ts";
+import {
+  type CoordinatorProbe,
+  type ProbeOptions,
+  parseInvitation,
+  probeCoordinator,
+  probeSealed,
+} from "../../protocol/index.ts";
 import type { Study } from "../../study/index.ts";
-import { readSite, type Site } from "../home.ts";
+import { readSite, type Site, type TlsProxy } from "../home.ts";
 import { lockHome } from "../home-lock.ts";
+import { destinationOf } from "../line.ts";
 import { readReviews } from "../reviews.ts";
 import { readRegisteredData } from "../site-data.ts";
 import { openSiteLog } from "../site-log.ts";
@@ -22,6 +29,8 @@ export interface ExamineOptions {
   readonly home?: string | undefined;
   /** An invitation, before joining. */
   readonly invitationFile?: string | undefined;
+  /** Beside an invitation: a proxy that ends TLS, which the site would speak through. A joined site has chosen already. */
+  readonly tlsProxy?: TlsProxy | undefined;
   /** The study to measure; the one that was offered last unless given. */
   readonly study?: { readonly study: Study; readonly modelBytes: Uint8Array | undefined } | undefined;
   /** Training steps that are timed. */
@@ -80,7 +89,7 @@ function probeOfSite(site: Site, { environment }: ExamineOptions): { probe: Coor
   const { address } = site.membership;
   const { authorityPem, certificatePem, keyPem } = site;
   const own = { certificatePem, keyPem };
-  return { address, probe: probeCoordinator({ address, believed: { authorityPem }, own, environment }) };
+  return { address, probe: probeOver(site.tlsProxy, { address, believed: { authorityPem }, own, environment }) };
 }
 
 async function probeOfInvitation(options: ExamineOptions): Promise<{ probe: CoordinatorProbe; address: string }> {
@@ -88,7 +97,12 @@ async function probeOfInvitation(options: ExamineOptions): Promise<{ probe: Coor
   const invitation = parseInvitation(await readFile(file, "utf8"), basename(file), systemClock.nowMs());
   const { address, caFingerprint } = invitation;
   const believed = { fingerprint: caFingerprint };
-  return { address, probe: probeCoordinator({ address, believed, environment: options.environment }) };
+  const { environment, tlsProxy } = options;
+  return { address, probe: probeOver(tlsProxy, { address, believed, environment }) };
+}
+
+function probeOver(tlsProxy: TlsProxy | undefined, options: ProbeOptions): CoordinatorProbe {
+  return tlsProxy === undefined ? probeCoordinator(options) : probeSealed({ ...options, proxyCaPem: tlsProxy.caPem });
 }
 
 async function offeredStudy({ store }: Site): Promise<NonNullable<ExamineOptions["study"]> | undefined> {
@@ -108,7 +122,7 @@ async function withUploadNoted<T>(site: Site | undefined, work: (note: NoteUploa
   if (site === undefined || lock === undefined) return work(undefined);
   try {
     const log = await openSiteLog(site.store);
-    const to = site.membership.address;
+    const to = destinationOf(site.membership);
     return await work((what) =>
       log.record({ what: "connection test", to, ...what, studyHash: "", round: 0 }, systemClock.nowMs()),
     );

@@ -7,6 +7,7 @@ import {
   type CoordinatorServer,
   initCoordinator,
   openCoordinator,
+  type ServerOptions,
   startServer,
 } from "../../coordinator/index.ts";
 import { type Parameters, parameterLayout } from "../../graph/index.ts";
@@ -40,9 +41,9 @@ export interface ServedCoordinator {
   close(): Promise<void>;
 }
 
-export async function serveCoordinator(home: string): Promise<ServedCoordinator> {
+export async function serveCoordinator(home: string, options: ServerOptions = {}): Promise<ServedCoordinator> {
   const coordinator = await openCoordinator({ home });
-  const server = await startServer(coordinator);
+  const server = await startServer(coordinator, options);
   return {
     coordinator,
     server,
