@@ -3,15 +3,15 @@
  *
  *   npx tsx bench/control-rates.ts [--sites 29] [--rounds 500] [--steps 200000] [--json]
  *
- *   pure steps    events through `step`, in memory
+ *   pure steps    events through `step`, in memory, and what the state they lead to takes on the heap (--expose-gc)
  *   site-rounds   a federation of so many sites over the link in memory, each with its own key: in every round a site
  *                 asks, announces its update, asks again and sends figures; each message is signed and verified, each
  *                 answer too; each number and each event is on disk before its message is answered; each round is
  *                 summed and its model stored. The models have ten parameters, and a site's update is the same in every
  *                 round, so that nothing is moved but messages (objects: bench/transfer.ts). Sites and coordinator
  *                 share this process: the second figure leaves out the time in which sites sign and verify
- *   memory        resident set and heap after a tenth of the rounds and after the last, garbage collected where node has
- *                 --expose-gc
+ *   memory        resident set and heap after a tenth, three fifths and all of the rounds, garbage collected where node
+ *                 has --expose-gc
  */
 import { parseArgs } from "node:util";
 import type { Coordinator, CoordinatorEvent } from "../src/coordinator/index.ts";
@@ -55,18 +55,22 @@ if (values.json) process.stdout.write(`${JSON.stringify(report)}\n`);
 else {
   process.stdout.write(
     `pure steps    ${pure.stepsPerSecond.toFixed(0)} a second over ${pure.steps} events\n` +
+      `state         ${pure.bytesPerSiteRound.toFixed(0)} bytes of heap for each site in each round\n` +
       `site-rounds   ${control.siteRoundsPerSecond.toFixed(0)} a second over ${control.roundsDone} rounds of ${sites} sites\n` +
       `              ${control.siteRoundsPerCoordinatorSecond.toFixed(0)} a second without the time that the sites took to sign and to verify\n` +
-      `memory        ${inWords(control.early)} after a tenth of the rounds, ${inWords(control.late)} after the last\n`,
+      `memory        ${control.memory.map(({ round, ...each }) => `${inWords(each)} after round ${round}`).join(", ")}\n`,
   );
 }
 
-function timeSteps(): { readonly steps: number; readonly stepsPerSecond: number } {
+function timeSteps() {
   let state = INITIAL_STATE;
+  const heapBefore = memoryNow().heapBytes;
   let taken = 0;
   let seconds = 0;
-  for (const event of events()) {
+  for (const told of events()) {
     if (taken >= steps) break;
+    // As the journal brings them back: no two events share a text.
+    const event = JSON.parse(JSON.stringify(told)) as CoordinatorEvent;
     const start = performance.now();
     const next = step(state, event);
     seconds += (performance.now() - start) / 1000;
@@ -74,7 +78,9 @@ function timeSteps(): { readonly steps: number; readonly stepsPerSecond: number 
     state = next.state;
     taken++;
   }
-  return { steps: taken, stepsPerSecond: taken / seconds };
+  const siteRounds = (state.study?.rounds.length ?? 0) * sites;
+  const bytesPerSiteRound = (memoryNow().heapBytes - heapBefore) / siteRounds;
+  return { steps: taken, stepsPerSecond: taken / seconds, bytesPerSiteRound };
 }
 
 function* events(): Generator<CoordinatorEvent> {
@@ -98,12 +104,13 @@ async function timeSiteRounds() {
     for (const site of federation.sites) updates.set(site.siteId, await sendUpdate(site, coordinator));
     const clock = withSitesTimed(federation.sites);
     const start = performance.now();
-    let early = memory();
+    const looks = [0.1, 0.6, 1].map((part) => Math.ceil(part * rounds));
+    const memory: (Memory & { readonly round: number })[] = [];
     for (let round = 1; round <= rounds; round++) {
       await Promise.all(federation.sites.map((site) => trainRound(site, updates.get(site.siteId))));
       await phaseAfter(coordinator, "aggregating");
       await Promise.all(federation.sites.map(evaluateRound));
-      if (round === Math.ceil(rounds / 10)) early = memory();
+      if (looks.includes(round)) memory.push({ round, ...memoryNow() });
     }
     const seconds = (performance.now() - start) / 1000;
     const { study, phase } = coordinator.state();
@@ -115,8 +122,7 @@ async function timeSiteRounds() {
       siteRoundsPerSecond: (rounds * sites) / seconds,
       coordinatorSeconds: seconds - clock.sitesSeconds(),
       siteRoundsPerCoordinatorSecond: (rounds * sites) / (seconds - clock.sitesSeconds()),
-      early,
-      late: memory(),
+      memory,
     };
   } finally {
     await federation.remove();
@@ -184,7 +190,7 @@ interface Memory {
   readonly heapBytes: number;
 }
 
-function memory(): Memory {
+function memoryNow(): Memory {
   globalThis.gc?.();
   const { rss, heapUsed } = process.memoryUsage();
   return { rssBytes: rss, heapBytes: heapUsed };

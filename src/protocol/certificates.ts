@@ -124,6 +124,18 @@ export async function createSigningRequest(siteId: string, keyPem: string): Prom
 
 /** @throws ConsiliumError `certificate-untrusted` for anything but one certificate. */
 export function readCertificate(certificate: string | Uint8Array): CertificateFacts {
+  const key = sha256(certificate);
+  const facts = known.get(key) ?? factsOf(certificate);
+  if (known.size >= KNOWN_AT_MOST) known.clear();
+  known.set(key, facts);
+  return facts;
+}
+
+/** Facts of certificates by their bytes: a site looks at its own at every question, and the bytes say the same. */
+const known = new Map<Sha256, CertificateFacts>();
+const KNOWN_AT_MOST = 4096;
+
+function factsOf(certificate: string | Uint8Array): CertificateFacts {
   return reading(certificate, () => {
     const parsed = new X509Certificate(certificate);
     return {

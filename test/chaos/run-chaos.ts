@@ -21,7 +21,14 @@ import { tinyWork } from "../../src/site/testing/tiny-work.ts";
 import { parseStudy, type Study } from "../../src/study/index.ts";
 import { type Checkers, createCheckers, Violation } from "./checkers.ts";
 import { type Fixture, type JoinedSite, memorySecrets } from "./fixture.ts";
-import { emptyCoordinatorDisk, emptySiteDisk, memoryJournal, memoryObjects, memorySiteStore } from "./memory-stores.ts";
+import {
+  emptyCoordinatorDisk,
+  emptySiteDisk,
+  memoryJournal,
+  memoryObjects,
+  memorySiteStore,
+  type SiteDisk,
+} from "./memory-stores.ts";
 import { type NetworkFaults, simulatedLink } from "./network.ts";
 import { removeTail, type Sabotage, sabotagedJournal, sabotagedObjects, sabotagedWork } from "./sabotage.ts";
 import { createDisk, createLife, createWorld, type DiskFaults, type Life, sleep, type World } from "./world.ts";
@@ -35,6 +42,8 @@ export interface ChaosOptions {
    * `timed`: deadlines decide who is in a round.
    */
   readonly kind: "calm" | "fixed" | "timed";
+  /** Whether sums are masked. */
+  readonly masked?: boolean;
   readonly sabotage?: Sabotage;
 }
 
@@ -44,6 +53,8 @@ export interface ChaosResult {
   readonly end: "done" | "failed" | "none";
   /** Rounds that became a model. */
   readonly rounds: number;
+  /** Masked rounds that became none. */
+  readonly failedRounds: number;
   readonly finalSha256?: Sha256;
   /** Digest of what each site told of its data, where it was heard in time. */
   readonly statistics: Readonly<Record<string, Sha256>>;
@@ -54,6 +65,13 @@ export interface ChaosResult {
   readonly events: number;
   /** Of all events' kinds in their order: equal seeds have equal ones. */
   readonly trace: Sha256;
+}
+
+/** What a site writes down of the round that it is in, as far as it is looked at here. */
+interface RoundDocument {
+  readonly round: number;
+  readonly globalSha256: Sha256;
+  readonly update?: { readonly sha256: Sha256 };
 }
 
 interface Faults {
@@ -79,9 +97,15 @@ const TIMING = { heartbeatMs: 500, pauseMs: 2_000, backoffMinMs: 100, backoffMax
 const LONGEST_REST_MS = 1_500;
 const LONGEST_WORLD_MS = 6 * 86_400_000;
 const EVENTS_PER_ROUND = 20_000;
-const CHANNELS = chaosStudy(1, "calm").task.channels;
+const CHANNELS = chaosStudy({ seed: 0, rounds: 1, kind: "calm" }).task.channels;
 
-export function chaosStudy(rounds: number, kind: ChaosOptions["kind"]): Study {
+/** Of three sites. */
+const THRESHOLD = 2;
+
+/** Masked or not, the same work comes to the same models. */
+function chaosStudy({ seed, rounds, kind, masked = false }: Omit<ChaosOptions, "fixture">): Study {
+  // A masked round has several steps, each of which may fail it: so short that some do.
+  const timed = masked ? { quorum: THRESHOLD, deadlineS: 3 + (seed % 5) / 4 } : { quorum: 1, deadlineS: 4 };
   return parseStudy({
     schema: "consilium.study/1",
     name: "Chaos",
@@ -89,25 +113,26 @@ export function chaosStudy(rounds: number, kind: ChaosOptions["kind"]): Study {
     training: { optimiser: { kind: "sgd", learningRate: 0.05 }, patch: [8, 8, 8], stepsPerRound: 2, seed: 7 },
     rounds: {
       count: rounds,
-      crossSite: "last",
-      ...(kind === "timed" ? { quorum: 1, deadlineS: 4 } : { deadlineS: 86_400 * 30 }),
+      ...(masked ? {} : { crossSite: "last" }),
+      ...(kind === "timed" ? timed : { deadlineS: 86_400 * 30 }),
     },
+    ...(masked && { privacy: { secureAggregation: { threshold: THRESHOLD } } }),
     statistics: { leastPatients: 3, intensities: { bins: 4 }, volumes: {}, labels: true },
     retain: "last:1",
   });
 }
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { fixture, seed, rounds, kind, sabotage } = options;
+  const { fixture, seed, rounds, kind, masked = false, sabotage } = options;
   const faults = kind === "calm" ? CALM : STORM;
   const { startMs } = fixture;
   const world = createWorld({ seed, startMs, longestMs: LONGEST_WORLD_MS, mostEvents: rounds * EVENTS_PER_ROUND });
-  const study = chaosStudy(rounds, kind);
+  const study = chaosStudy(options);
   const { precisionBits } = study.aggregation;
   const kept = emptyCoordinatorDisk();
   kept.records.push(...fixture.records);
   const cases = Object.fromEntries(fixture.sites.map((site) => [site.siteId, trainingCasesOf(site)]));
-  const checkers = createCheckers({ kept, precisionBits, cases });
+  const checkers = createCheckers({ kept, precisionBits, cases, ...(masked && { threshold: THRESHOLD }) });
   const trace: string[] = [];
   const deaths = { coordinator: 0, sites: 0 };
   let pauses = 0;
@@ -189,6 +214,16 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     });
   }
 
+  /** An update is a site's once its document names it. */
+  function noteUpdate(siteId: string, { objects }: SiteDisk, name: string, value: Json): void {
+    if (!name.endsWith("/round")) return;
+    const { round, globalSha256, update } = value as unknown as RoundDocument;
+    const bytes = update && objects.get(update.sha256);
+    if (bytes === undefined) return;
+    if (sabotage === "mask-missing") kept.archive.set(sha256(bytes), bytes);
+    guarded(() => checkers.sawUpdate(siteId, { round, globalSha256, bytes }));
+  }
+
   const outcomes = new Map<string, RunOutcome>();
   async function startSite(i: number): Promise<void> {
     const joined = fixture.sites[i];
@@ -197,7 +232,14 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       again(i);
     });
     const disk = createDisk(world, life, faults.siteDisk);
-    const site = siteOf(joined, fixture, memorySiteStore(diskOfSites[i], disk));
+    const store = memorySiteStore(diskOfSites[i], disk);
+    const site = siteOf(joined, fixture, {
+      ...store,
+      write(name, value) {
+        noteUpdate(joined.siteId, diskOfSites[i], name, value);
+        return store.write(name, value);
+      },
+    });
     const link = simulatedLink({
       world,
       faults: faults.network,
@@ -259,6 +301,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     ...(broken !== undefined && { violation: broken }),
     end: phase?.kind === "done" || phase?.kind === "failed" ? phase.kind : "none",
     rounds: record?.rounds.length ?? 0,
+    failedRounds: record?.failedRounds?.length ?? 0,
     ...(phase?.kind === "done" && { finalSha256: phase.final.sha256 }),
     statistics: Object.fromEntries(
       Object.entries(record?.statistics?.sites ?? {}).map(([siteId, { figures }]) => {

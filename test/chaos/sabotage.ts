@@ -2,7 +2,7 @@
 import { canonicalJson } from "../../src/base/index.ts";
 import type { CoordinatorEvent, CoordinatorState, Journal, ObjectStore } from "../../src/coordinator/index.ts";
 import type { OpenWork } from "../../src/site/index.ts";
-import { summedAgain } from "./checkers.ts";
+import { archived, summedAgain } from "./checkers.ts";
 import { appendRecord, type CoordinatorDisk, type SiteDisk } from "./memory-stores.ts";
 
 export const SABOTAGES = [
@@ -20,6 +20,8 @@ export const SABOTAGES = [
   "journal-differs",
   /** Sites tell figures that their cases do not give. */
   "other-figures",
+  /** The coordinator gets an update as it was before it was masked. */
+  "mask-missing",
 ] as const;
 export type Sabotage = (typeof SABOTAGES)[number];
 
@@ -49,8 +51,8 @@ export function sabotagedObjects(
       if (sabotage === "count-twice") weights[sites[0]] *= 2;
       else delete weights[sites[0]];
       const counted = Object.keys(weights);
-      const digests = Object.fromEntries(counted.map((siteId) => [siteId, phase.updates[siteId].sha256]));
-      return store.put(summedAgain(kept, phase.global.sha256, digests, weights, precisionBits));
+      const updates = counted.map((siteId) => [siteId, archived(kept.archive, phase.updates[siteId].sha256)] as const);
+      return store.put(summedAgain(kept, phase.global.sha256, Object.fromEntries(updates), weights, precisionBits));
     },
   };
 }
