@@ -306,6 +306,43 @@ describe("signing in by a passkey", () => {
     expect((await Promise.all(guesses)).map(({ code }) => code)).toContain("limit-exceeded");
   });
 
+  test("removing a passkey ends the sessions that it opened, and no others", async () => {
+    await server.close();
+    server = await start({ passkeysFile: join(folder, "passkeys.json") });
+    const origin = server.url.replace("127.0.0.1", "localhost");
+    const byLink = await signIn("operator");
+    const enrol = async (label: string) => {
+      const key = softAuthenticator();
+      const { challenge = "" } = await post("register", {}, headersOf(byLink));
+      const answer = key.register({ challenge, origin });
+      expect((await post("registered", { answer, label }, headersOf(byLink))).code).toBeUndefined();
+      return key;
+    };
+    const enter = async (key: ReturnType<typeof softAuthenticator>, counter: number): Promise<SignedIn> => {
+      const { challenge = "" } = await post("sign-in", {});
+      return known((await post("signed-in", { answer: key.signIn({ challenge, origin, counter }) })).cookie);
+    };
+    const known = async (cookie: string): Promise<SignedIn> => {
+      const facts = await (await fetch(`${server.url}/session`, { headers: { cookie } })).json();
+      return { cookie, csrf: (facts as { session: { csrf: string } | null }).session?.csrf ?? "none" };
+    };
+    const status = async ({ cookie, csrf }: SignedIn) =>
+      (await call("consilium.v1.CoordinatorConsole/GetStatus", { cookie, "x-consilium-csrf": csrf })).code;
+
+    const [lost, other] = [await enrol("lost"), await enrol("other")];
+    const [first, second, others] = [await enter(lost, 2), await enter(lost, 3), await enter(other, 2)];
+    nowMs += 60_000;
+    const atName = tokenOf((await post("at-name", {}, headersOf(first))).url ?? "");
+    const third = await known(cookieOf(await redeem(atName)));
+    const unused = tokenOf((await post("at-name", {}, headersOf(second))).url ?? "");
+    for (const each of [first, second, third, others, byLink]) expect(await status(each)).toBeUndefined();
+
+    expect((await post("remove", { id: lost.id }, headersOf(byLink))).code).toBeUndefined();
+    for (const each of [first, second, third]) expect(await status(each)).toBe("sign-in-required");
+    expect((await redeem(unused)).status).toBe(401);
+    for (const each of [others, byLink]) expect(await status(each)).toBeUndefined();
+  });
+
   test("a link at the name opens a session of the same person that ends no later, and none once it has ended", async () => {
     await server.close();
     server = await start({ passkeysFile: join(folder, "passkeys.json") });
@@ -482,6 +519,33 @@ test("the stream tells the status, then what changes, and leaves out rounds that
   await coordinator.invite({ siteId: "upenn" });
   expect(await next()).toContain("upenn");
   stop.abort();
+});
+
+const ENDS: Readonly<Record<string, (session: SignedIn) => Promise<unknown>>> = {
+  "that is signed out": ({ cookie, csrf }) =>
+    fetch(`${server.url}/session`, { method: "DELETE", headers: { cookie, "x-consilium-csrf": csrf } }),
+  async "whose time is over"() {
+    nowMs += LIMITS.consoleSessionMs;
+  },
+};
+
+test.each(Object.entries(ENDS))("the stream of a session %s ends", async (_, end) => {
+  const { cookie, csrf } = await signIn("read-only");
+  const body = Buffer.from("{}");
+  const answer = await fetch(`${server.url}/api/consilium.v1.CoordinatorConsole/WatchStatus`, {
+    method: "POST",
+    headers: { "content-type": "application/connect+json", cookie, "x-consilium-csrf": csrf },
+    body: Buffer.concat([Buffer.from([0, 0, 0, 0, body.length]), body]),
+  });
+  const reader = answer.body?.getReader();
+  const next = async () => Buffer.from((await reader?.read())?.value ?? new Uint8Array()).toString("utf8");
+  expect(await next()).toContain("Test");
+  await end({ cookie, csrf });
+  await coordinator.invite({ siteId: "upenn" });
+  const told = await next();
+  expect(told).toContain("sign-in-required");
+  expect(told).not.toContain("upenn");
+  expect((await reader?.read())?.done).toBe(true);
 });
 
 test("streams that were closed make room for others", async () => {

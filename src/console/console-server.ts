@@ -7,6 +7,7 @@
  *   only this server's own pages may ask.
  * - Beside the page itself and the signing in, nothing is answered without a session; every call shows the session's
  *   second token; every method and download is let through by `authorisation.ts` alone.
+ * - A stream ends with its session, at the latest after LIMITS.consoleSignOfLifeMs.
  * - Requests are bounded in size, rate and number of streams; one request's error is one answer.
  */
 import {
@@ -239,7 +240,7 @@ function sessionOf(context: Context, request: Headed): Session | undefined {
   return session !== undefined && typeof shown === "string" && sameSecret(shown, session.csrf) ? session : undefined;
 }
 
-function authorise({ calls }: Context): Interceptor {
+function authorise({ calls, sessions }: Context): Interceptor {
   let streams = 0;
   return (next) => async (request) => {
     try {
@@ -252,11 +253,21 @@ function authorise({ calls }: Context): Interceptor {
       if (streams >= LIMITS.consoleStreams) throw tooManyStreams();
       streams++;
       request.signal.addEventListener("abort", () => streams--, { once: true });
-      return await next(request);
+      const answered = await next(request);
+      if (!answered.stream) return answered;
+      return { ...answered, message: untilOver(answered.message, () => sessions.isOver(session)) };
     } catch (error) {
       throw error instanceof ConsiliumError ? toConnectError(error) : error;
     }
   };
+}
+
+/** A stream that tells nothing more once its session is over, and says so with what would have been told next. */
+async function* untilOver<T>(messages: AsyncIterable<T>, isOver: () => boolean): AsyncGenerator<T> {
+  for await (const message of messages) {
+    if (isOver()) throw toConnectError(signInRequired());
+    yield message;
+  }
 }
 
 async function answerSession(context: Context, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -41,8 +41,8 @@ export async function answerPasskey(context: PasskeyContext, request: PasskeyReq
       return { json: await passkeys.beginSignIn() };
     case "signed-in": {
       context.takeSignIn();
-      const { role, who } = await passkeys.finishSignIn((await body()).answer);
-      const opened = sessions.open(role, who);
+      const { role, who, id } = await passkeys.finishSignIn((await body()).answer);
+      const opened = sessions.open(role, who, id);
       return { json: {}, opened };
     }
   }
@@ -60,8 +60,12 @@ export async function answerPasskey(context: PasskeyContext, request: PasskeyReq
       const named = typeof label === "string" ? label : "";
       return { json: await passkeys.finishRegistration(session.csrf, session.role, named, answer) };
     }
-    case "remove":
-      return { json: await passkeys.remove(String((await body()).id)) };
+    case "remove": {
+      const id = String((await body()).id);
+      const left = await passkeys.remove(id);
+      sessions.endByPasskey(id);
+      return { json: left };
+    }
     case "at-name":
       return { json: { url: context.linkAtName(session) } };
     default:

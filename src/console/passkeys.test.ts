@@ -106,7 +106,7 @@ describe("signing in", () => {
   test("gives the role that the key was registered for, and counts", async () => {
     await register();
     nowMs += 5;
-    expect(await signIn()).toEqual({ role: "operator", who: "passkey “desk”" });
+    expect(await signIn()).toEqual({ role: "operator", who: "passkey “desk”", id: key.id });
     expect((await passkeys.list())[0].lastUsedMs).toBe(nowMs);
     await expect(signIn({ counter: 2 })).rejects.toMatchObject(REFUSED);
     expect(await signIn({ counter: 3 })).toMatchObject({ role: "operator" });

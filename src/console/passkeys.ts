@@ -80,7 +80,7 @@ export interface Passkeys {
   remove(id: string): Promise<readonly ListedPasskey[]>;
   beginSignIn(): Promise<PublicKeyCredentialRequestOptionsJSON>;
   /** @throws ConsiliumError `sign-in-required` where the answer does not hold */
-  finishSignIn(answer: unknown): Promise<{ readonly role: Role; readonly who: string }>;
+  finishSignIn(answer: unknown): Promise<{ readonly role: Role; readonly who: string; readonly id: string }>;
 }
 
 export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Passkeys {
@@ -187,7 +187,7 @@ export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Pas
           ...kept,
           passkeys: kept.passkeys.map((each) => (each.id === key.id ? used : each)),
         }));
-        return { role: key.role, who: `passkey “${key.label}”` };
+        return { role: key.role, who: `passkey “${key.label}”`, id: key.id };
       }),
   };
 }

@@ -10,6 +10,7 @@
  * - A link works once, for LIMITS.consoleLinkMs. A session ends after LIMITS.consoleIdleMs without a call, after
  *   LIMITS.consoleSessionMs whatever happens, or when it is signed out.
  * - A link that a session asked for opens one of the same person that ends no later, and nothing once that has ended.
+ * - Sessions that a passkey opened, and those that they opened by links, end with the passkey.
  * - More sessions than LIMITS.consoleSessions end the one that was idle longest; so with links.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
@@ -22,11 +23,17 @@ export interface Session {
   readonly who: string;
   readonly csrf: string;
   readonly expiresMs: number;
+  /** Identifier of the passkey that it was opened by, itself or the session whose link opened it. */
+  readonly passkeyId: string | undefined;
 }
 
 interface Kept {
   readonly session: Session;
   lastMs: number;
+}
+
+interface Opening extends Pick<Session, "role" | "who" | "passkeyId"> {
+  readonly endsByMs?: number;
 }
 
 interface Link {
@@ -41,31 +48,42 @@ export interface Sessions {
   createLink(role: Role, from?: Session): { readonly token: string; readonly expiresMs: number };
   /** @throws ConsiliumError `sign-in-required` for a token that is unknown, used or too old */
   redeem(token: string): { readonly cookie: string; readonly session: Session };
-  /** Opens a session for somebody whose identity was established elsewhere. */
-  open(role: Role, who: string): { readonly cookie: string; readonly session: Session };
+  /** Opens a session for somebody whose identity was established elsewhere. @param passkeyId by which, if by one */
+  open(role: Role, who: string, passkeyId?: string): { readonly cookie: string; readonly session: Session };
   /** The session of a cookie; a call keeps it alive. Undefined where there is none. */
   find(cookie: string | undefined): Session | undefined;
   end(cookie: string): void;
+  /** Ends all that a passkey opened. */
+  endByPasskey(passkeyId: string): void;
+  /** Whether a session was ended, or its time is over: what it began is told no more. Not whether it is idle. */
+  isOver(session: Session): boolean;
 }
 
 export function createSessions(clock: Clock): Sessions {
   const links = new Map<Sha256, Link>();
   const sessions = new Map<Sha256, Kept>();
+  const ended = new WeakSet<Session>();
 
-  function open(role: Role, who: string, endsByMs = Number.POSITIVE_INFINITY): { cookie: string; session: Session } {
+  function open(opening: Opening): { cookie: string; session: Session } {
+    const { role, who, passkeyId, endsByMs = Number.POSITIVE_INFINITY } = opening;
     const nowMs = clock.nowMs();
     const cookie = newToken();
     const expiresMs = Math.min(nowMs + LIMITS.consoleSessionMs, endsByMs);
-    const session = { role, who, csrf: newToken(), expiresMs };
+    const session = { role, who, csrf: newToken(), expiresMs, passkeyId };
     for (const [key, kept] of sessions) if (hasEnded(kept, nowMs)) sessions.delete(key);
-    if (sessions.size >= LIMITS.consoleSessions) dropIdlest(sessions);
+    if (sessions.size >= LIMITS.consoleSessions) end(idlestOf(sessions));
     sessions.set(sha256(cookie), { session, lastMs: nowMs });
     return { cookie, session };
+  }
+  function end(key: Sha256): void {
+    const kept = sessions.get(key);
+    if (kept !== undefined) ended.add(kept.session);
+    sessions.delete(key);
   }
   const lives = (session: Session): boolean =>
     [...sessions.values()].some((kept) => kept.session === session && !hasEnded(kept, clock.nowMs()));
   return {
-    open: (role, who) => open(role, who),
+    open: (role, who, passkeyId) => open({ role, who, passkeyId }),
     createLink(role, from) {
       const nowMs = clock.nowMs();
       for (const [key, { expiresMs }] of links) if (expiresMs <= nowMs) links.delete(key);
@@ -81,9 +99,9 @@ export function createSessions(clock: Clock): Sessions {
       links.delete(key);
       if (link === undefined || link.expiresMs <= clock.nowMs()) throw linkSpent();
       const { role, from } = link;
-      if (from === undefined) return open(role, "one-time link");
+      if (from === undefined) return open({ role, who: "one-time link", passkeyId: undefined });
       if (!lives(from)) throw linkSpent();
-      return open(role, from.who, from.expiresMs);
+      return open({ role, who: from.who, passkeyId: from.passkeyId, endsByMs: from.expiresMs });
     },
     find(cookie) {
       if (cookie === undefined) return undefined;
@@ -96,7 +114,11 @@ export function createSessions(clock: Clock): Sessions {
       kept.lastMs = clock.nowMs();
       return kept.session;
     },
-    end: (cookie) => void sessions.delete(sha256(cookie)),
+    end: (cookie) => end(sha256(cookie)),
+    endByPasskey(passkeyId) {
+      for (const [key, { session }] of sessions) if (session.passkeyId === passkeyId) end(key);
+    },
+    isOver: (session) => ended.has(session) || clock.nowMs() >= session.expiresMs,
   };
 }
 
@@ -114,9 +136,9 @@ function hasEnded({ session, lastMs }: Kept, nowMs: number): boolean {
   return nowMs >= session.expiresMs || nowMs - lastMs >= LIMITS.consoleIdleMs;
 }
 
-function dropIdlest(sessions: Map<Sha256, Kept>): void {
+function idlestOf(sessions: ReadonlyMap<Sha256, Kept>): Sha256 {
   const [idlest] = [...sessions].reduce((a, b) => (a[1].lastMs <= b[1].lastMs ? a : b));
-  sessions.delete(idlest);
+  return idlest;
 }
 
 function linkSpent(): ConsiliumError {

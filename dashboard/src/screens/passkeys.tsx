@@ -37,7 +37,7 @@ export default function Passkeys({ at }: { readonly at: string }) {
             <Action
               key="r"
               label={`Remove ${label}`}
-              explain="Nobody signs in by it any more. Sessions that it opened go on until they end."
+              explain="Nobody signs in by it any more, and whoever is signed in by it is signed out."
               danger
               run={async () => {
                 setKeys(await removePasskey(id));
