@@ -1,7 +1,7 @@
 /** The reference of the API: services, methods and messages of `proto/`, and who may call what, from the one table. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { AUTHORISATION, DOWNLOADS, PATIENTS, ROLES } from "../../src/console/index.ts";
+import { AUTHORISATION, OPEN_ROUTES, type OpenRoute, ROLES, ROUTES, type Route } from "../../src/console/index.ts";
 
 const PROTO = fileURLToPath(new URL("../../proto/consilium/v1/", import.meta.url));
 
@@ -53,16 +53,43 @@ with \`--json\`.
 ${services.map(serviceSection).join("\n")}
 ## Beside the services
 
-| address | who |
-| --- | --- |
-${Object.entries(DOWNLOADS)
-  .map(([name, roles]) => `| \`GET /download/${name}\` | ${rolesText(roles)} |`)
-  .join("\n")}
-| \`GET /volume?case=ID&part=t1, t1ce, t2, flair, labels or prediction\` | ${rolesText(PATIENTS)} |
+Plain requests, whose bodies are JSON. Those of the first rows sign people in; the others want a session: downloads by its
+cookie alone, all else by its second token as well.
+
+| request | asks for | who may |
+| --- | --- | --- |
+${OPEN_ROUTES.map((name) => routeRow(name, "everybody")).join("\n")}
+${(Object.keys(ROUTES) as Route[]).map((name) => routeRow(name, rolesText(ROUTES[name].roles))).join("\n")}
 
 ## Messages
 
 ${messages.map(messageSection).join("\n")}`;
+}
+
+/** What a request asks for: with a line for each, or it does not compile. */
+const ASKED: Readonly<Record<OpenRoute | Route, string>> = {
+  "GET /session": "who is signed in, and how one may sign in",
+  "POST /session": "signing in by the token of a link",
+  "GET /oidc/begin": "signing in by the identity provider",
+  "GET /oidc/callback": "where the identity provider sends people back",
+  "POST /passkey/sign-in": "a question for a passkey",
+  "POST /passkey/signed-in": "signing in by its answer",
+  "DELETE /session": "signing out",
+  "POST /passkey/list": "the passkeys that are registered",
+  "POST /passkey/register": "a question for a new passkey",
+  "POST /passkey/registered": "its registration by its answer",
+  "POST /passkey/remove": "its removal, with the sessions that it opened",
+  "POST /passkey/at-name": "a link to this console at `localhost`",
+  "GET /volume": "`?case=ID&part=t1`, t1ce, t2, flair, labels or prediction: a scan or a map as NIfTI",
+  "GET /sheet": "`?intake=KEY&case=ID&state=STATE`: a contact sheet of intake as PNG",
+  "GET /download/model.onnx": "the network with its weights",
+  "GET /download/weights.safetensors": "the weights",
+  "GET /download/card.md": "the model's card",
+  "GET /download/report.html": "the study's report",
+};
+
+function routeRow(name: OpenRoute | Route, who: string): string {
+  return `| \`${name}\` | ${ASKED[name]} | ${who} |`;
 }
 
 function serviceSection({ name, comment, lines }: Block): string {

@@ -1,8 +1,8 @@
 /**
- * Who may do what in the dashboard and in a site's console: the one table from which every call is let through or
- * refused, and from which the test that tries every method under every role is made.
+ * Who may do what in the dashboard and in a site's console: the tables from which every call and every plain request is let
+ * through or refused, and from which the tests that try each of them under every role are made.
  *
- * Invariant: a method that is not in the table does not compile, and one that is unknown at run time is refused.
+ * Invariant: a method or a route that is not in its table does not compile, and one that is unknown at run time is refused.
  */
 import { ConsiliumError } from "../base/index.ts";
 import { CoordinatorConsole, SiteConsole } from "../protocol/index.ts";
@@ -17,9 +17,6 @@ const EVERYBODY: readonly Role[] = ROLES;
 
 /** Who sees a patient's scans, and may have them outlined: whoever works with them at the hospital anyway. */
 export const PATIENTS: readonly Role[] = ["reviewer", "operator"];
-
-/** Who may register a passkey, to sign in by under the same role, and remove one. */
-export const PASSKEY_ROLES: readonly Role[] = ["operator"];
 
 type Rights<Methods> = Readonly<Record<keyof Methods, readonly Role[]>>;
 
@@ -56,15 +53,48 @@ const SITE_METHODS: Rights<typeof SiteConsole.method> = {
   getDoctor: ["operator"],
 };
 
-/** Files that are fetched by plain GET, beside the methods. */
-export const DOWNLOADS = {
-  "model.onnx": ["lead", "operator"],
-  "weights.safetensors": ["lead", "operator"],
-  "card.md": EVERYBODY,
-  "report.html": EVERYBODY,
-} as const satisfies Readonly<Record<string, readonly Role[]>>;
+/** Plain requests by which people sign in: whoever reaches the console may make them. */
+export const OPEN_ROUTES = [
+  "GET /session",
+  "POST /session",
+  "GET /oidc/begin",
+  "GET /oidc/callback",
+  "POST /passkey/sign-in",
+  "POST /passkey/signed-in",
+] as const;
 
-export type DownloadName = keyof typeof DOWNLOADS;
+export type OpenRoute = (typeof OPEN_ROUTES)[number];
+
+interface RouteRights {
+  readonly roles: readonly Role[];
+  /** Of the session: its cookie alone where a link of the page leads there, else its second token as well. */
+  readonly shows: "cookie" | "both tokens";
+}
+
+/** Who may register a passkey, to sign in by under the same role, and remove one. */
+const WITH_PASSKEYS: RouteRights = { roles: ["operator"], shows: "both tokens" };
+const WITH_PATIENTS: RouteRights = { roles: PATIENTS, shows: "both tokens" };
+
+/** All other plain requests, by what they ask for. Beside both lists there are the page's own files alone. */
+export const ROUTES = {
+  "DELETE /session": { roles: EVERYBODY, shows: "both tokens" },
+  "POST /passkey/list": WITH_PASSKEYS,
+  "POST /passkey/register": WITH_PASSKEYS,
+  "POST /passkey/registered": WITH_PASSKEYS,
+  "POST /passkey/remove": WITH_PASSKEYS,
+  "POST /passkey/at-name": WITH_PASSKEYS,
+  "GET /volume": WITH_PATIENTS,
+  "GET /sheet": WITH_PATIENTS,
+  "GET /download/model.onnx": { roles: ["lead", "operator"], shows: "cookie" },
+  "GET /download/weights.safetensors": { roles: ["lead", "operator"], shows: "cookie" },
+  "GET /download/card.md": { roles: EVERYBODY, shows: "cookie" },
+  "GET /download/report.html": { roles: EVERYBODY, shows: "cookie" },
+} as const satisfies Readonly<Record<string, RouteRights>>;
+
+export type Route = keyof typeof ROUTES;
+
+type NameOfDownload<Each> = Each extends `GET /download/${infer Name}` ? Name : never;
+export type DownloadName = NameOfDownload<Route>;
 
 /** By the name under which Connect knows a method: `consilium.v1.CoordinatorConsole/GetStatus`. */
 export const AUTHORISATION: ReadonlyMap<string, readonly Role[]> = new Map([

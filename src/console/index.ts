@@ -1,11 +1,12 @@
 export {
   AUTHORISATION,
-  DOWNLOADS,
   type DownloadName,
-  PASSKEY_ROLES,
-  PATIENTS,
+  OPEN_ROUTES,
+  type OpenRoute,
   ROLES,
+  ROUTES,
   type Role,
+  type Route,
 } from "./authorisation.ts";
 export { type ConsoleServer, startConsoleServer } from "./console-server.ts";
 export { coordinatorConsole } from "./coordinator-console.ts";

@@ -1,74 +1,74 @@
 /** Signing in by passkeys over HTTP, and their registration by somebody who is signed in. Bodies are JSON. */
-import type { ConsiliumError } from "../base/index.ts";
-import { checkRole, PASSKEY_ROLES } from "./authorisation.ts";
+import type { IncomingMessage } from "node:http";
+import type { ConsoleContext, Handler, Handlers, OpenHandlers } from "./console-context.ts";
 import type { Passkeys } from "./passkeys.ts";
+import { json, readBody } from "./plain-http.ts";
 import { notOffered } from "./refusals.ts";
-import type { Session, Sessions } from "./sessions.ts";
+import type { Session } from "./sessions.ts";
+import { sessionCookie } from "./sign-in-routes.ts";
 
-export interface PasskeyRequest {
-  /** Behind `/passkey/`. */
-  readonly action: string;
-  readonly method: string;
-  readonly body: () => Promise<Readonly<Record<string, unknown>>>;
-  /** By both of its tokens; undefined without. */
-  readonly session: Session | undefined;
-}
+/** An answer with the keys and extensions of an authenticator. */
+const PASSKEY_BYTES = 64 << 10;
 
-export interface PasskeyAnswer {
-  readonly json: unknown;
-  /** Of a session that was opened. */
-  readonly opened?: ReturnType<Sessions["open"]>;
-}
+export const PASSKEY_SIGN_IN_ROUTES: OpenHandlers<"POST /passkey/sign-in" | "POST /passkey/signed-in"> = {
+  async "POST /passkey/sign-in"(context, { response }) {
+    const passkeys = offered(context);
+    context.signIns.take("passkeys");
+    json(response, 200, await passkeys.beginSignIn());
+  },
+  async "POST /passkey/signed-in"(context, { request, response }) {
+    const passkeys = offered(context);
+    context.signIns.take("passkeys");
+    const { role, who, id } = await passkeys.finishSignIn((await bodyOf(request)).answer);
+    const { cookie } = context.sessions.open(role, who, id);
+    response.setHeader("set-cookie", sessionCookie(context.cookieName, cookie));
+    json(response, 200, {});
+  },
+};
 
-interface PasskeyContext {
-  readonly passkeys: Passkeys;
-  readonly sessions: Sessions;
-  readonly takeSignIn: () => void;
-  readonly takeCall: (session: Session) => void;
+type PasskeyRoute = `POST /passkey/${"list" | "register" | "registered" | "remove" | "at-name"}`;
+
+export const PASSKEY_ROUTES: Handlers<PasskeyRoute> = {
+  "POST /passkey/list": answering(({ passkeys }) => passkeys.list()),
+  "POST /passkey/register": answering(({ passkeys, session }) =>
+    passkeys.beginRegistration(session.csrf, session.role),
+  ),
+  "POST /passkey/registered": answering(async ({ passkeys, session, body }) => {
+    const { answer, label } = await body();
+    const named = typeof label === "string" ? label : "";
+    return passkeys.finishRegistration(session.csrf, session.role, named, answer);
+  }),
+  "POST /passkey/remove": answering(async ({ passkeys, sessions, body }) => {
+    const id = String((await body()).id);
+    const left = await passkeys.remove(id);
+    sessions.endByPasskey(id);
+    return left;
+  }),
   /** An address at `localhost` that signs in once, as whoever has the session and no longer than that. */
-  readonly linkAtName: (session: Session) => string;
-  readonly signInRequired: () => ConsiliumError;
+  "POST /passkey/at-name": answering(async ({ sessions, session, atName }) => ({
+    url: `${atName()}/#sign-in=${sessions.createLink(session.role, session).token}`,
+  })),
+};
+
+interface Asked extends Pick<ConsoleContext, "sessions" | "atName"> {
+  readonly passkeys: Passkeys;
+  readonly session: Session;
+  readonly body: () => Promise<Readonly<Record<string, unknown>>>;
 }
 
-/** @throws ConsiliumError `sign-in-required`, `role-refused`, `limit-exceeded`, `file-not-found` */
-export async function answerPasskey(context: PasskeyContext, request: PasskeyRequest): Promise<PasskeyAnswer> {
-  const { passkeys, sessions } = context;
-  const { action, method, body } = request;
-  if (method !== "POST") throw notOffered(`passkey/${action.slice(0, 40)}`);
-  switch (action) {
-    case "sign-in":
-      context.takeSignIn();
-      return { json: await passkeys.beginSignIn() };
-    case "signed-in": {
-      context.takeSignIn();
-      const { role, who, id } = await passkeys.finishSignIn((await body()).answer);
-      const opened = sessions.open(role, who, id);
-      return { json: {}, opened };
-    }
-  }
-  const session = request.session;
-  if (session === undefined) throw context.signInRequired();
-  context.takeCall(session);
-  checkRole(session.role, PASSKEY_ROLES, "passkeys");
-  switch (action) {
-    case "list":
-      return { json: await passkeys.list() };
-    case "register":
-      return { json: await passkeys.beginRegistration(session.csrf, session.role) };
-    case "registered": {
-      const { answer, label } = await body();
-      const named = typeof label === "string" ? label : "";
-      return { json: await passkeys.finishRegistration(session.csrf, session.role, named, answer) };
-    }
-    case "remove": {
-      const id = String((await body()).id);
-      const left = await passkeys.remove(id);
-      sessions.endByPasskey(id);
-      return { json: left };
-    }
-    case "at-name":
-      return { json: { url: context.linkAtName(session) } };
-    default:
-      throw notOffered(`passkey/${action.slice(0, 40)}`);
-  }
+function answering(work: (asked: Asked) => Promise<unknown>): Handler {
+  return async (context, { request, response }, session) => {
+    const asked = { ...context, passkeys: offered(context), session, body: () => bodyOf(request) };
+    json(response, 200, await work(asked));
+  };
+}
+
+function bodyOf(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+  return readBody(request, PASSKEY_BYTES);
+}
+
+/** @throws ConsiliumError `file-not-found` where this console has none */
+function offered({ passkeys }: ConsoleContext): Passkeys {
+  if (passkeys === undefined) throw notOffered("passkeys");
+  return passkeys;
 }

@@ -6,10 +6,12 @@
  */
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { ConsiliumError } from "../base/index.ts";
+import { notOffered } from "./refusals.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
@@ -75,6 +77,26 @@ export async function readStaticFiles(folder: string): Promise<ReadonlyMap<strin
     }),
   );
   return new Map(files);
+}
+
+/** @throws ConsiliumError `file-not-found` */
+export function answerStatic(
+  statics: ReadonlyMap<string, StaticFile>,
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+): void {
+  const file = statics.get(path);
+  if (file === undefined || request.method !== "GET") throw notOffered(`${request.method} ${path.slice(0, 80)}`);
+  const gzips = /\bgzip\b/.test(request.headers["accept-encoding"] ?? "");
+  response.writeHead(200, {
+    "content-type": file.type,
+    "content-security-policy": PAGE_POLICY,
+    "cache-control": file.immutable ? "public, max-age=31536000, immutable" : "no-cache",
+    vary: "accept-encoding",
+    ...(gzips && { "content-encoding": "gzip" }),
+  });
+  response.end(gzips ? file.gzipped : file.bytes);
 }
 
 function extension(name: string): string {
