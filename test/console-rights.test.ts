@@ -35,6 +35,7 @@ describe("the table of rights", () => {
     const changing = {
       "consilium.v1.CoordinatorConsole/SubmitStudy": ["lead"],
       "consilium.v1.CoordinatorConsole/StopStudy": ["lead"],
+      "consilium.v1.CoordinatorConsole/BeginStudy": ["lead"],
       "consilium.v1.CoordinatorConsole/PauseStudy": ["lead"],
       "consilium.v1.CoordinatorConsole/ChangeRules": ["lead"],
       "consilium.v1.CoordinatorConsole/InviteSite": ["lead", "operator"],

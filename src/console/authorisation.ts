@@ -27,6 +27,7 @@ const COORDINATOR_METHODS: Rights<typeof CoordinatorConsole.method> = {
   checkStudy: ["lead", "reviewer"],
   submitStudy: ["lead"],
   stopStudy: ["lead"],
+  beginStudy: ["lead"],
   pauseStudy: ["lead"],
   changeRules: ["lead"],
   inviteSite: ["lead", "operator"],

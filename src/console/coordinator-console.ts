@@ -47,18 +47,24 @@ export function coordinatorConsole(options: CoordinatorConsoleOptions): (router:
           await coordinator.stopStudy(words(reason));
           return {};
         }),
+      beginStudy: ({ reason }) =>
+        answered(async () => {
+          await coordinator.changeStudy({ kind: "study-begun", reason: words(reason) });
+          return {};
+        }),
       pauseStudy: ({ paused, reason }) =>
         answered(async () => {
           await coordinator.changeStudy({ kind: paused ? "study-paused" : "study-resumed", reason: words(reason) });
           return {};
         }),
-      changeRules: ({ reason, deadlineS, quorum }) =>
+      changeRules: ({ reason, deadlineS, quorum, rounds }) =>
         answered(async () => {
           await coordinator.changeStudy({
             kind: "study-changed",
             reason: words(reason),
             ...(deadlineS !== undefined && { deadlineS }),
             ...(quorum !== undefined && { quorum: quorum === 0 ? "all" : quorum }),
+            ...(rounds !== undefined && { rounds }),
           });
           return {};
         }),

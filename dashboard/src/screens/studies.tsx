@@ -62,7 +62,13 @@ export function Studies({ status, role }: Props) {
         <p class="stale">The coordinator cannot be reached: this is what was known. {value.unreachable.hint}</p>
       )}
       {value.reviews.map((review) => (
-        <ReviewCard key={review.studyHash} review={review} role={role} decided={reload} />
+        <ReviewCard
+          key={review.studyHash}
+          review={review}
+          ended={status.studies.some(({ studyHash, end }) => studyHash === review.studyHash && end !== undefined)}
+          role={role}
+          decided={reload}
+        />
       ))}
       {ask}
     </>
@@ -71,11 +77,13 @@ export function Studies({ status, role }: Props) {
 
 interface CardProps {
   readonly review: Review;
+  /** Here, whatever became of it elsewhere. */
+  readonly ended: boolean;
   readonly role: Role;
   readonly decided: () => void;
 }
 
-function ReviewCard({ review, role, decided }: CardProps) {
+function ReviewCard({ review, ended, role, decided }: CardProps) {
   const { studyHash, name, text, roster, networkBytes, offeredAtMs, decision, refusal, changes } = review;
   const [said, setSaid] = useState("");
   const done = (words: string): void => {
@@ -103,7 +111,7 @@ function ReviewCard({ review, role, decided }: CardProps) {
       )}
       {refusal && <TroubleNote trouble={refusal} />}
       {said !== "" && <p role="status">{said}</p>}
-      {role === "reviewer" && <Decide review={review} done={done} />}
+      {role === "reviewer" && <Decide review={review} ended={ended} done={done} />}
     </Section>
   );
 }
@@ -118,7 +126,11 @@ function Decision({ decision }: { readonly decision: Review["decision"] }) {
   );
 }
 
-function Decide({ review, done }: { readonly review: Review; readonly done: (said: string) => void }) {
+interface DecideProps extends Pick<CardProps, "review" | "ended"> {
+  readonly done: (said: string) => void;
+}
+
+function Decide({ review, ended, done }: DecideProps) {
   const { studyHash, rosterSha256, name, decision, refusal } = review;
   const send = (choice: "approve" | "refuse") => async (reason: string) => {
     const { sent } = JSON.parse(
@@ -145,6 +157,16 @@ function Decide({ review, done }: { readonly review: Review; readonly done: (sai
           label="Refuse"
           danger
           explain="Nothing of this study runs here. The reason goes to the study lead, and is journalled there."
+          ask={{ label: "Reason" }}
+          run={send("refuse")}
+          onDone={done}
+        />
+      )}
+      {decision?.approved === true && !ended && (
+        <Action
+          label="Leave the study"
+          danger
+          explain="Work that runs here is stopped, and what this site gave to the round that is open is taken out of it, unless it is masked; rounds that are summed stay as they are. An approval brings the site back."
           ask={{ label: "Reason" }}
           run={send("refuse")}
           onDone={done}

@@ -253,13 +253,25 @@ function BeforeAfter({ study: { rounds, best, roster, off } }: { readonly study:
 /** Whole hours for people, seconds on the wire. */
 const HOUR_S = 3600;
 
-function Steering({ study: { paused, rules } }: { readonly study: StudyStatus }) {
+function Steering({ study: { paused, rules, phase } }: { readonly study: StudyStatus }) {
   return (
     <Section
       title="Steer it"
       note={`A round closes with ${rules.quorum === "all" ? "all sites" : countOf(rules.quorum, "update")}, after at most ${formatDuration(rules.deadlineS * 1000)}. Whatever is changed is journalled with its reason, and told to the sites.`}
     >
       <p class="buttons">
+        {phase === "approving" && (
+          <Action
+            key="begin"
+            label="Begin without the undecided"
+            explain="The first round begins without the sites that have not decided. Those that approve later take part from then on."
+            ask={{ label: "Reason" }}
+            run={async (reason) => {
+              await coordinator.beginStudy({ reason });
+              return "Begun.";
+            }}
+          />
+        )}
         {paused === null ? (
           <Action
             key="pause"
@@ -286,7 +298,7 @@ function Steering({ study: { paused, rules } }: { readonly study: StudyStatus })
         )}
         <Action
           label="Change the deadline"
-          explain="Gives each round that begins another time. Write the hours, then the reason: 12 scanner upgrade"
+          explain="Gives rounds another time, the one underway as well. Write the hours, then the reason: 12 scanner upgrade"
           ask={{ label: "Hours, and the reason" }}
           run={async (text) => {
             const [hours, reason] = numberAndReason(text);
@@ -296,12 +308,22 @@ function Steering({ study: { paused, rules } }: { readonly study: StudyStatus })
         />
         <Action
           label="Change the quorum"
-          explain="Closes each round that begins with another number of updates; 0 means all sites. Write the number, then the reason: 2 ukhd is moving"
+          explain="Closes rounds with another number of updates, the one underway as well; 0 means all sites. Write the number, then the reason: 2 ukhd is moving"
           ask={{ label: "Updates, and the reason" }}
           run={async (text) => {
             const [quorum, reason] = numberAndReason(text);
             await coordinator.changeRules({ reason, quorum });
             return `Rounds close with ${quorum === 0 ? "all sites" : countOf(quorum, "update")} from now on.`;
+          }}
+        />
+        <Action
+          label="Change the rounds"
+          explain="Ends the study after another number of rounds in all, at most as many as the reviewers approved. Write the number, then the reason: 40 the curves are flat"
+          ask={{ label: "Rounds in all, and the reason" }}
+          run={async (text) => {
+            const [rounds, reason] = numberAndReason(text);
+            await coordinator.changeRules({ reason, rounds });
+            return `The study has ${countOf(rounds, "round")} from now on.`;
           }}
         />
         <Action

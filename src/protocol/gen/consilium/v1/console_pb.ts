@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/console.proto.
  */
 export const file_consilium_v1_console: GenFile = /*@__PURE__*/
-  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIOCgxDYXNlc1JlcXVlc3QiEAoORGF0YXNldFJlcXVlc3QiEAoOSW50YWtlc1JlcXVlc3QiFAoSQ2FzZVJldmlld3NSZXF1ZXN0IhIKEFJ1bkRvY3RvclJlcXVlc3QiDwoNRG9jdG9yUmVxdWVzdCJPChFEZXBhcnR1cmVzUmVxdWVzdBIMCgR3aGF0GAEgASgJEg0KBXN0dWR5GAIgASgJEg4KBmJlZm9yZRgDIAEoBBINCgVsaW1pdBgEIAEoDSIhCg5QcmVkaWN0UmVxdWVzdBIPCgdjYXNlX2lkGAEgASgJIigKCVN0dWR5VGV4dBIMCgR5YW1sGAEgASgJEg0KBXNpdGVzGAIgAygJIh0KC1N0b3BSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCSIuCgxQYXVzZVJlcXVlc3QSDgoGcGF1c2VkGAEgASgIEg4KBnJlYXNvbhgCIAEoCSJmCgxSdWxlc1JlcXVlc3QSDgoGcmVhc29uGAEgASgJEhcKCmRlYWRsaW5lX3MYAiABKAFIAIgBARITCgZxdW9ydW0YAyABKA1IAYgBAUINCgtfZGVhZGxpbmVfc0IJCgdfcXVvcnVtIiAKDUludml0ZVJlcXVlc3QSDwoHc2l0ZV9pZBgBIAEoCSJDCg5NYWRlSW52aXRhdGlvbhIPCgdzaXRlX2lkGAEgASgJEhIKCmV4cGlyZXNfbXMYAiABKAMSDAoEdGV4dBgDIAEoCSIwCg1SZXZva2VSZXF1ZXN0Eg8KB3NpdGVfaWQYASABKAkSDgoGcmVhc29uGAIgASgJIi4KDkpvdXJuYWxSZXF1ZXN0Eg0KBWFmdGVyGAEgASgEEg0KBWxpbWl0GAIgASgNIj0KDUpvdXJuYWxSZWNvcmQSDgoGbnVtYmVyGAEgASgEEgwKBGJvZHkYAiABKAkSDgoGc2hhMjU2GAMgASgJImUKC0pvdXJuYWxQYWdlEiwKB3JlY29yZHMYASADKAsyGy5jb25zaWxpdW0udjEuSm91cm5hbFJlY29yZBITCgtoZWFkX251bWJlchgCIAEoBBITCgtoZWFkX3NoYTI1NhgDIAEoCSKJAQoRQ291bnRlcnNpZ25lZEhlYWQSDwoHc2l0ZV9pZBgBIAEoCRISCgprZXlfc2hhMjU2GAIgASgJEg4KBm51bWJlchgDIAEoBBIOCgZzaGEyNTYYBCABKAkSDgoGaGVhZGVyGAUgASgJEgwKBGJvZHkYBiABKAwSEQoJc2lnbmF0dXJlGAcgASgMIkQKEkNvdW50ZXJzaWduZWRIZWFkcxIuCgVoZWFkcxgBIAMoCzIfLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkSGVhZCJcCg1EZWNpZGVSZXF1ZXN0EhIKCnN0dWR5X2hhc2gYASABKAkSEAoIZGVjaXNpb24YAiABKAkSDgoGcmVhc29uGAMgASgJEhUKDXJvc3Rlcl9zaGEyNTYYBCABKAky0AcKEkNvb3JkaW5hdG9yQ29uc29sZRJECglHZXRTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUSSAoLV2F0Y2hTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUwARI+CghHZXRTdHVkeRIaLmNvbnNpbGl1bS52MS5TdHVkeVJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSPQoKQ2hlY2tTdHVkeRIXLmNvbnNpbGl1bS52MS5TdHVkeVRleHQaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSPgoLU3VibWl0U3R1ZHkSFy5jb25zaWxpdW0udjEuU3R1ZHlUZXh0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EjoKCVN0b3BTdHVkeRIZLmNvbnNpbGl1bS52MS5TdG9wUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEjwKClBhdXNlU3R1ZHkSGi5jb25zaWxpdW0udjEuUGF1c2VSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSPQoLQ2hhbmdlUnVsZXMSGi5jb25zaWxpdW0udjEuUnVsZXNSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSRwoKSW52aXRlU2l0ZRIbLmNvbnNpbGl1bS52MS5JbnZpdGVSZXF1ZXN0GhwuY29uc2lsaXVtLnYxLk1hZGVJbnZpdGF0aW9uEj0KClJldm9rZVNpdGUSGy5jb25zaWxpdW0udjEuUmV2b2tlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkEKCkxpc3RNb2RlbHMSGy5jb25zaWxpdW0udjEuTW9kZWxzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJGCgtMaXN0Sm91cm5hbBIcLmNvbnNpbGl1bS52MS5Kb3VybmFsUmVxdWVzdBoZLmNvbnNpbGl1bS52MS5Kb3VybmFsUGFnZRJZChFMaXN0Q291bnRlcnNpZ25lZBIiLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkUmVxdWVzdBogLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkSGVhZHMSRAoNVmVyaWZ5Sm91cm5hbBIbLmNvbnNpbGl1bS52MS5WZXJpZnlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50MpYHCgtTaXRlQ29uc29sZRJECglHZXRTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUSSAoLV2F0Y2hTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUwARJDCgtMaXN0UmV2aWV3cxIcLmNvbnNpbGl1bS52MS5SZXZpZXdzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJCCgtEZWNpZGVTdHVkeRIbLmNvbnNpbGl1bS52MS5EZWNpZGVSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkkKDkxpc3REZXBhcnR1cmVzEh8uY29uc2lsaXVtLnYxLkRlcGFydHVyZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkAKCUdldExlZGdlchIbLmNvbnNpbGl1bS52MS5MZWRnZXJSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej8KCUxpc3RDYXNlcxIaLmNvbnNpbGl1bS52MS5DYXNlc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQwoLUHJlZGljdENhc2USHC5jb25zaWxpdW0udjEuUHJlZGljdFJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQgoKR2V0RGF0YXNldBIcLmNvbnNpbGl1bS52MS5EYXRhc2V0UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJDCgtMaXN0SW50YWtlcxIcLmNvbnNpbGl1bS52MS5JbnRha2VzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJLCg9MaXN0Q2FzZVJldmlld3MSIC5jb25zaWxpdW0udjEuQ2FzZVJldmlld3NSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKCVJ1bkRvY3RvchIeLmNvbnNpbGl1bS52MS5SdW5Eb2N0b3JSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkAKCUdldERvY3RvchIbLmNvbnNpbGl1bS52MS5Eb2N0b3JSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50YgZwcm90bzM");
+  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIOCgxDYXNlc1JlcXVlc3QiEAoORGF0YXNldFJlcXVlc3QiEAoOSW50YWtlc1JlcXVlc3QiFAoSQ2FzZVJldmlld3NSZXF1ZXN0IhIKEFJ1bkRvY3RvclJlcXVlc3QiDwoNRG9jdG9yUmVxdWVzdCJPChFEZXBhcnR1cmVzUmVxdWVzdBIMCgR3aGF0GAEgASgJEg0KBXN0dWR5GAIgASgJEg4KBmJlZm9yZRgDIAEoBBINCgVsaW1pdBgEIAEoDSIhCg5QcmVkaWN0UmVxdWVzdBIPCgdjYXNlX2lkGAEgASgJIigKCVN0dWR5VGV4dBIMCgR5YW1sGAEgASgJEg0KBXNpdGVzGAIgAygJIh0KC1N0b3BSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCSIeCgxCZWdpblJlcXVlc3QSDgoGcmVhc29uGAEgASgJIi4KDFBhdXNlUmVxdWVzdBIOCgZwYXVzZWQYASABKAgSDgoGcmVhc29uGAIgASgJIoYBCgxSdWxlc1JlcXVlc3QSDgoGcmVhc29uGAEgASgJEhcKCmRlYWRsaW5lX3MYAiABKAFIAIgBARITCgZxdW9ydW0YAyABKA1IAYgBARITCgZyb3VuZHMYBCABKA1IAogBAUINCgtfZGVhZGxpbmVfc0IJCgdfcXVvcnVtQgkKB19yb3VuZHMiIAoNSW52aXRlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJIkMKDk1hZGVJbnZpdGF0aW9uEg8KB3NpdGVfaWQYASABKAkSEgoKZXhwaXJlc19tcxgCIAEoAxIMCgR0ZXh0GAMgASgJIjAKDVJldm9rZVJlcXVlc3QSDwoHc2l0ZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiLgoOSm91cm5hbFJlcXVlc3QSDQoFYWZ0ZXIYASABKAQSDQoFbGltaXQYAiABKA0iPQoNSm91cm5hbFJlY29yZBIOCgZudW1iZXIYASABKAQSDAoEYm9keRgCIAEoCRIOCgZzaGEyNTYYAyABKAkiZQoLSm91cm5hbFBhZ2USLAoHcmVjb3JkcxgBIAMoCzIbLmNvbnNpbGl1bS52MS5Kb3VybmFsUmVjb3JkEhMKC2hlYWRfbnVtYmVyGAIgASgEEhMKC2hlYWRfc2hhMjU2GAMgASgJIokBChFDb3VudGVyc2lnbmVkSGVhZBIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkSDgoGbnVtYmVyGAMgASgEEg4KBnNoYTI1NhgEIAEoCRIOCgZoZWFkZXIYBSABKAkSDAoEYm9keRgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiRAoSQ291bnRlcnNpZ25lZEhlYWRzEi4KBWhlYWRzGAEgAygLMh8uY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRIZWFkIlwKDURlY2lkZVJlcXVlc3QSEgoKc3R1ZHlfaGFzaBgBIAEoCRIQCghkZWNpc2lvbhgCIAEoCRIOCgZyZWFzb24YAyABKAkSFQoNcm9zdGVyX3NoYTI1NhgEIAEoCTKOCAoSQ29vcmRpbmF0b3JDb25zb2xlEkQKCUdldFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZRJICgtXYXRjaFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZTABEj4KCEdldFN0dWR5EhouY29uc2lsaXVtLnYxLlN0dWR5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI9CgpDaGVja1N0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI+CgtTdWJtaXRTdHVkeRIXLmNvbnNpbGl1bS52MS5TdHVkeVRleHQaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSOgoJU3RvcFN0dWR5EhkuY29uc2lsaXVtLnYxLlN0b3BSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSPAoKQmVnaW5TdHVkeRIaLmNvbnNpbGl1bS52MS5CZWdpblJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRI8CgpQYXVzZVN0dWR5EhouY29uc2lsaXVtLnYxLlBhdXNlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEj0KC0NoYW5nZVJ1bGVzEhouY29uc2lsaXVtLnYxLlJ1bGVzUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkcKCkludml0ZVNpdGUSGy5jb25zaWxpdW0udjEuSW52aXRlUmVxdWVzdBocLmNvbnNpbGl1bS52MS5NYWRlSW52aXRhdGlvbhI9CgpSZXZva2VTaXRlEhsuY29uc2lsaXVtLnYxLlJldm9rZVJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRJBCgpMaXN0TW9kZWxzEhsuY29uc2lsaXVtLnYxLk1vZGVsc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSRgoLTGlzdEpvdXJuYWwSHC5jb25zaWxpdW0udjEuSm91cm5hbFJlcXVlc3QaGS5jb25zaWxpdW0udjEuSm91cm5hbFBhZ2USWQoRTGlzdENvdW50ZXJzaWduZWQSIi5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZFJlcXVlc3QaIC5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWRzEkQKDVZlcmlmeUpvdXJuYWwSGy5jb25zaWxpdW0udjEuVmVyaWZ5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudDKWBwoLU2l0ZUNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESQwoLTGlzdFJldmlld3MSHC5jb25zaWxpdW0udjEuUmV2aWV3c1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQgoLRGVjaWRlU3R1ZHkSGy5jb25zaWxpdW0udjEuRGVjaWRlUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJJCg5MaXN0RGVwYXJ0dXJlcxIfLmNvbnNpbGl1bS52MS5EZXBhcnR1cmVzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJACglHZXRMZWRnZXISGy5jb25zaWxpdW0udjEuTGVkZ2VyUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI/CglMaXN0Q2FzZXMSGi5jb25zaWxpdW0udjEuQ2FzZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKC1ByZWRpY3RDYXNlEhwuY29uc2lsaXVtLnYxLlByZWRpY3RSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkIKCkdldERhdGFzZXQSHC5jb25zaWxpdW0udjEuRGF0YXNldFJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQwoLTGlzdEludGFrZXMSHC5jb25zaWxpdW0udjEuSW50YWtlc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSSwoPTGlzdENhc2VSZXZpZXdzEiAuY29uc2lsaXVtLnYxLkNhc2VSZXZpZXdzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJDCglSdW5Eb2N0b3ISHi5jb25zaWxpdW0udjEuUnVuRG9jdG9yUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJACglHZXREb2N0b3ISGy5jb25zaWxpdW0udjEuRG9jdG9yUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudGIGcHJvdG8z");
 
 /**
  * @generated from message consilium.v1.StatusRequest
@@ -347,6 +347,23 @@ export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
   messageDesc(file_consilium_v1_console, 19);
 
 /**
+ * @generated from message consilium.v1.BeginRequest
+ */
+export type BeginRequest = Message<"consilium.v1.BeginRequest"> & {
+  /**
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message consilium.v1.BeginRequest.
+ * Use `create(BeginRequestSchema)` to create a new message.
+ */
+export const BeginRequestSchema: GenMessage<BeginRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 20);
+
+/**
  * @generated from message consilium.v1.PauseRequest
  */
 export type PauseRequest = Message<"consilium.v1.PauseRequest"> & {
@@ -366,7 +383,7 @@ export type PauseRequest = Message<"consilium.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 20);
+  messageDesc(file_consilium_v1_console, 21);
 
 /**
  * @generated from message consilium.v1.RulesRequest
@@ -388,6 +405,13 @@ export type RulesRequest = Message<"consilium.v1.RulesRequest"> & {
    * @generated from field: optional uint32 quorum = 3;
    */
   quorum?: number | undefined;
+
+  /**
+   * In all; at most as many as the reviewers approved.
+   *
+   * @generated from field: optional uint32 rounds = 4;
+   */
+  rounds?: number | undefined;
 };
 
 /**
@@ -395,7 +419,7 @@ export type RulesRequest = Message<"consilium.v1.RulesRequest"> & {
  * Use `create(RulesRequestSchema)` to create a new message.
  */
 export const RulesRequestSchema: GenMessage<RulesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 21);
+  messageDesc(file_consilium_v1_console, 22);
 
 /**
  * @generated from message consilium.v1.InviteRequest
@@ -412,7 +436,7 @@ export type InviteRequest = Message<"consilium.v1.InviteRequest"> & {
  * Use `create(InviteRequestSchema)` to create a new message.
  */
 export const InviteRequestSchema: GenMessage<InviteRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 22);
+  messageDesc(file_consilium_v1_console, 23);
 
 /**
  * @generated from message consilium.v1.MadeInvitation
@@ -441,7 +465,7 @@ export type MadeInvitation = Message<"consilium.v1.MadeInvitation"> & {
  * Use `create(MadeInvitationSchema)` to create a new message.
  */
 export const MadeInvitationSchema: GenMessage<MadeInvitation> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 23);
+  messageDesc(file_consilium_v1_console, 24);
 
 /**
  * @generated from message consilium.v1.RevokeRequest
@@ -463,7 +487,7 @@ export type RevokeRequest = Message<"consilium.v1.RevokeRequest"> & {
  * Use `create(RevokeRequestSchema)` to create a new message.
  */
 export const RevokeRequestSchema: GenMessage<RevokeRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 24);
+  messageDesc(file_consilium_v1_console, 25);
 
 /**
  * @generated from message consilium.v1.JournalRequest
@@ -487,7 +511,7 @@ export type JournalRequest = Message<"consilium.v1.JournalRequest"> & {
  * Use `create(JournalRequestSchema)` to create a new message.
  */
 export const JournalRequestSchema: GenMessage<JournalRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 25);
+  messageDesc(file_consilium_v1_console, 26);
 
 /**
  * @generated from message consilium.v1.JournalRecord
@@ -516,7 +540,7 @@ export type JournalRecord = Message<"consilium.v1.JournalRecord"> & {
  * Use `create(JournalRecordSchema)` to create a new message.
  */
 export const JournalRecordSchema: GenMessage<JournalRecord> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 26);
+  messageDesc(file_consilium_v1_console, 27);
 
 /**
  * @generated from message consilium.v1.JournalPage
@@ -545,7 +569,7 @@ export type JournalPage = Message<"consilium.v1.JournalPage"> & {
  * Use `create(JournalPageSchema)` to create a new message.
  */
 export const JournalPageSchema: GenMessage<JournalPage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 27);
+  messageDesc(file_consilium_v1_console, 28);
 
 /**
  * @generated from message consilium.v1.CountersignedHead
@@ -594,7 +618,7 @@ export type CountersignedHead = Message<"consilium.v1.CountersignedHead"> & {
  * Use `create(CountersignedHeadSchema)` to create a new message.
  */
 export const CountersignedHeadSchema: GenMessage<CountersignedHead> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 28);
+  messageDesc(file_consilium_v1_console, 29);
 
 /**
  * @generated from message consilium.v1.CountersignedHeads
@@ -611,7 +635,7 @@ export type CountersignedHeads = Message<"consilium.v1.CountersignedHeads"> & {
  * Use `create(CountersignedHeadsSchema)` to create a new message.
  */
 export const CountersignedHeadsSchema: GenMessage<CountersignedHeads> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 29);
+  messageDesc(file_consilium_v1_console, 30);
 
 /**
  * @generated from message consilium.v1.DecideRequest
@@ -647,7 +671,7 @@ export type DecideRequest = Message<"consilium.v1.DecideRequest"> & {
  * Use `create(DecideRequestSchema)` to create a new message.
  */
 export const DecideRequestSchema: GenMessage<DecideRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 30);
+  messageDesc(file_consilium_v1_console, 31);
 
 /**
  * Of a coordinator's home: studies, rounds, sites, the journal.
@@ -707,6 +731,16 @@ export const CoordinatorConsole: GenService<{
   stopStudy: {
     methodKind: "unary";
     input: typeof StopRequestSchema;
+    output: typeof DoneSchema;
+  },
+  /**
+   * Begins the first round without the sites that have not decided: they take part from their approval on.
+   *
+   * @generated from rpc consilium.v1.CoordinatorConsole.BeginStudy
+   */
+  beginStudy: {
+    methodKind: "unary";
+    input: typeof BeginRequestSchema;
     output: typeof DoneSchema;
   },
   /**
