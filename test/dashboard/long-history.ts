@@ -10,7 +10,8 @@ export function longHistory(sites: number, rounds: number, nowMs: number): Coord
   const digest = (n: number): string => n.toString(16).padStart(64, "0");
   const begunMs = nowMs - rounds * 10 * MINUTE_MS;
   const figures = (round: number, site: number) => {
-    const dice = 0.9 * (1 - Math.exp(-round / 60)) + 0.02 * Math.sin(round * 0.7 + site);
+    // A Dice is from 0 to 1, its regions' and intervals' ends too.
+    const dice = 0.16 + 0.74 * (1 - Math.exp(-round / 60)) + 0.02 * Math.sin(round * 0.7 + site);
     const regions = Object.fromEntries(
       REGIONS.map((name, i) => [
         name,

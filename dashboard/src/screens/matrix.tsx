@@ -12,7 +12,7 @@ export function Matrices({ study }: { readonly study: StudyStatus }) {
   return (
     <Section
       title="Each site's own model at every site"
-      note="Mean Dice on the validation cases of the site in the column: of the model of all sites together, and below it of each site's own model of that round, before the others' were mixed in. Darker is higher; a model on its own site's cases stands in bold."
+      note="Mean Dice on the validation cases of the site in the column: of the model of all sites together, and below it of each site's own model of that round, before the others' were mixed in. The stronger the colour, the higher; a model on its own site's cases stands in bold."
     >
       {matrixUnderway !== null && (
         <ProgressBar

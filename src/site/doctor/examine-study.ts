@@ -136,7 +136,7 @@ function memoryFound(peakBytes: number): Omit<Finding, "check"> {
   const available = process.availableMemory() + process.memoryUsage.rss();
   const needed = Math.round(peakBytes * MEMORY_RESERVE);
   const figures = { neededBytes: needed, availableBytes: available, totalBytes: total };
-  const words = `training takes ${gigabytes(peakBytes)} GB; ${gigabytes(available)} of ${gigabytes(total)} GB are to be had`;
+  const words = `training takes ${size(peakBytes)}; ${size(available)} of ${size(total)} are to be had`;
   if (needed <= available) return good(words, figures);
   if (needed <= total) return bad("warning", words, "It fits once other programs are closed.", figures);
   return bad("failed", words, "It does not fit: take a machine with more memory, or ask for a smaller patch.", figures);
@@ -147,7 +147,7 @@ async function diskFound(home: string, parameters: number, options: StudyOptions
   const free = bavail * bsize;
   const needed = OBJECTS_PER_MODEL * 4 * parameters + preparedBytes(options);
   const figures = { neededBytes: needed, freeBytes: free };
-  const words = `the study keeps up to ${gigabytes(needed)} GB here; ${gigabytes(free)} GB are free`;
+  const words = `the study keeps up to ${size(needed)} here; ${size(free)} are free`;
   if (needed <= free) return good(words, figures);
   return bad("failed", words, "It does not fit: make room, or move the home to another disk.", figures);
 }
@@ -168,15 +168,14 @@ function roundFound(options: StudyOptions, secondsPerStep: number, parameters: n
   const transfer = downBytesPerSecond && upBytesPerSecond ? model / downBytesPerSecond + model / upBytesPerSecond : 0;
   const { deadlineS } = study.rounds;
   const figures = { steps, trainingS: training, transferS: transfer, deadlineS };
-  const words = `${steps} steps take ${duration(training)}, moving ${gigabytes(2 * model)} GB ${transfer === 0 ? "was not measured" : `takes ${duration(transfer)}`}; the deadline is ${duration(deadlineS)}`;
+  const words = `${steps} steps take ${duration(training)}, moving ${size(2 * model)} ${transfer === 0 ? "was not measured" : `takes ${duration(transfer)}`}; the deadline is ${duration(deadlineS)}`;
   if (training + transfer <= deadlineS) return good(words, figures);
   const hint = "It does not fit: ask the study lead for a longer deadline or fewer steps, or take a faster machine.";
   return bad("failed", words, hint, figures);
 }
 
-function gigabytes(bytes: number): string {
-  const gb = bytes / 1e9;
-  return gb < 0.1 ? gb.toFixed(3) : gb.toFixed(1);
+function size(bytes: number): string {
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 function duration(seconds: number): string {

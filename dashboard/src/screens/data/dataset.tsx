@@ -59,7 +59,7 @@ function Checked({ check }: { readonly check: Check }) {
           columns={["Case", "#Voxel sides", "#Brain", "#WT", "#TC", "#ET", "State"]}
           rows={check.cases.map(({ id, problems, measures }) => [
             id,
-            measures ? `${measures["finest voxel side, mm"]} – ${measures["coarsest voxel side, mm"]} mm` : "–",
+            sidesInWords(measures?.["finest voxel side, mm"], measures?.["coarsest voxel side, mm"]),
             millilitres(measures?.["brain, ml"]),
             millilitres(measures?.["WT, ml"]),
             millilitres(measures?.["TC, ml"]),
@@ -121,6 +121,11 @@ function Outliers({ check: { outliers } }: { readonly check: Check }) {
       />
     </>
   );
+}
+
+function sidesInWords(finest: number | undefined, coarsest: number | undefined): string {
+  if (finest === undefined || coarsest === undefined) return "–";
+  return finest === coarsest ? `${finest} mm` : `${finest} to ${coarsest} mm`;
 }
 
 function millilitres(value: number | undefined): string {
