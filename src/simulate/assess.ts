@@ -214,7 +214,7 @@ function createJudge(
         const own = statistics[alike[0]];
         const validationCases = alike.map((i) => cases[i]);
         const work = pool.forSite({ siteId: "assessment", trainingCases: [], validationCases, convention });
-        const request = { parameters, ...(own && { statistics: own }), overlap: FINAL_OVERLAP };
+        const request = { parameters, ...(own && { runningStatistics: own }), overlap: FINAL_OVERLAP };
         const measured = await work.evaluate(request, () => onProgress({ phase, done: ++done, total: cases.length }));
         // Sites name their cases themselves: two of one name are told apart by their places.
         for (const [k, i] of alike.entries()) scores.set(i, measured[k]);

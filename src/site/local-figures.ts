@@ -57,7 +57,7 @@ async function scored(
   if (before.kind === "withdrawn") return before;
   const global = await fetchModel(shift, studyHash, round, begun.globalSha256, begun.globalBytes);
   const own = await ownModel(shift, study, global, made);
-  const { statistics } = await statisticsFor(shift.site.store, { ...begun, update: made }, round);
+  const { runningStatistics: statistics } = await statisticsFor(shift.site.store, { ...begun, update: made }, round);
   const after = await scoresOfModel(shift, directive, { studyHash, round }, prepared, own.data, statistics);
   if (after.kind === "withdrawn") return after;
   const { cases, regions } = before.value;

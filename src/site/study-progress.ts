@@ -196,9 +196,9 @@ export async function statisticsFor(
   store: SiteStore,
   progress: RoundProgress | undefined,
   round: number,
-): Promise<{ readonly statistics?: Float32Array }> {
+): Promise<{ readonly runningStatistics?: Float32Array }> {
   const sha256 = statisticsOfRound(progress, round);
-  return sha256 === undefined ? {} : { statistics: await floatsOf(store, sha256) };
+  return sha256 === undefined ? {} : { runningStatistics: await floatsOf(store, sha256) };
 }
 
 /** A study may be cut short while it runs; to more rounds than its reviewer approved a site does not go. */
@@ -316,7 +316,7 @@ export async function ownStatisticsOf(
   studyHash: Sha256,
   round = Number.POSITIVE_INFINITY,
 ): Promise<Float32Array | undefined> {
-  return (await statisticsFor(store, await readRound(store, studyHash), round)).statistics;
+  return (await statisticsFor(store, await readRound(store, studyHash), round)).runningStatistics;
 }
 
 /** Hashes of the studies that this site worked in. */
