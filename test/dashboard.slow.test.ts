@@ -124,7 +124,7 @@ function journalOf(page: Page): Promise<string> {
 }
 
 /** What takes its own button away, and the dialogue with it. */
-const ENDED_BY_ITSELF = ["Stop the study", "Pause", "Resume"];
+const ENDED_BY_ITSELF = ["Stop the study", "Pause", "Resume", "Begin without the undecided"];
 
 /** Clicks a steering button, gives its reason, and reads what came of it. */
 async function steer(page: Page, button: string, reason: string): Promise<void> {
@@ -287,6 +287,27 @@ test("a study from its submission to the audit, in browsers", async () => {
   await lead.getByRole("button", { name: "Check it" }).click();
   await lead.getByRole("button", { name: "Submit to 3 sites" }).click();
   await lead.getByText("waiting for the sites' reviewers").waitFor();
+  told("two sites approve, the study begins without the third, and one leaves");
+  // It approves in its console, and does no work: the round stays open.
+  working.get("ukhd")?.kill("SIGTERM");
+  await expect.poll(() => working.get("ukhd")?.exitCode ?? null, { timeout: PATIENCE_MS }).not.toBeNull();
+  for (const id of ["ukhd", "tum"]) {
+    const page = consoles.get(id) as Page;
+    await show(page, "Studies");
+    await page.getByRole("button", { name: "Ask the coordinator now" }).click();
+    await page.getByRole("button", { name: "Approve" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Approve" }).click();
+    await page.getByText("is approved; sent").waitFor();
+  }
+  await steer(lead, "Change the quorum", "1 two boards are late");
+  await lead.getByText("closes with 1 update").waitFor();
+  await steer(lead, "Begin without the undecided", "two boards meet next month");
+  await lead.getByRole("status").filter({ hasText: "sites train" }).waitFor();
+  await tum.getByRole("button", { name: "Leave the study" }).click();
+  await tum.getByRole("dialog").getByRole("textbox").fill("the scanner is out of use");
+  await tum.getByRole("dialog").getByRole("button", { name: "Leave the study" }).click();
+  await tum.getByText("is refused; sent").waitFor();
+  await lead.getByRole("row", { name: /^tum refused the scanner is out of use/ }).waitFor();
   await steer(lead, "Stop the study", "it was declared by mistake");
   await lead.getByText("it was declared by mistake").first().waitFor();
   const journal = await journalOf(lead);
