@@ -285,9 +285,10 @@ describe("through a proxy that ends TLS", () => {
     await link.exchange(poll(site.keyPem));
     const { sha256: digest, fromFile } = await madeObject(100);
     federation.objects.set(digest, await readFile(fromFile));
-    federation.objects.set("b".repeat(64), Buffer.alloc(100, 7));
-    const fetched = [digest, "b".repeat(64)].map((each) =>
-      link.fetchObject({ sha256: each, bytes: 100, toFile: `${fromFile}-${each[0]}` }),
+    const other = Buffer.alloc(100, 7);
+    federation.objects.set(sha256(other), other);
+    const fetched = [digest, sha256(other)].map((each, i) =>
+      link.fetchObject({ sha256: each, bytes: 100, toFile: `${fromFile}-${i}` }),
     );
     const first = await new Promise<Came>((resolve) => {
       let held: Came | undefined;
