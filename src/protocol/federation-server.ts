@@ -9,7 +9,7 @@
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createSecureServer, type Http2Session, type ServerHttp2Session } from "node:http2";
-import type { AddressInfo, Socket } from "node:net";
+import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
@@ -19,16 +19,15 @@ import { COORDINATOR_NAME } from "./names.ts";
 import { answerObjectRequest } from "./object-routes.ts";
 import { answerProbe, PROBE_PATH } from "./probe-route.ts";
 import { federationRoutes } from "./routes.ts";
-import { createSealedDesk, refusePlainly, sealingOff } from "./sealed/sealed-desk.ts";
+import { createSealedPort } from "./sealed/sealed-port.ts";
 import { createServerGuards, type ServerLimits, USUAL_SERVER_LIMITS } from "./server-guards.ts";
 import type { FederationService, Peer } from "./service.ts";
 import { splitAddress } from "./tls.ts";
-import { UPLOAD_WINDOW_BYTES, WINDOW_BYTES } from "./wire.ts";
+import { TOO_MANY_REQUESTS, UPLOAD_WINDOW_BYTES, WINDOW_BYTES } from "./wire.ts";
 
 const HANDSHAKE_TIMEOUT_MS = 20_000;
 const IDLE_SESSION_MS = 10 * 60_000;
 const CLOSE_GRACE_MS = 2_000;
-const TOO_MANY_REQUESTS = 429;
 
 export interface FederationServerOptions {
   readonly service: FederationService;
@@ -85,38 +84,18 @@ export async function startFederationServer(options: FederationServerOptions): P
     session.on("error", () => undefined);
     session.on("close", () => sessions.delete(session));
   });
-  const desk = createSealedDesk({
+  const sealed = createSealedPort({
     service,
     credentials: options,
     authorityPem: options.authorityPem,
     believed,
     clock,
-    mayCall: guards.maySeal,
+    guards,
+    callMs: limits.callMs,
+    allowSealed: options.allowSealed === true,
   });
-  const sealedSockets = new Set<TLSSocket>();
-  const busy = new Set<Socket>();
-  let closing = false;
-  const answerHttp1 = (request: IncomingMessage, response: ServerResponse): void => {
-    const tooLong = setTimeout(() => request.destroy(), limits.callMs).unref();
-    busy.add(request.socket);
-    response.once("close", () => {
-      busy.delete(request.socket);
-      clearTimeout(tooLong);
-      if (closing) request.socket.destroy();
-    });
-    if (!guards.maySeal(request.socket)) {
-      response.writeHead(TOO_MANY_REQUESTS, { connection: "close" }).end();
-    } else if (options.allowSealed) desk.answer(request, response).catch(() => void response.destroy());
-    else {
-      response.setHeader("connection", "close");
-      refusePlainly(response, sealingOff());
-    }
-  };
   server.on("secureConnection", (socket) => {
-    if (socket.alpnProtocol === "h2") return;
-    sealedSockets.add(socket);
-    socket.once("close", () => sealedSockets.delete(socket));
-    socket.setTimeout(LIMITS.requestTimeoutMs, () => socket.destroy());
+    if (socket.alpnProtocol !== "h2") sealed.onSocket(socket);
   });
   // What strangers do on an open port (scanners, plain HTTP, broken handshakes) concerns nobody else.
   server.on("sessionError", () => undefined);
@@ -143,14 +122,13 @@ export async function startFederationServer(options: FederationServerOptions): P
   };
   server.on("request", (request, response) => {
     if (request.httpVersionMajor < 2) {
-      answerHttp1(request as unknown as IncomingMessage, response as unknown as ServerResponse);
+      sealed.answer(request as unknown as IncomingMessage, response as unknown as ServerResponse);
       return;
     }
     request.setTimeout(LIMITS.requestTimeoutMs, () => request.stream.close());
     const tooLong = setTimeout(() => request.stream.close(), limits.callMs).unref();
     request.stream.once("close", () => clearTimeout(tooLong));
     if (!guards.mayCall(request.stream.session)) {
-      // No code of the protocol's: a site takes it for an unreachable coordinator, and waits before it tries again.
       response.writeHead(TOO_MANY_REQUESTS).end();
       return;
     }
@@ -171,18 +149,17 @@ export async function startFederationServer(options: FederationServerOptions): P
     address: host.includes(":") ? `[${host}]:${bound}` : `${host}:${bound}`,
     show(credentials, authorityPem) {
       server.setSecureContext(shownTo(credentials, authorityPem));
-      desk.show(credentials, authorityPem);
+      sealed.show(credentials, authorityPem);
       for (const session of sessions) session.close();
     },
     close: () =>
       new Promise((resolve) => {
-        closing = true;
         server.close(() => resolve());
         for (const session of sessions) session.close();
-        for (const socket of sealedSockets) if (!busy.has(socket)) socket.destroy();
+        sealed.close();
         setTimeout(() => {
           for (const session of sessions) session.destroy();
-          for (const socket of sealedSockets) socket.destroy();
+          sealed.destroy();
         }, CLOSE_GRACE_MS).unref();
       }),
   };

@@ -5,6 +5,8 @@ import { ConsiliumError, isSha256, LIMITS, type Sha256 } from "../base/index.ts"
 export const HELD_HEADER = "consilium-held";
 /** A refusal as percent-encoded JSON: HEAD has no body to say it in. */
 export const REFUSAL_HEADER = "consilium-refusal";
+/** Status for who asks too often: no code of the protocol's, a site waits and tries again. */
+export const TOO_MANY_REQUESTS = 429;
 /** HTTP/2 flow-control window of a connection, and of a stream to a site; node's default of 64 KiB halves the speed. */
 export const WINDOW_BYTES = 8 << 20;
 /** Of a stream to the coordinator: what it may have to hold of an upload for each site that sends at the same time. */

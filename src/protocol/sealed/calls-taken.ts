@@ -1,7 +1,7 @@
 /**
  * That no sealed call is taken twice. A call's time must be near the coordinator's, so its number has to be remembered
  * only until that has passed; and only in memory, since the keys that open calls are there alone: what was sealed before
- * a restart cannot be opened after it.
+ * a restart, or before the clock was set back, cannot be opened after it.
  *
  * Invariants: a call whose number might have been forgotten is refused by its time; what one caller makes the
  * coordinator remember is bounded, and beyond that its calls are refused, nobody else's.

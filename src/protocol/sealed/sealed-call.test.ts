@@ -180,6 +180,17 @@ describe("the coordinator's key", () => {
     expect(createSealingKeys(coordinator, authority.certificatePem, clock).find(own.present().id)).toBeUndefined();
   });
 
+  test("is gone once the clock goes back, by which numbers of calls are forgotten", () => {
+    let nowMs = systemClock.nowMs();
+    const own = createSealingKeys(federation.coordinator, federation.authority.certificatePem, { nowMs: () => nowMs });
+    const { id } = own.present();
+    nowMs += LIMITS.sealedCallWindowMs + 1;
+    expect(own.find(id)).toBeDefined();
+    nowMs -= 1;
+    expect(own.find(id)).toBeUndefined();
+    expect(own.present().id).not.toBe(id);
+  });
+
   test("is believed only as the coordinator's certificate signed it, for the question that was asked", () => {
     const nowMs = systemClock.nowMs();
     const { authority } = federation;

@@ -1,11 +1,14 @@
 /** A real proxy that ends TLS between a site and the coordinator's port: what passes, what it sees, what it can spoil. */
 import { createCipheriv } from "node:crypto";
+import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Clock, createRandom, LIMITS, sha256, systemClock } from "../../base/index.ts";
+import { certificateToDer } from "../certificates.ts";
 import {
   type CoordinatorLink,
   connectLink,
@@ -24,7 +27,8 @@ import {
 } from "../index.ts";
 import { type FakeFederation, fakeFederation } from "../testing/fake-federation.ts";
 import { type Came, type TlsEndingProxy, tlsEndingProxy } from "../testing/tls-ending-proxy.ts";
-import { PREFIX_BYTES } from "./sealed-call.ts";
+import { PREFIX_BYTES, sealCall } from "./sealed-call.ts";
+import { sealedLine } from "./sealed-link.ts";
 
 const PLANTED = "planted-word-of-a-message";
 const cleanup: (() => Promise<void>)[] = [];
@@ -80,6 +84,18 @@ function poll(keyPem: string): SignedEnvelope {
     timeMs: systemClock.nowMs(),
     message: create(SiteMessageSchema, { kind: { case: "poll", value: { activity: PLANTED } } }),
   });
+}
+
+/** @returns how many messages have reached the coordinator's service from now on */
+function countedExchanges(): () => number {
+  let reached = 0;
+  const { exchange } = federation.service;
+  const counted: typeof exchange = (...given) => {
+    reached++;
+    return exchange(...given);
+  };
+  Object.assign(federation.service, { exchange: counted });
+  return () => reached;
 }
 
 async function madeObject(bytes: number) {
@@ -223,15 +239,9 @@ describe("through a proxy that ends TLS", () => {
   } as const;
   test.each(Object.entries(places))("a call altered in %s is refused, and reaches nobody", async (_, [at, code]) => {
     const { link, site } = await sealedSite();
-    let reached = 0;
-    const { exchange } = federation.service;
-    const counted: typeof exchange = (...given) => {
-      reached++;
-      return exchange(...given);
-    };
-    Object.assign(federation.service, { exchange: counted });
+    const reached = countedExchanges();
     await link.exchange(poll(site.keyPem));
-    expect(reached).toBe(1);
+    expect(reached()).toBe(1);
     proxy.meddle.request = (passed) => {
       if (passed.method !== "POST") return passed;
       const body = Buffer.from(passed.body);
@@ -239,7 +249,7 @@ describe("through a proxy that ends TLS", () => {
       return { ...passed, body };
     };
     await expect(link.exchange(poll(site.keyPem))).rejects.toMatchObject({ code });
-    expect(reached).toBe(1);
+    expect(reached()).toBe(1);
   });
 
   test("a call that is cut short or made longer is refused", async () => {
@@ -310,53 +320,41 @@ describe("through a proxy that ends TLS", () => {
 
   test("a call that comes twice is taken once, and not at all by a coordinator that was started anew", async () => {
     const { link, site } = await sealedSite();
-    let reached = 0;
-    const { exchange } = federation.service;
-    const counted: typeof exchange = (...given) => {
-      reached++;
-      return exchange(...given);
-    };
-    Object.assign(federation.service, { exchange: counted });
+    const reached = countedExchanges();
     await link.exchange(poll(site.keyPem));
     const call = proxy.requests[proxy.requests.length - 1];
     const answer = proxy.answers[proxy.answers.length - 1];
     const again = await proxy.repeat(call, server.address);
     expect(again.status).toBe(200);
     expect(again.body.equals(answer.body)).toBe(false);
-    expect(reached).toBe(1);
+    expect(reached()).toBe(1);
     const { address } = server;
     await server.close();
     await serve({ allowSealed: true, listen: address });
     const later = await proxy.repeat(call, address);
     expect(later.status).toBe(409);
     expect(decodeURIComponent(String(later.headers["consilium-refusal"]))).toContain('"code":"sealing-key-unknown"');
-    expect(reached).toBe(1);
+    expect(reached()).toBe(1);
     // The site asks for the new key and goes on.
     await link.exchange(poll(site.keyPem));
-    expect(reached).toBe(2);
+    expect(reached()).toBe(2);
   });
 
   test("a call that comes late is refused though its number is forgotten, and a clock that was set is followed", async () => {
     let aheadMs = 0;
     const set = await serve({ allowSealed: true, clock: { nowMs: () => systemClock.nowMs() + aheadMs } });
     const { link, site } = await sealedSite(set.address);
-    let reached = 0;
-    const { exchange } = federation.service;
-    const counted: typeof exchange = (...given) => {
-      reached++;
-      return exchange(...given);
-    };
-    Object.assign(federation.service, { exchange: counted });
+    const reached = countedExchanges();
     await link.exchange(poll(site.keyPem));
     const call = proxy.requests[proxy.requests.length - 1];
     aheadMs = 3 * LIMITS.sealedCallWindowMs;
     expect((await proxy.repeat(call, set.address)).status).toBe(200);
-    expect(reached).toBe(1);
+    expect(reached()).toBe(1);
     // The site's next call is off by as much; it asks for the coordinator's time and key, and seals the call again.
     await link.exchange(poll(site.keyPem));
-    expect(reached).toBe(2);
+    expect(reached()).toBe(2);
     expect((await proxy.repeat(call, set.address)).status).toBe(200);
-    expect(reached).toBe(2);
+    expect(reached()).toBe(2);
     expect(proxy.requests.filter(({ method }) => method === "GET")).toHaveLength(2);
   });
 
@@ -418,6 +416,49 @@ describe("through a proxy that ends TLS", () => {
 });
 
 describe("the port over HTTP/1.1", () => {
+  test("waits for so many slow bodies of one site and no more, and keeps no other site out", async () => {
+    const { link, site } = await sealedSite();
+    const way = { address: server.address, proxyCaPem: proxy.caPem, environment: environment() };
+    const line = sealedLine({ ...way, believed: { authorityPem: site.authorityPem } });
+    cleanup.push(async () => line.close());
+    const ownOf = ({ keyPem, certificatePem }: typeof site) => {
+      return { key: readPrivateKey(keyPem), certificateDer: certificateToDer(certificatePem) };
+    };
+    const to = await line.key();
+    const slow = Array.from({ length: LIMITS.sealedCallsAtOnce }, () => {
+      const call = { to, call: { kind: "probe-up" }, body: new Uint8Array(100), timeMs: to.timeMs } as const;
+      const { bytes } = sealCall({ ...call, own: ownOf(site) });
+      const headers = { host: server.address, "content-length": bytes.length };
+      const sending = request(`https://${server.address}/sealed`, {
+        method: "POST",
+        headers,
+        rejectUnauthorized: false,
+      });
+      sending.write(bytes.subarray(0, -1));
+      return { sending, last: bytes.subarray(-1) };
+    });
+    const tried = (): Promise<string> =>
+      link.exchange(poll(site.keyPem)).then(
+        () => "taken",
+        ({ code, subject }: { code: string; subject: string }) => `${code}: ${subject}`,
+      );
+    await expect.poll(tried).toBe("unreachable: coordinator, calls of a site");
+    const other = await line.ask(
+      { kind: "probe-down", bytes: 7 },
+      new Uint8Array(),
+      ownOf(await federation.join("mayo")),
+    );
+    expect(other.body).toHaveLength(7);
+    for (const { sending, last } of slow) {
+      const answered = once(sending, "response");
+      sending.end(last);
+      const [response] = await answered;
+      expect(response.statusCode).toBe(200);
+      response.resume();
+    }
+    expect(await tried()).toBe("taken");
+  });
+
   test("answers nothing but sealed calls, whatever is sent", async () => {
     const random = createRandom("junk", 1);
     const base = { method: "POST", path: "/sealed", headers: { host: server.address }, body: Buffer.alloc(0) };

@@ -61,6 +61,14 @@ export interface SealingKeys {
 
 export function createSealingKeys(credentials: Credentials, authorityPem: string, clock: Clock): SealingKeys {
   let keys: readonly OwnSealingKey[] = [];
+  let latestMs = 0;
+  /** A call's number is forgotten by the clock: where that went back, nothing of before opens any more. */
+  const nowOrForget = (): number => {
+    const nowMs = clock.nowMs();
+    if (nowMs < latestMs) keys = [];
+    latestMs = nowMs;
+    return nowMs;
+  };
   const make = (by: Credentials, authority: string): void => {
     const nowMs = clock.nowMs();
     const kept = keys.filter(({ notAfterMs }) => nowMs <= notAfterMs + LIMITS.sealingKeyGraceMs);
@@ -75,12 +83,14 @@ export function createSealingKeys(credentials: Credentials, authorityPem: string
   let shown = { credentials, authorityPem };
   return {
     present() {
-      if (keys.length === 0 || clock.nowMs() > keys[0].notAfterMs) make(shown.credentials, shown.authorityPem);
+      const nowMs = nowOrForget();
+      if (keys.length === 0 || nowMs > keys[0].notAfterMs) make(shown.credentials, shown.authorityPem);
       return keys[0];
     },
     find(id) {
+      const nowMs = nowOrForget();
       const key = keys.find((each) => each.id === id);
-      return key && clock.nowMs() <= key.notAfterMs + LIMITS.sealingKeyGraceMs ? key : undefined;
+      return key && nowMs <= key.notAfterMs + LIMITS.sealingKeyGraceMs ? key : undefined;
     },
     show(next, nextAuthorityPem) {
       shown = { credentials: next, authorityPem: nextAuthorityPem };
