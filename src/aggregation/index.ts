@@ -3,6 +3,7 @@ export {
   AXES,
   cellCount,
   cellOf,
+  cellStart,
   type DataStatistics,
   dataStatisticsSchema,
   PARTS_OF_UNIT,

@@ -1,5 +1,12 @@
 /** What sites told of their data, summed, for people and programs: a list of classes and a list of histograms. */
-import { AXES, type PooledCells, type PooledLabel, poolStatistics } from "../aggregation/index.ts";
+import {
+  AXES,
+  cellCount,
+  cellStart,
+  type PooledCells,
+  type PooledLabel,
+  poolStatistics,
+} from "../aggregation/index.ts";
 import type { CellRange, StatisticsSpec } from "../study/index.ts";
 import type { LeftOut, StudyRecord } from "./records.ts";
 
@@ -22,6 +29,8 @@ export interface HistogramStatus {
   readonly name: string;
   readonly unit: "" | "mm" | "ml";
   readonly range: CellRange;
+  /** Where each cell begins; null of the first, which holds what lies below the range. */
+  readonly starts: readonly (number | null)[];
   /** Cells hold voxels of intensities, else cases; null where fewer sites than `leastSites` told the figure. */
   readonly told: (PooledCells & { readonly mean: number | null }) | null;
 }
@@ -47,6 +56,9 @@ export function statisticsStatus({ study, statistics }: StudyRecord): Statistics
     const range = asked[of];
     if (range === undefined) return [];
     const { from, to, bins } = range;
+    const starts = Array.from({ length: cellCount(range) }, (_, cell) =>
+      cell === 0 ? null : Number(cellStart(cell, range).toPrecision(6)),
+    );
     return names.map((name) => {
       const told = figures?.[name];
       return {
@@ -54,6 +66,7 @@ export function statisticsStatus({ study, statistics }: StudyRecord): Statistics
         name: inWords[name] ?? name,
         unit,
         range: { from, to, bins },
+        starts,
         told: told ? { mean: null, ...told } : null,
       };
     });

@@ -47,7 +47,7 @@ export function Statistics({ statistics }: { readonly statistics: StatisticsStat
 }
 
 function Histogram({ histogram }: { readonly histogram: HistogramStatus }) {
-  const { name, of, unit, range, told } = histogram;
+  const { name, of, unit, range, starts, told } = histogram;
   const title = `${name}, ${TITLES[of]}`;
   if (told === null) {
     return (
@@ -72,7 +72,7 @@ function Histogram({ histogram }: { readonly histogram: HistogramStatus }) {
           caption={title}
           columns={[`#From${unit && `, ${unit}`}`, of === "intensities" ? "#Voxels" : "#Cases", "#Withheld by"]}
           rows={told.cells.map((count, cell) => [
-            cellName(cell, range),
+            starts[cell] ?? `below ${range.from}`,
             count === null ? "–" : formatCount(count),
             told.withheldBy[cell],
           ])}
@@ -106,9 +106,4 @@ function Bars({ histogram: { told, range, unit } }: { readonly histogram: Histog
       </svg>
     </div>
   );
-}
-
-function cellName(cell: number, { from, to, bins }: HistogramStatus["range"]): string {
-  if (cell === 0) return `below ${from}`;
-  return String(Number((from + ((cell - 1) / bins) * (to - from)).toPrecision(6)));
 }

@@ -26,9 +26,17 @@ const TOLD: StatisticsStatus = {
       name: "WT",
       unit: "ml",
       range: { from: 0, to: 20, bins: 2 },
+      starts: [null, 0, 10, 20],
       told: { sites: 3, cases: 40, mean: 9.5, cells: [0, 32, 8, null], withheldBy: [0, 0, 1, 2] },
     },
-    { of: "volumes", name: "ET", unit: "ml", range: { from: 0, to: 20, bins: 2 }, told: null },
+    {
+      of: "volumes",
+      name: "ET",
+      unit: "ml",
+      range: { from: 0, to: 20, bins: 2 },
+      starts: [null, 0, 10, 20],
+      told: null,
+    },
   ],
 };
 

@@ -87,16 +87,11 @@ function bars(cells: readonly (number | null)[]): string {
 }
 
 function cellsOf(histogram: HistogramStatus): string[] {
-  const { told, of, unit, range } = histogram;
+  const { told, of, unit, range, starts } = histogram;
   if (told === null) return [];
-  const rows = told.cells.map((count, cell) => [cellName(cell, range), count, told.withheldBy[cell]]);
+  const rows = told.cells.map((count, cell) => [starts[cell] ?? `below ${range.from}`, count, told.withheldBy[cell]]);
   const what = of === "intensities" ? "Voxels" : "Cases";
   return [`${titleOf(histogram)}${unit && `, ${unit}`}\n${formatTable(["From", what, "Withheld by"], rows)}`];
-}
-
-function cellName(cell: number, { from, to, bins }: HistogramStatus["range"]): string {
-  if (cell === 0) return `below ${from}`;
-  return String(Number((from + ((cell - 1) / bins) * (to - from)).toPrecision(6)));
 }
 
 function percent(part: number, whole: number): string {
