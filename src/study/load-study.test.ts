@@ -118,6 +118,13 @@ describe("a study file", () => {
       "9",
     ],
     [
+      "matrices of more rounds than may be",
+      GOOD.replace("count: 5", "count: 50, crossSite: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]"),
+      "rounds.crossSite",
+      '"last" or a list of 1 to 10, each',
+      "[1,2,3,4,5,6,7,8,9,10,11]",
+    ],
+    [
       "a matrix twice",
       GOOD.replace("count: 5", "count: 5, crossSite: [3, 3]"),
       "rounds.crossSite",

@@ -32,6 +32,7 @@ interface SchemaNode {
   readonly minLength?: number;
   readonly maxLength?: number;
   readonly minItems?: number;
+  readonly maxItems?: number;
   readonly items?: SchemaNode | false;
   readonly prefixItems?: readonly SchemaNode[];
   readonly properties?: Readonly<Record<string, SchemaNode>>;
@@ -188,7 +189,9 @@ function arrayExpectation(node: SchemaNode): string {
   if (node.prefixItems !== undefined)
     return `a list of ${node.prefixItems.length}, each ${expectation(node.prefixItems[0] ?? {})}`;
   const item = node.items === undefined || node.items === false ? {} : node.items;
-  return `a list of at least ${node.minItems ?? 0}, each ${expectation(item)}`;
+  const { minItems = 0, maxItems } = node;
+  const length = maxItems === undefined ? `at least ${minItems}` : `${minItems} to ${maxItems}`;
+  return `a list of ${length}, each ${expectation(item)}`;
 }
 
 function objectExpectation(node: SchemaNode): string {
