@@ -176,5 +176,5 @@ test("an answer that this browser did not ask for opens nothing", async () => {
   const kept = (again.headers.get("set-cookie") ?? "").split(";")[0];
   const told = says(coordinator, /Sign-in refused: \[sign-in-required\].*\(.+\)/);
   await refused(`/oidc/callback?code=a&state=${fresh}&iss=${issuer}`, kept);
-  console.error(await told);
+  await told;
 });
