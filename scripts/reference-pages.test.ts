@@ -3,7 +3,9 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { ERROR_CODES } from "../src/base/index.ts";
 import { COMMANDS } from "../src/cli/commands/index.ts";
-import { AUTHORISATION } from "../src/console/index.ts";
+import { AUTHORISATION, ROUTES } from "../src/console/index.ts";
+import { CoordinatorConsole, SiteConsole } from "../src/protocol/index.ts";
+import { IN_BROWSERS_ALONE, WHERE } from "./reference/where.ts";
 import { REFERENCE, referencePages } from "./reference-pages.ts";
 
 const pages = referencePages();
@@ -44,4 +46,25 @@ test("tells keys of the study file with bounds, defaults and the schema's own wo
   );
   expect(page).toContain("| `training.patch` |");
   expect(page).toContain("| `privacy.siteLevel.adaptive.targetQuantile` |");
+});
+
+test("every command has its counterpart in the browser or a reason, and every method and request a command or one", () => {
+  expect(Object.keys(WHERE).sort()).toEqual(COMMANDS.map(({ path }) => path.join(" ")).sort());
+  const methods = (face: string, service: typeof CoordinatorConsole | typeof SiteConsole): string[] =>
+    service.methods.map(({ localName }) => `${face} ${localName}`);
+  const offered = [
+    ...methods("coordinator", CoordinatorConsole),
+    ...methods("site", SiteConsole),
+    ...Object.keys(ROUTES),
+  ];
+  const byCommand = Object.values(WHERE).flatMap((entry) => ("asked" in entry ? entry.asked : []));
+  const alone = Object.keys(IN_BROWSERS_ALONE);
+  expect(alone.filter((asked) => byCommand.some((each) => each === asked))).toEqual([]);
+  expect([...new Set<string>([...byCommand, ...alone])].sort()).toEqual(offered.sort());
+  for (const words of [
+    ...Object.values(WHERE).flatMap((entry) => ("why" in entry ? [entry.why] : [])),
+    ...Object.values(IN_BROWSERS_ALONE),
+  ]) {
+    expect(words.length).toBeGreaterThan(5);
+  }
 });

@@ -9,6 +9,7 @@ import { commandsPage } from "./reference/commands.ts";
 import { errorsPage } from "./reference/errors.ts";
 import { metricsPage } from "./reference/metrics.ts";
 import { studyFilePage } from "./reference/study-file.ts";
+import { wherePage } from "./reference/where.ts";
 
 export const REFERENCE = fileURLToPath(new URL("../docs/reference/", import.meta.url));
 
@@ -18,6 +19,7 @@ const PAGES: Readonly<Record<string, () => string>> = {
   "ERRORS.md": errorsPage,
   "METRICS.md": metricsPage,
   "STUDY_FILE.md": studyFilePage,
+  "WHERE.md": wherePage,
 };
 
 /** Each page's text by its file name. */

@@ -2,8 +2,7 @@
 import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { studyReport } from "../src/console/index.ts";
-import { modelsOf } from "../src/console/models.ts";
-import { openCoordinator } from "../src/coordinator/index.ts";
+import { modelsOf, openCoordinator } from "../src/coordinator/index.ts";
 import { begin, finalOf, MASKED } from "../src/site/testing/masked-suite.ts";
 import { linkOf, QUICK, runTestSite, temporaryFolder } from "../src/site/testing/test-site.ts";
 

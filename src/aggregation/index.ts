@@ -32,6 +32,7 @@ export {
   type QuantisedUpdate,
   quantiseUpdate,
 } from "./quantise-update.ts";
+export { studentHalfWidth } from "./student-t.ts";
 export { encodedBytes, encodeUpdate, type UpdateEncoding } from "./update-encoding.ts";
 export { checkUpdate, type UpdateSource } from "./update-reader.ts";
 export { coordinateLimit, updateScales } from "./update-scales.ts";

@@ -26,6 +26,17 @@ export function formatFigure(value: number | null | undefined, decimals = 3): st
   return value === null || value === undefined ? "–" : value.toFixed(decimals);
 }
 
+/** A difference of figures with its sign, or a dash where one of them is undefined. */
+export function formatChange(
+  before: number | null | undefined,
+  after: number | null | undefined,
+  decimals = 3,
+): string {
+  if (typeof before !== "number" || typeof after !== "number") return "–";
+  const change = after - before;
+  return `${change >= 0 ? "+" : "−"}${Math.abs(change).toFixed(decimals)}`;
+}
+
 export type Cell = string | number | null;
 
 /**
@@ -34,7 +45,7 @@ export type Cell = string | number | null;
  */
 export function formatTable(columns: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const isFigure = (cell: Cell): boolean =>
-    cell === null || typeof cell === "number" || /^[–-]?[\d.,]*( %| mm| s)?$/.test(cell);
+    cell === null || typeof cell === "number" || /^[–−+-]?[\d.,]*( %| mm| s)?$/.test(cell);
   const table = new Table({
     head: [...columns],
     colAligns: columns.map((_, c) => (rows.length > 0 && rows.every((row) => isFigure(row[c])) ? "right" : "left")),

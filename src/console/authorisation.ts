@@ -33,6 +33,7 @@ const COORDINATOR_METHODS: Rights<typeof CoordinatorConsole.method> = {
   inviteSite: ["lead", "operator"],
   revokeSite: ["lead"],
   listModels: EVERYBODY,
+  compareModels: EVERYBODY,
   listJournal: ["lead", "auditor"],
   listCountersigned: ["lead", "auditor"],
   verifyJournal: ["lead", "auditor"],

@@ -1,11 +1,16 @@
 /** What the dashboard asks of a running coordinator: the service behind `CoordinatorConsole`. */
 import type { ConnectRouter } from "@connectrpc/connect";
 import { type Json, LIMITS } from "../base/index.ts";
-import { type Coordinator, type StudyToSubmit, verifyHome } from "../coordinator/index.ts";
+import {
+  type Coordinator,
+  compareStudyModels,
+  modelsOf,
+  type StudyToSubmit,
+  verifyHome,
+} from "../coordinator/index.ts";
 import { plannedPrivacy } from "../privacy/index.ts";
 import { CoordinatorConsole, toConnectError } from "../protocol/index.ts";
 import { describeStudy, type Study, studyDifference, studyHash } from "../study/index.ts";
-import { modelsOf } from "./models.ts";
 import { statusStream } from "./status-stream.ts";
 
 export interface CoordinatorConsoleOptions {
@@ -79,6 +84,16 @@ export function coordinatorConsole(options: CoordinatorConsoleOptions): (router:
           return {};
         }),
       listModels: () => document(modelsOf(coordinator.state())),
+      compareModels: ({ before, after, region }) =>
+        answered(() =>
+          document(
+            compareStudyModels(modelsOf(coordinator.state()), {
+              before: before || undefined,
+              after: after || undefined,
+              region: region || undefined,
+            }),
+          ),
+        ),
       listJournal: ({ after, limit }) => answered(() => journalPage(coordinator, Number(after), limit)),
       listCountersigned: () => answered(() => countersignedHeads(coordinator)),
       verifyJournal: () => answered(async () => document(await verifyHome(home))),

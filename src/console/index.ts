@@ -12,7 +12,6 @@ export { type ConsoleServer, startConsoleServer } from "./console-server.ts";
 export { coordinatorConsole } from "./coordinator-console.ts";
 export { type IdentityProvider, openIdProvider } from "./identity-provider.ts";
 export { offerLinks, requestLink, type SignInLink } from "./link-file.ts";
-export type { ModelEntry } from "./models.ts";
 export type { NextCommands } from "./next-commands.ts";
 export type { ListedPasskey } from "./passkeys.ts";
 export { readSignInFile, roleOf, type SignInRules } from "./sign-in-file.ts";

@@ -24,6 +24,7 @@ import {
 } from "./coordinator.ts";
 import { readHome } from "./home.ts";
 import type { CoordinatorStatus } from "./status.ts";
+import { type ModelEntry, modelsOf } from "./study-models.ts";
 import { type StudyToSubmit, storeStudyObjects } from "./study-objects.ts";
 
 const PATIENCE_MS = 5_000;
@@ -37,6 +38,8 @@ export interface AdminClient {
   revokeSite(siteId: string, reason: string): Promise<void>;
   rotateAuthority(overlapDays?: number): Promise<RotatedAuthority>;
   status(): Promise<CoordinatorStatus>;
+  /** The models that studies ended with, latest first. */
+  models(): Promise<readonly ModelEntry[]>;
   /** The last study's end and where its models lie; undefined while it goes on. */
   result(): Promise<StudyResult | undefined>;
 }
@@ -85,6 +88,11 @@ export function adminClient(home: string, clock: Clock = systemClock, passphrase
       operate(
         async (coordinator) => coordinator.status(),
         async (ask) => (await ask("GET", "/status")) as CoordinatorStatus,
+      ),
+    models: () =>
+      operate(
+        async (coordinator) => modelsOf(coordinator.state()),
+        async (ask) => (await ask("GET", "/models")) as readonly ModelEntry[],
       ),
     result: () =>
       operate(

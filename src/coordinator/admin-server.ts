@@ -16,6 +16,7 @@ import { errorRecord, writeError } from "../protocol/index.ts";
 import { parseStudy } from "../study/index.ts";
 import type { Coordinator, LiveRequest } from "./coordinator.ts";
 import { writePrivately } from "./home-files.ts";
+import { modelsOf } from "./study-models.ts";
 
 export const ADMIN_FILE = "admin.json";
 const ADMIN_SCHEMA = "consilium.admin/1";
@@ -87,6 +88,8 @@ async function answer(coordinator: Coordinator, token: string, request: Incoming
   switch (`${request.method} ${request.url}`) {
     case "GET /status":
       return coordinator.status();
+    case "GET /models":
+      return modelsOf(coordinator.state());
     case "GET /result":
       return coordinator.result() ?? null;
     case "POST /invite":

@@ -1,4 +1,5 @@
 export { type AdminClient, adminClient } from "./admin-client.ts";
+export { type ComparedSite, compareStudyModels, type ModelComparison } from "./compare-study-models.ts";
 export {
   assembleCoordinator,
   type Coordinator,
@@ -37,5 +38,6 @@ export {
   type TrainedStatus,
 } from "./status.ts";
 export { step } from "./step.ts";
+export { type ModelEntry, modelsOf } from "./study-models.ts";
 export type { StudyToSubmit } from "./study-objects.ts";
 export { verifyHome } from "./verify.ts";

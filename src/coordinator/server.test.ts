@@ -5,7 +5,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../base/index.ts";
 import { connectLink, createSiteKey, enrol, parseInvitation } from "../protocol/index.ts";
-import { type AdminClient, adminClient, type CoordinatorServer, openCoordinator, startServer } from "./index.ts";
+import {
+  type AdminClient,
+  adminClient,
+  type CoordinatorServer,
+  compareStudyModels,
+  openCoordinator,
+  startServer,
+} from "./index.ts";
 import { act, type FakeSite, poll } from "./testing/fake-site.ts";
 import { newFederation, runToEnd, type TestFederation } from "./testing/federations.ts";
 import { smallParameters, smallStudy } from "./testing/studies.ts";
@@ -39,6 +46,25 @@ async function joinOverTls(siteId: string, text?: string): Promise<FakeSite> {
 }
 
 describe("a federation over TLS", () => {
+  test("two studies that ended give models that are compared by site, running or stopped", async () => {
+    for (const siteId of ["tum", "ucsf", "upenn"]) await joinOverTls(siteId);
+    for (const name of ["First", "Second"]) {
+      await admin.submitStudy({ study: smallStudy({}, { name }), initialParameters: smallParameters() });
+      await runToEnd(federation);
+    }
+    const told = await admin.models();
+    const { before, after, sites, paired, change } = compareStudyModels(told, {});
+    expect([before.study, after.study, paired]).toEqual(["First", "Second", 3]);
+    const changes = sites.map((site) => (site.after ?? Number.NaN) - (site.before ?? Number.NaN));
+    expect(change?.mean).toBeCloseTo((changes[0] + changes[1] + changes[2]) / 3, 12);
+    for (const { link } of federation.sites) await link.close();
+    await server?.close();
+    server = undefined;
+    await federation.coordinator.close();
+    expect(await admin.models()).toEqual(told);
+    await federation.reopen();
+  });
+
   test("runs a study to its end, steered by commands", async () => {
     for (const siteId of ["tum", "ucsf", "upenn"]) await joinOverTls(siteId);
     const submitted = await admin.submitStudy({ study: smallStudy(), initialParameters: smallParameters() });

@@ -1,11 +1,9 @@
 /** The models that studies ended with: figures, lineage, two of them beside each other by site, and their files. */
 import { useState } from "preact/hooks";
-import type { ModelEntry } from "../../../src/console/index.ts";
-import type { CoordinatorStatus } from "../../../src/coordinator/index.ts";
+import type { CoordinatorStatus, ModelComparison, ModelEntry } from "../../../src/coordinator/index.ts";
 import { coordinator, type Role } from "../api.ts";
 import { countOf, formatBytes, formatChange, formatCount, formatFigure, formatInterval } from "../format.ts";
 import { useLoaded } from "../live.ts";
-import { meanInterval } from "../mean-interval.ts";
 import { Badge, Digest, Empty, Loading, Section, Table, Tiles, Time, TroubleNote } from "../parts/parts.tsx";
 import { Off } from "../parts/plan.tsx";
 
@@ -145,44 +143,63 @@ function ModelCard({ model, role }: { readonly model: ModelEntry; readonly role:
 
 function Comparison({ models }: { readonly models: readonly ModelEntry[] }) {
   const [[left, right], choose] = useState<readonly [number, number]>([1, 0]);
+  const [region, setRegion] = useState("");
   const [before, after] = [models[left], models[right]];
-  const ids = [...new Set([...before.sites, ...after.sites].map(({ id }) => id))].sort();
-  const of = (model: ModelEntry, id: string) => model.sites.find((site) => site.id === id)?.best?.mean;
-  const changes = ids.flatMap((id) => {
-    const [first, second] = [of(before, id), of(after, id)];
-    return typeof first === "number" && typeof second === "number" ? [second - first] : [];
-  });
+  const regions = Object.keys(before.figures?.regions ?? {}).filter((name) => after.figures?.regions[name]);
+  const asked = regions.includes(region) ? region : "";
+  const { value, trouble, reload } = useLoaded(async () => {
+    const which = { before: before.studyHash, after: after.studyHash, region: asked };
+    return JSON.parse((await coordinator.compareModels(which)).json) as ModelComparison;
+  }, `${before.studyHash} ${after.studyHash} ${asked}`);
   return (
     <Section
       title="Two models beside each other"
       note="Mean Dice by site. The coordinator holds sums, not single cases: its interval is over sites, each counted once. consilium compare gives intervals over cases, where the cases are."
     >
       <div class="buttons">
-        <Choice label="Before" models={models} value={left} onChange={(value) => choose([value, right])} />
-        <Choice label="After" models={models} value={right} onChange={(value) => choose([left, value])} />
+        <Choice label="Before" models={models} value={left} onChange={(index) => choose([index, right])} />
+        <Choice label="After" models={models} value={right} onChange={(index) => choose([left, index])} />
+        <label>
+          Region{" "}
+          <select value={asked} onChange={(event) => setRegion(event.currentTarget.value)}>
+            <option value="">mean of all</option>
+            {regions.map((name) => (
+              <option key={name}>{name}</option>
+            ))}
+          </select>
+        </label>
       </div>
-      <Table
-        caption="Comparison by site"
-        columns={["Site", `#${before.study}`, `#${after.study} `, "#Change"]}
-        rows={ids.map((id) => [
-          <b key="id">{id}</b>,
-          formatFigure(of(before, id)),
-          formatFigure(of(after, id)),
-          formatChange(of(before, id), of(after, id)),
-        ])}
-      />
-      <p role="status">{changeInWords(changes)}</p>
+      {trouble && <TroubleNote trouble={trouble} retry={reload} />}
+      {value === undefined ? !trouble && <Loading what="the comparison" /> : <Compared comparison={value} />}
     </Section>
   );
 }
 
-function changeInWords(changes: readonly number[]): string {
-  const interval = meanInterval(changes);
-  if (interval === undefined) return `Both models have figures at ${changes.length} sites: an interval takes three.`;
-  const { mean, low, high } = interval;
+function Compared({ comparison: { before, after, sites, paired, change } }: { readonly comparison: ModelComparison }) {
+  return (
+    <>
+      <Table
+        caption="Comparison by site"
+        columns={["Site", `#${before.study}`, `#${after.study} `, "#Change"]}
+        rows={sites.map((site) => [
+          <b key="id">{site.id}</b>,
+          formatFigure(site.before),
+          formatFigure(site.after),
+          formatChange(site.before, site.after),
+        ])}
+      />
+      <p role="status">{changeInWords(paired, change)}</p>
+    </>
+  );
+}
+
+function changeInWords(paired: number, change: ModelComparison["change"]): string {
+  if (change === null) return `Both models have figures at ${countOf(paired, "site")}: an interval takes three.`;
+  const { mean, interval } = change;
+  const [low, high] = interval;
   const verdict = low > 0 ? "the second is better" : high < 0 ? "the first is better" : "neither is shown to be better";
   const told = [mean, low, high].map((value) => formatChange(0, value));
-  return `Mean change ${told[0]}, 95 % interval ${told[1]} to ${told[2]} over ${changes.length} sites (Student's t, paired): ${verdict}.`;
+  return `Mean change ${told[0]}, 95 % interval ${told[1]} to ${told[2]} over ${countOf(paired, "site")} (Student's t, paired): ${verdict}.`;
 }
 
 interface ChoiceProps {

@@ -18,6 +18,7 @@ import { demo } from "./demo.ts";
 import { docs } from "./docs.ts";
 import { evaluate } from "./evaluate.ts";
 import { intake } from "./intake.ts";
+import { modelCompare } from "./model-compare.ts";
 import { modelExport } from "./model-export.ts";
 import { modelInspect } from "./model-inspect.ts";
 import { modelProfile } from "./model-profile.ts";
@@ -92,6 +93,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteLedger,
   siteBudget,
   modelExport,
+  modelCompare,
   modelInspect,
   modelProfile,
   modelTune,

@@ -68,6 +68,7 @@ export const CONTENTS: readonly Part[] = [
       ["docs/reference/COMMANDS.md", "Commands"],
       ["docs/reference/STUDY_FILE.md", "Study file"],
       ["docs/reference/API.md", "API"],
+      ["docs/reference/WHERE.md", "What can be done where"],
       ["docs/reference/ERRORS.md", "Error codes"],
       ["docs/reference/METRICS.md", "Figures"],
       ["docs/OPERATORS.md", "Operators"],

@@ -1,13 +1,7 @@
 /** The models that studies ended with, latest first: their lineage and their figures by site. */
-import {
-  type CoordinatorState,
-  type FigureStatus,
-  offIn,
-  type RoundStatus,
-  roundStatusOf,
-  type TrainedStatus,
-} from "../coordinator/index.ts";
 import type { Study } from "../study/index.ts";
+import type { CoordinatorState } from "./state.ts";
+import { type FigureStatus, offIn, type RoundStatus, roundStatusOf, type TrainedStatus } from "./status.ts";
 
 export interface ModelEntry {
   readonly study: string;
