@@ -8,24 +8,36 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 /** @throws ConsiliumError `message-invalid` for NaN and infinities, which JSON cannot carry. */
 export function canonicalJson(value: Json): string {
-  if (value === null || typeof value === "boolean" || typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "number") {
-    if (!Number.isFinite(value)) {
-      throw new ConsiliumError("message-invalid", {
-        subject: "canonical JSON",
-        expected: "a finite number",
-        actual: String(value),
-        hint: "Write null where a figure is undefined.",
-      });
-    }
-    return JSON.stringify(value);
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "number") return numberText(value);
+  if (value === null || typeof value === "boolean") return String(value);
+  return isArray(value) ? arrayText(value) : objectText(value);
+}
+
+function arrayText(values: readonly Json[]): string {
+  let text = "[";
+  for (let i = 0; i < values.length; i++) text += (i === 0 ? "" : ",") + canonicalJson(values[i]);
+  return `${text}]`;
+}
+
+function objectText(value: { readonly [key: string]: Json | undefined }): string {
+  let text = "{";
+  for (const key of Object.keys(value).sort()) {
+    const member = value[key];
+    if (member === undefined) continue;
+    text += `${(text === "{" ? "" : ",") + JSON.stringify(key)}:${canonicalJson(member)}`;
   }
-  if (isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  const members = Object.keys(value)
-    .filter((key) => value[key] !== undefined)
-    .sort()
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] as Json)}`);
-  return `{${members.join(",")}}`;
+  return `${text}}`;
+}
+
+function numberText(value: number): string {
+  if (Number.isFinite(value)) return JSON.stringify(value);
+  throw new ConsiliumError("message-invalid", {
+    subject: "canonical JSON",
+    expected: "a finite number",
+    actual: String(value),
+    hint: "Write null where a figure is undefined.",
+  });
 }
 
 function isArray(value: Json): value is readonly Json[] {

@@ -17,9 +17,10 @@ import { type Clock, ConsiliumError, type ErrorCode, LIMITS, type Sha256 } from 
 import {
   CoordinatorMessageSchema,
   certificateToDer,
+  checkEnvelope,
+  type EnvelopeHeader,
   isIssued,
   isRenewalDue,
-  openEnvelope,
   type Peer,
   readCertificate,
   readHeader,
@@ -39,7 +40,7 @@ import { inspectUpdate } from "./inspect-update.ts";
 import type { Countersigned, JournalHead } from "./journal.ts";
 import type { Machine } from "./machine.ts";
 import type { ObjectStore } from "./object-store.ts";
-import type { SiteRecord } from "./records.ts";
+import type { Evidence, SiteRecord } from "./records.ts";
 import { evidenceOf, type ReadMessage, readMessage } from "./site-messages.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -77,7 +78,7 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
     keys.set(keySha256, known);
     return known;
   }
-  async function admit(site: SiteRecord, envelope: SignedEnvelope): Promise<void> {
+  async function admit(site: SiteRecord, { envelope, header, message, evidence }: Letter): Promise<void> {
     const { siteId, keySha256 } = site;
     await contacts.exclusively(keySha256, async (afterSequence) => {
       const expected = {
@@ -85,16 +86,18 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
         publicKey: publicKeyOf(site),
         ...(afterSequence !== undefined && { afterSequence }),
       };
-      const { sequence } = openEnvelope(envelope, expected);
-      const countersigned = await countersignedBy(site, envelope);
-      return { keySha256, sequence, atMs: clock.nowMs(), ...(countersigned && { countersigned }) };
+      checkEnvelope(envelope, header, expected);
+      const countersigned = await countersignedBy(site, headIn(message), evidence);
+      return { keySha256, sequence: header.sequence, atMs: clock.nowMs(), ...(countersigned && { countersigned }) };
     });
   }
-  async function countersignedBy(site: SiteRecord, envelope: SignedEnvelope): Promise<Countersigned | undefined> {
-    const head = headSeen(envelope);
+  async function countersignedBy(
+    { siteId, keySha256 }: SiteRecord,
+    head: JournalHead | undefined,
+    evidence: Evidence,
+  ): Promise<Countersigned | undefined> {
     if (head === undefined) return undefined;
-    const { siteId, keySha256 } = site;
-    if (await chain.holds(head)) return { siteId, keySha256, head, evidence: evidenceOf(envelope) };
+    if (await chain.holds(head)) return { siteId, keySha256, head, evidence };
     const error = rolledBack(siteId, head, chain.head());
     chain.rolledBack(error);
     throw error;
@@ -124,27 +127,30 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
     }
     return machine().take(event);
   }
-  async function judged(envelope: SignedEnvelope, siteId: string, studyHash: string): Promise<Verdict> {
+  async function judged({ header, message, evidence }: Letter, siteId: string): Promise<Verdict> {
     try {
-      const origin = { siteId, studyHash, atMs: clock.nowMs(), evidence: evidenceOf(envelope) };
-      return await take(readMessage(readSiteMessage(envelope), origin), siteId);
+      if (message instanceof ConsiliumError) throw message;
+      const origin = { siteId, studyHash: header.studyHash, atMs: clock.nowMs(), evidence };
+      return await take(readMessage(message, origin), siteId);
     } catch (error) {
       if (!(error instanceof ConsiliumError) || OWN_FAULTS.has(error.code)) throw error;
       return { outcome: "rejected", error };
     }
   }
   return async (peer, envelope) => {
-    const { studyHash } = readHeader(envelope);
+    const header = readHeader(envelope);
     const site = knownSite(machine().state().sites[peer.siteId], peer);
-    const renews = kindOf(envelope) === "renewal";
+    const letter = letterOf(envelope, header);
+    const renews = kindOf(letter.message) === "renewal";
     checkExpiry(peer, clock.nowMs(), renews);
-    await admit(site, envelope);
+    await admit(site, letter);
     const mutualTls = peer.sealed === undefined;
     if (contacts.arrived(site.siteId, mutualTls)) wayChanged(site.siteId, mutualTls);
-    const verdict = await judged(envelope, site.siteId, studyHash);
+    const verdict = await judged(letter, site.siteId);
     const state = machine().state();
     return sealAnswer({
       request: envelope,
+      asked: header,
       studyHash: state.study?.hash ?? "",
       timeMs: clock.nowMs(),
       ...signer(),
@@ -159,23 +165,36 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
   };
 }
 
-/** What is no message at all is judged later, by its verdict. */
-function messageIn(envelope: SignedEnvelope): SiteMessage | undefined {
+/** An envelope, read once. What it claims is to be believed once its signature was verified. */
+interface Letter {
+  readonly envelope: SignedEnvelope;
+  readonly header: EnvelopeHeader;
+  /** What is no message at all is judged later, by its verdict. */
+  readonly message: SiteMessage | ConsiliumError;
+  readonly evidence: Evidence;
+}
+
+function letterOf(envelope: SignedEnvelope, header: EnvelopeHeader): Letter {
+  return { envelope, header, message: messageIn(envelope), evidence: evidenceOf(envelope) };
+}
+
+function messageIn(envelope: SignedEnvelope): SiteMessage | ConsiliumError {
   try {
     return readSiteMessage(envelope);
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof ConsiliumError) return error;
+    throw error;
   }
 }
 
 /** The head that a message countersigns. */
-function headSeen(envelope: SignedEnvelope): JournalHead | undefined {
-  const seen = messageIn(envelope)?.seen;
+function headIn(message: Letter["message"]): JournalHead | undefined {
+  const seen = message instanceof ConsiliumError ? undefined : message.seen;
   return seen && { number: Number(seen.number), sha256: seen.sha256 };
 }
 
-function kindOf(envelope: SignedEnvelope): string {
-  return messageIn(envelope)?.kind.case ?? "";
+function kindOf(message: Letter["message"]): string {
+  return message instanceof ConsiliumError ? "" : (message.kind.case ?? "");
 }
 
 /**

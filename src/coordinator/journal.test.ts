@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { type Client, createClient, LibsqlError } from "@libsql/client";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { ConsiliumError } from "../base/index.ts";
+import { type ConsiliumError, LIMITS } from "../base/index.ts";
 import type { CoordinatorEvent } from "./events.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { databaseError } from "./journal-database.ts";
@@ -191,19 +191,42 @@ describe("writes that wait together", () => {
     const writer = createJournalWriter({
       ...client,
       batch: (statements, mode) => {
-        beginnings.push(`${statements.length} in a ${mode} transaction`);
+        const rows = statements.map((statement) => (statement as { args: unknown[] }).args.length / 3);
+        beginnings.push(`${rows.join(" and ")} rows in a ${mode} transaction`);
         return client.batch(statements, mode);
       },
     } as Client);
-    const hear = (key: string) =>
-      writer.write([{ sql: "INSERT INTO heard (key_sha256, sequence, at_ms) VALUES (?, 1, 1)", args: [key] }]);
-    await Promise.all([hear("a"), hear("b"), hear("c")]);
-    const failed = await Promise.allSettled([hear("d"), hear("a")]);
-    expect(failed.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
-    await hear("e");
+    const hear = (key: string, sequence = 1) => writer.write({ heard: [[key, sequence, 1]] });
+    const record = (number: number) => writer.write({ journal: [[number, "{}", "a digest"]] });
+    await Promise.all([hear("a"), record(1), hear("b", 3), hear("c"), hear("b", 2), record(2)]);
+    const failed = await Promise.allSettled([hear("d"), record(2), record(3)]);
+    expect(failed.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+    await Promise.all([hear("e"), record(3)]);
     client.close();
-    expect(beginnings).toEqual(["3", "2", "1"].map((count) => `${count} in a write transaction`));
-    expect([...(await withJournal((journal) => journal.lastHeard())).keys()].sort()).toEqual(["a", "b", "c", "e"]);
+    expect(beginnings).toEqual(["2 and 4", "2 and 1", "1 and 1"].map((rows) => `${rows} rows in a write transaction`));
+    const heard = await withJournal((journal) => journal.lastHeard());
+    expect([...heard.values()].map(({ keySha256, sequence }) => `${keySha256} ${sequence}`).sort()).toEqual([
+      "a 1",
+      "b 3",
+      "c 1",
+      "e 1",
+    ]);
+    expect(await withJournal(async (journal) => (await journal.page(0, 9)).map(({ number }) => number))).toEqual([
+      1, 2, 3,
+    ]);
+  });
+
+  test("are as many as may wait, in one transaction", async () => {
+    await write([]);
+    const keys = Array.from({ length: 2 * LIMITS.journalWritesTogether + 1 }, (_, i) => `key ${i}`);
+    await withJournal(async (journal) => {
+      await journal.replay(() => undefined);
+      const many = keys.map((keySha256, i) => ({ keySha256, sequence: i, atMs: 1 }));
+      const repeated = Array.from({ length: keys.length }, () => events[0]);
+      await Promise.all([journal.append(repeated), ...many.map((each) => journal.hear(each))]);
+    });
+    expect((await read()).length).toBe(keys.length);
+    expect([...(await withJournal((journal) => journal.lastHeard())).keys()].sort()).toEqual([...keys].sort());
   });
 });
 

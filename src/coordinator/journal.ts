@@ -23,7 +23,6 @@ import { corrupt, guarded, openDatabase } from "./journal-database.ts";
 import { createJournalWriter } from "./journal-writer.ts";
 import type { Evidence } from "./records.ts";
 
-const INSERT_RECORD = "INSERT INTO journal (number, body, sha256) VALUES (?, ?, ?)";
 const CHAIN = "consilium.journal/1";
 const PAGE = 1000;
 /** The latest, and one before it. */
@@ -149,14 +148,14 @@ export async function openJournal(file: string, use: "write" | "read" = "write")
   }
   async function append(events: readonly CoordinatorEvent[]): Promise<JournalHead> {
     const heads: JournalHead[] = [];
-    const records = events.map((event) => {
+    const journal = events.map((event) => {
       const before = heads.at(-1) ?? head;
       const body = canonicalJson(event as unknown as Json);
       const next = { number: before.number + 1, sha256: chained(before, body) };
       heads.push(next);
-      return { sql: INSERT_RECORD, args: [next.number, body, next.sha256] };
+      return [next.number, body, next.sha256];
     });
-    await writer.write(records);
+    await writer.write({ journal });
     for (const next of heads) moveTo(next);
     return head;
   }
@@ -187,13 +186,10 @@ export async function openJournal(file: string, use: "write" | "read" = "write")
       return found.map((row) => ({ number: Number(row.number), body: textOf(row.body), sha256: textOf(row.sha256) }));
     },
     async hear({ keySha256, sequence, atMs, countersigned }) {
-      const heard = {
-        sql:
-          "INSERT INTO heard (key_sha256, sequence, at_ms) VALUES (?, ?, ?) ON CONFLICT (key_sha256) " +
-          "DO UPDATE SET sequence = excluded.sequence, at_ms = excluded.at_ms WHERE excluded.sequence > heard.sequence",
-        args: [keySha256, sequence, atMs],
-      };
-      await writer.write([heard, ...(countersigned ? [countersigning(countersigned)] : [])]);
+      await writer.write({
+        heard: [[keySha256, sequence, atMs]],
+        ...(countersigned && { countersigned: [rowOf(countersigned)] }),
+      });
     },
     async lastHeard() {
       const found = await rows("SELECT key_sha256, sequence, at_ms FROM heard");
@@ -289,16 +285,9 @@ function snapshotOf(row: Row): Snapshot {
   );
 }
 
-function countersigning({ siteId, keySha256, head, evidence }: Countersigned) {
+function rowOf({ siteId, keySha256, head, evidence }: Countersigned) {
   const { header, body, signature } = evidence;
-  return {
-    sql:
-      "INSERT INTO countersigned (key_sha256, site_id, number, sha256, header, body, signature) " +
-      "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key_sha256) DO UPDATE SET number = excluded.number, " +
-      "sha256 = excluded.sha256, header = excluded.header, body = excluded.body, signature = excluded.signature " +
-      "WHERE excluded.number >= countersigned.number",
-    args: [keySha256, siteId, head.number, head.sha256, header, body, signature],
-  };
+  return [keySha256, siteId, head.number, head.sha256, header, body, signature];
 }
 
 function countersignedOf(row: Row): Countersigned {

@@ -124,6 +124,16 @@ export interface EnvelopeExpectation {
  */
 export function openEnvelope(envelope: SignedEnvelope, expected: EnvelopeExpectation): EnvelopeHeader {
   const header = readHeader(envelope);
+  checkEnvelope(envelope, header, expected);
+  return header;
+}
+
+/**
+ * Verifies an envelope whose header was read before.
+ * @param header as `readHeader` gave it for this very envelope
+ * @throws ConsiliumError `signature-invalid`, `message-replayed`
+ */
+export function checkEnvelope(envelope: SignedEnvelope, header: EnvelopeHeader, expected: EnvelopeExpectation): void {
   if (header.sender !== expected.sender) throw forged(`a message of ${expected.sender}`, `one of ${header.sender}`);
   if (sha256(envelope.body) !== header.bodySha256) throw forged("the body that was signed", "another body");
   const genuine =
@@ -136,7 +146,6 @@ export function openEnvelope(envelope: SignedEnvelope, expected: EnvelopeExpecta
     );
   if (!genuine) throw forged(`a signature by the key of ${expected.sender}`, "one that does not verify");
   checkFreshness(header, expected);
-  return header;
 }
 
 function checkFreshness(header: EnvelopeHeader, expected: EnvelopeExpectation): void {

@@ -27,6 +27,7 @@ export {
   isEnrolmentProof,
 } from "./enrolment.ts";
 export {
+  checkEnvelope,
   type EnvelopeExpectation,
   type EnvelopeHeader,
   type EnvelopeToSeal,

@@ -3,7 +3,7 @@ import { createPrivateKey, type KeyObject } from "node:crypto";
 import { type DescMessage, fromBinary, type MessageShape, toBinary } from "@bufbuild/protobuf";
 import { ConsiliumError, type Sha256 } from "../base/index.ts";
 import { verifyCertificate } from "./certificates.ts";
-import { type EnvelopeHeader, envelopeDigest, openEnvelope, readHeader, sealEnvelope } from "./envelope.ts";
+import { type EnvelopeHeader, envelopeDigest, openEnvelope, sealEnvelope } from "./envelope.ts";
 import {
   type CoordinatorMessage,
   CoordinatorMessageSchema,
@@ -37,6 +37,8 @@ export function readSiteMessage(envelope: SignedEnvelope): SiteMessage {
 
 export interface AnswerToSeal {
   readonly request: SignedEnvelope;
+  /** The request's, as `readHeader` gave it. */
+  readonly asked: EnvelopeHeader;
   readonly studyHash: Sha256 | "";
   readonly timeMs: number;
   readonly key: KeyObject;
@@ -44,8 +46,8 @@ export interface AnswerToSeal {
   readonly answer: CoordinatorMessage;
 }
 
-export function sealAnswer({ request, answer, key, ...rest }: AnswerToSeal): SignedEnvelope {
-  const { round, attempt, sequence } = readHeader(request);
+export function sealAnswer({ request, asked, answer, key, ...rest }: AnswerToSeal): SignedEnvelope {
+  const { round, attempt, sequence } = asked;
   return sealEnvelope({
     ...rest,
     round,

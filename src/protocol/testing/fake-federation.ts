@@ -81,11 +81,12 @@ export async function fakeFederation(): Promise<FakeFederation> {
       failOnce();
       const certificate = members.get(peer.siteId);
       if (certificate === undefined) throw refused("site-unknown", peer.siteId);
-      openEnvelope(envelope, { sender: peer.siteId, publicKey: readCertificate(certificate).publicKey });
+      const asked = openEnvelope(envelope, { sender: peer.siteId, publicKey: readCertificate(certificate).publicKey });
       const activity = readSiteMessage(envelope).kind;
       const reason = activity.case === "poll" ? activity.value.activity : "";
       return sealAnswer({
         request: envelope,
+        asked,
         studyHash: "",
         timeMs: now,
         key: readPrivateKey(coordinator.keyPem),

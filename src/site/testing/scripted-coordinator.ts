@@ -196,6 +196,7 @@ export async function scriptedCoordinator(study: Study, sites: readonly string[]
       const directive = self.override?.(peer.siteId, usual(peer.siteId)) ?? usual(peer.siteId);
       return sealAnswer({
         request: envelope,
+        asked: header,
         studyHash: hash,
         timeMs: now,
         key,
