@@ -64,6 +64,11 @@ export const LIMITS = {
   passphraseMinChars: 12,
   passphraseMaxChars: 1024,
   requestTimeoutMs: 60_000,
+  /** To have a connection of a site's to the coordinator, proxy and TLS included. */
+  connectTimeoutMs: 30_000,
+  /** After how long without a byte a connection is asked for a sign of life, and how long that may take. */
+  pingIntervalMs: 15_000,
+  pingTimeoutMs: 15_000,
   /** How long sites seal to one key of the coordinator's, and how long it opens calls after that. */
   sealingKeyMs: 3_600_000,
   sealingKeyGraceMs: 10 * 60_000,

@@ -2,12 +2,13 @@
  * A site's line over the network: messages by Connect over HTTP/2, objects by plain HTTP/2, mutual TLS on both, one
  * host and port. The site dials, through the proxy of its environment where there is one; nothing listens here.
  */
-import { type Client, createClient } from "@connectrpc/connect";
-import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { type Client, Code, ConnectError, createClient } from "@connectrpc/connect";
+import { createConnectTransport } from "@connectrpc/connect-node";
 import { LIMITS } from "../base/index.ts";
 import { type Enrolment, type EnrolOptions, enrolThrough } from "./enrolment.ts";
 import { Federation } from "./gen/consilium/v1/federation_pb.ts";
 import { http2Channel } from "./http2-channel.ts";
+import { keptSession } from "./http2-session.ts";
 import type { CoordinatorLink } from "./link.ts";
 import { fetchThrough, sendThrough } from "./object-transfer.ts";
 import type { Environment } from "./proxy.ts";
@@ -15,8 +16,6 @@ import { fromConnectError } from "./refusal.ts";
 import { throttled } from "./throttle.ts";
 import { type ClientTls, clientTls, type DialTls, fetchPinnedAuthority } from "./tls.ts";
 import { dialTls } from "./tunnel.ts";
-
-const PING_INTERVAL_MS = 15_000;
 
 export interface ConnectLinkOptions {
   /** host:port of the coordinator. */
@@ -53,6 +52,8 @@ export function connectLink(options: ConnectLinkOptions): CoordinatorLink {
       try {
         return await line.rpc.client.exchange(envelope);
       } catch (error) {
+        // What swallowed this message may swallow the next as well: that one goes another way.
+        if (error instanceof ConnectError && error.code === Code.DeadlineExceeded) line.rpc.close();
         throw fromConnectError(error, address);
       }
     },
@@ -101,21 +102,22 @@ function rpcClient(
   timeoutMs: number = LIMITS.requestTimeoutMs,
 ): RpcClient {
   const baseUrl = `https://${address}`;
-  const sessionManager = new Http2SessionManager(
-    baseUrl,
-    { pingIntervalMs: PING_INTERVAL_MS },
-    {
-      createConnection: () => dial({ ...tls, ALPNProtocols: ["h2"] }),
-    },
-  );
+  const openWithinMs = Math.min(timeoutMs, LIMITS.connectTimeoutMs);
+  const pings = { everyMs: LIMITS.pingIntervalMs, withinMs: LIMITS.pingTimeoutMs };
+  const session = keptSession({ address, tls, dial, openWithinMs, pings });
   const transport = createConnectTransport({
     baseUrl,
     httpVersion: "2",
-    sessionManager,
+    sessionManager: {
+      authority: baseUrl,
+      request: (method, path, headers, options) =>
+        session.request({ ...headers, ":method": method, ":path": path }, options),
+      notifyResponseByteRead: () => undefined,
+    },
     useBinaryFormat: true,
     acceptCompression: [],
     readMaxBytes: LIMITS.messageBytes,
     defaultTimeoutMs: timeoutMs,
   });
-  return { client: createClient(Federation, transport), close: () => sessionManager.abort() };
+  return { client: createClient(Federation, transport), close: session.giveUp };
 }

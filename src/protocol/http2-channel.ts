@@ -3,18 +3,12 @@
  * Range, PUT with Content-Range, HEAD for what is held. Messages go by Connect beside it; tensors would be copied
  * three times there (measured: 68 to 312 MB/s, against about 500 MB/s so).
  *
- * Invariants: one session, opened when needed and again after a break; no request waits longer than
- * LIMITS.requestTimeoutMs without a byte moving; no answer longer than asked for is read.
+ * Invariants: one session (`http2-session.ts`); no request waits longer than LIMITS.requestTimeoutMs without a byte
+ * moving, and the session on which one did is given up; no answer longer than asked for is read.
  */
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  type IncomingHttpHeaders,
-  type IncomingHttpStatusHeader,
-  type OutgoingHttpHeaders,
-} from "node:http2";
+import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader, OutgoingHttpHeaders } from "node:http2";
 import { ConsiliumError, LIMITS } from "../base/index.ts";
+import { keptSession } from "./http2-session.ts";
 import type { ObjectChannel } from "./object-transfer.ts";
 import { PROBE_PATH } from "./probe-route.ts";
 import { type ErrorRecord, errorFromRecord, networkError } from "./refusal.ts";
@@ -42,14 +36,8 @@ export interface Http2Channel extends ObjectChannel {
 
 /** @param address host:port of the coordinator */
 export function http2Channel(address: string, tls: ClientTls, dial: DialTls): Http2Channel {
-  let opening: Promise<ClientHttp2Session> | undefined;
+  const session = keptSession({ address, tls, dial, windowBytes: WINDOW_BYTES });
 
-  async function session(): Promise<ClientHttp2Session> {
-    const current = await opening?.catch(() => undefined);
-    if (current !== undefined && !current.closed && !current.destroyed) return current;
-    opening = openSession(address, tls, dial);
-    return opening;
-  }
   async function ask(
     headers: OutgoingHttpHeaders,
     body?: Uint8Array,
@@ -57,7 +45,7 @@ export function http2Channel(address: string, tls: ClientTls, dial: DialTls): Ht
     into?: Uint8Array,
   ): Promise<Answer> {
     try {
-      const stream = (await session()).request(headers, { endStream: body === undefined, ...(signal && { signal }) });
+      const stream = await session.request(headers, { endStream: body === undefined, ...(signal && { signal }) });
       if (body !== undefined) stream.end(body);
       return checked(await answerOf(stream, into), address);
     } catch (error) {
@@ -91,47 +79,23 @@ export function http2Channel(address: string, tls: ClientTls, dial: DialTls): Ht
       const answer = await ask(headers, direction === "up" ? new Uint8Array(bytes) : undefined);
       return { dateMs: Date.parse(answer.headers.date ?? "") };
     },
-    close() {
-      opening?.then((open) => open.destroy()).catch(() => undefined);
-      opening = undefined;
-    },
+    close: session.giveUp,
   };
-}
-
-function openSession(address: string, tls: ClientTls, dial: DialTls): Promise<ClientHttp2Session> {
-  return new Promise((resolve, reject) => {
-    const session = connect(`https://${address}`, {
-      createConnection: () => dial({ ...tls, ALPNProtocols: ["h2"] }),
-      settings: { enablePush: false, initialWindowSize: WINDOW_BYTES },
-    });
-    const timer = setTimeout(() => session.destroy(timedOut(address)), LIMITS.requestTimeoutMs);
-    session.once("connect", () => {
-      clearTimeout(timer);
-      session.setLocalWindowSize(WINDOW_BYTES);
-      session.unref();
-      resolve(session);
-    });
-    // Also after the connection stands: a broken session fails its streams, and the next request opens another.
-    session.on("error", (error: Error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
-    session.once("close", () => {
-      clearTimeout(timer);
-      reject(timedOut(address));
-    });
-  });
 }
 
 /** @param into where the body is put, instead of a buffer of its own; a longer one is an error */
 function answerOf(stream: ClientHttp2Stream, into?: Uint8Array): Promise<Answer> {
+  const { session } = stream;
   const most = into?.length ?? LIMITS.chunkBytes;
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];
     let length = 0;
     let headers: Answer["headers"] | undefined;
-    stream.session?.ref();
-    stream.setTimeout(LIMITS.requestTimeoutMs, () => stream.destroy(new Error("no byte moved before the time limit")));
+    stream.setTimeout(LIMITS.requestTimeoutMs, () => {
+      stream.destroy(new Error("no byte moved before the time limit"));
+      // What was swallowed once is swallowed on the next request as well.
+      session?.destroy();
+    });
     stream.on("response", (received) => {
       headers = received;
     });
@@ -144,7 +108,6 @@ function answerOf(stream: ClientHttp2Stream, into?: Uint8Array): Promise<Answer>
     });
     stream.on("error", reject);
     stream.on("close", () => {
-      stream.session?.unref();
       const body = into === undefined ? Buffer.concat(pieces, length) : into.subarray(0, length);
       if (headers !== undefined && stream.readableEnded) resolve({ headers, body });
       else reject(new Error(`the connection broke (HTTP/2 code ${stream.rstCode})`));
@@ -177,13 +140,4 @@ function refusalIn(answer: Answer): ErrorRecord | undefined {
 
 function heldIn(answer: Answer): number {
   return Number(answer.headers[HELD_HEADER]);
-}
-
-function timedOut(address: string): ConsiliumError {
-  return new ConsiliumError("unreachable", {
-    subject: `coordinator ${address}`,
-    expected: `a connection within ${LIMITS.requestTimeoutMs / 1000} s`,
-    actual: "none",
-    hint: "Check that the coordinator runs and that this machine may open a connection to that host and port.",
-  });
 }

@@ -93,8 +93,10 @@ it("ends with the same model whether or not coordinator and sites are killed", {
   await c.kill();
   await coordinator.kill();
   coordinator = start("coordinator-process", stormy.home);
+  const serving = coordinator.until(({ kind }) => kind === "serving");
   const cAgain = start("site-process", stormy.sites[2].home, STEP_MS);
-  expect(await finalOf([aAgain, bAgain, cAgain])).toBe(undisturbed);
+  const [final] = await Promise.all([finalOf([aAgain, bAgain, cAgain]), serving]);
+  expect(final).toBe(undisturbed);
   await coordinator.kill();
 });
 

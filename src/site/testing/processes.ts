@@ -2,10 +2,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
+/** What no wait for a line takes on any machine that tests run on; a wait that does is told with what was said last. */
+const LONGEST_WAIT_MS = 90_000;
+const LAST_LINES = 12;
+
 export interface TestProcess {
   /** Lines of JSON that it printed so far. */
   readonly lines: Record<string, unknown>[];
-  /** Resolves at the first line, printed or to come, that fits. */
+  /** Resolves at the first line, printed or to come, that fits. Fails where it ends first, or says nothing that fits. */
   until(fits: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
   /** SIGKILL, and gone when this resolves. */
   kill(): Promise<void>;
@@ -39,16 +43,33 @@ export function startProcess(script: keyof typeof SCRIPTS, ...args: string[]): T
     ended,
     until: (fits) =>
       new Promise((resolve, reject) => {
+        const give = (why: string): void => {
+          waiting.delete(look);
+          clearTimeout(timer);
+          reject(
+            new Error(
+              `${script} ${args.join(" ")} ${why}: ${lines
+                .slice(-LAST_LINES)
+                .map((line) => JSON.stringify(line))
+                .join(" ")}`,
+            ),
+          );
+        };
+        const timer = setTimeout(
+          () => give(`did not say ${fits} within ${LONGEST_WAIT_MS / 1000} s; last`),
+          LONGEST_WAIT_MS,
+        );
         const look = (): void => {
           const found = lines.find(fits);
           if (found === undefined) return;
           waiting.delete(look);
+          clearTimeout(timer);
           resolve(found);
         };
         waiting.add(look);
         void ended.then((code) => {
           look();
-          if (waiting.has(look)) reject(new Error(`${script} ended with ${code} before it said that`));
+          if (waiting.has(look)) give(`ended with ${code} before it said ${fits}; last`);
         });
         look();
       }),
