@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Site } from "./home.ts";
 import { joinSites, newCoordinatorHome, serveCoordinator, submit } from "./testing/federation-suite.ts";
-import { startProcess, type TestProcess } from "./testing/processes.ts";
+import { openProcesses, type Processes, type TestProcess } from "./testing/processes.ts";
 import { temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 
 const STEP_MS = "60";
@@ -17,21 +17,15 @@ const MASKED = tinyStudy({
 });
 
 let root: string;
-const running = new Set<TestProcess>();
+let processes: Processes;
 beforeAll(async () => {
   root = await temporaryFolder();
+  processes = await openProcesses();
 });
 afterAll(async () => {
-  await Promise.all([...running].map((each) => each.kill()));
+  await processes.close();
   await rm(root, { recursive: true, force: true });
 });
-
-function start(script: "coordinator-process" | "site-process", ...args: string[]): TestProcess {
-  const started = startProcess(script, ...args);
-  running.add(started);
-  void started.ended.then(() => running.delete(started));
-  return started;
-}
 
 interface Prepared {
   readonly home: string;
@@ -62,9 +56,9 @@ const inTraining = (round: number) => (line: Record<string, unknown>) =>
 /** What nobody's death disturbs. */
 async function calmFinal(): Promise<unknown> {
   const calm = await prepare("calm");
-  const coordinator = start("coordinator-process", calm.home);
+  const coordinator = processes.start("coordinator-process", calm.home);
   await coordinator.until(({ kind }) => kind === "serving");
-  const final = await finalOf(calm.sites.map(({ home }) => start("site-process", home, STEP_MS)));
+  const final = await finalOf(calm.sites.map(({ home }) => processes.start("site-process", home, STEP_MS)));
   await coordinator.kill();
   return final;
 }
@@ -78,23 +72,23 @@ const sent = (round: number) => (line: Record<string, unknown>) => line.kind ===
 
 it("ends with the same model whether or not coordinator and sites are killed", { timeout: 240_000 }, async () => {
   const stormy = await prepare("stormy");
-  let coordinator = start("coordinator-process", stormy.home);
+  let coordinator = processes.start("coordinator-process", stormy.home);
   await coordinator.until(({ kind }) => kind === "serving");
-  const [a, b, c] = stormy.sites.map(({ home }) => start("site-process", home, STEP_MS));
+  const [a, b, c] = stormy.sites.map(({ home }) => processes.start("site-process", home, STEP_MS));
   await a.until(inTraining(1));
   await a.kill();
-  const aAgain = start("site-process", stormy.sites[0].home, STEP_MS);
+  const aAgain = processes.start("site-process", stormy.sites[0].home, STEP_MS);
   await aAgain.until(inTraining(2));
   await coordinator.kill();
   await b.kill();
-  coordinator = start("coordinator-process", stormy.home);
-  const bAgain = start("site-process", stormy.sites[1].home, STEP_MS);
+  coordinator = processes.start("coordinator-process", stormy.home);
+  const bAgain = processes.start("site-process", stormy.sites[1].home, STEP_MS);
   await c.until(inTraining(3));
   await c.kill();
   await coordinator.kill();
-  coordinator = start("coordinator-process", stormy.home);
+  coordinator = processes.start("coordinator-process", stormy.home);
   const serving = coordinator.until(({ kind }) => kind === "serving");
-  const cAgain = start("site-process", stormy.sites[2].home, STEP_MS);
+  const cAgain = processes.start("site-process", stormy.sites[2].home, STEP_MS);
   const [final] = await Promise.all([finalOf([aAgain, bAgain, cAgain]), serving]);
   expect(final).toBe(undisturbed);
   await coordinator.kill();
@@ -104,20 +98,20 @@ it("ends with the same model, masked, where sites die in training and while the 
   timeout: 240_000,
 }, async () => {
   const { home, sites } = await prepare("masked", MASKED);
-  let coordinator = start("coordinator-process", home);
+  let coordinator = processes.start("coordinator-process", home);
   await coordinator.until(({ kind }) => kind === "serving");
-  const [a, b, c] = sites.map((site) => start("site-process", site.home, STEP_MS));
+  const [a, b, c] = sites.map((site) => processes.start("site-process", site.home, STEP_MS));
   await a.until(inTraining(1));
   await a.kill();
-  const aAgain = start("site-process", sites[0].home, STEP_MS);
+  const aAgain = processes.start("site-process", sites[0].home, STEP_MS);
   // Its masked update is with the coordinator; it has yet to sign and to reveal.
   await b.until(sent(1));
   await b.kill();
-  const bAgain = start("site-process", sites[1].home, STEP_MS);
+  const bAgain = processes.start("site-process", sites[1].home, STEP_MS);
   await c.until(sent(2));
   await Promise.all([c.kill(), coordinator.kill()]);
-  coordinator = start("coordinator-process", home);
-  const cAgain = start("site-process", sites[2].home, STEP_MS);
+  coordinator = processes.start("coordinator-process", home);
+  const cAgain = processes.start("site-process", sites[2].home, STEP_MS);
   expect(await finalOf([aAgain, bAgain, cAgain])).toBe(undisturbed);
   await coordinator.kill();
 });

@@ -12,7 +12,7 @@ import { readMaskingDocument } from "./masking-document.ts";
 import { dialCoordinator } from "./review-studies.ts";
 import type { RunOutcome } from "./run-site.ts";
 import { joinSites, newCoordinatorHome, serveCoordinator, submit } from "./testing/federation-suite.ts";
-import { startProcess, type TestProcess } from "./testing/processes.ts";
+import { openProcesses, type Processes, type TestProcess } from "./testing/processes.ts";
 import { QUICK, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 
 const MOMENTS = [
@@ -33,12 +33,14 @@ const AGGREGATION = { algorithm: "fedavg", weightBy: "cases", precisionBits: 24 
 const MASKED = { secureAggregation: { threshold: 2 } };
 
 let root: string;
+let processes: Processes;
 let running: TestProcess | undefined;
 beforeAll(async () => {
   root = await temporaryFolder();
+  processes = await openProcesses();
 });
 afterAll(async () => {
-  await running?.kill();
+  await processes.close();
   await rm(root, { recursive: true, force: true });
 });
 
@@ -62,7 +64,7 @@ async function prepare(name: string, privacy: object): Promise<Prepared> {
 }
 
 async function start(home: string, ...moment: string[]): Promise<TestProcess> {
-  running = startProcess("run-coordinator", home, ...moment);
+  running = processes.start("run-coordinator", home, ...moment);
   return running;
 }
 
