@@ -40,13 +40,17 @@ describe("the table of rights", () => {
       "consilium.v1.CoordinatorConsole/ChangeRules": ["lead"],
       "consilium.v1.CoordinatorConsole/InviteSite": ["lead", "operator"],
       "consilium.v1.CoordinatorConsole/RevokeSite": ["lead"],
+      "consilium.v1.CoordinatorConsole/RunReplay": ["lead", "auditor"],
+      "consilium.v1.CoordinatorConsole/RotateAuthority": ["lead"],
       "consilium.v1.SiteConsole/DecideStudy": ["reviewer"],
+      "consilium.v1.SiteConsole/SetBudget": ["reviewer"],
+      "consilium.v1.SiteConsole/RegisterData": ["operator"],
       "consilium.v1.SiteConsole/PredictCase": ["reviewer", "operator"],
       "consilium.v1.SiteConsole/RunDoctor": ["operator"],
     };
     for (const [name, roles] of Object.entries(changing)) expect(AUTHORISATION.get(name), name).toEqual(roles);
     const reading = METHODS.filter(({ name }) => !(name in changing)).map(({ name }) => name.split("/")[1]);
-    for (const name of reading) expect(name).toMatch(/^(Get|List|Watch|Check|Verify)/);
+    for (const name of reading) expect(name).toMatch(/^(Get|List|Watch|Check|Verify|Compare)/);
   });
 
   test.each(ROLES)("lets %s do what it says, and nothing else, over HTTP", async (role) => {

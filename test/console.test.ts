@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { LIMITS } from "../src/base/index.ts";
-import { offerLinks, ROLES, requestLink } from "../src/console/index.ts";
+import { listPasskeys, offerLinks, PASSKEYS_FILE, ROLES, removePasskeyOf, requestLink } from "../src/console/index.ts";
 import { softAuthenticator } from "../src/console/testing/soft-authenticator.ts";
 import {
   at,
@@ -175,6 +175,37 @@ describe("signing in by a passkey", () => {
     for (const each of [first, second, third]) expect(await status(each)).toBe("sign-in-required");
     expect((await redeem(unused)).status).toBe(401);
     for (const each of [others, byLink]) expect(await status(each)).toBeUndefined();
+  });
+
+  test("a command lists and removes passkeys: by the console that runs, which ends their sessions, or in the home", async () => {
+    const home = join(at.folder, "home");
+    const passkeysFile = join(home, PASSKEYS_FILE);
+    await at.server.close();
+    at.server = await start({ passkeysFile });
+    const links = await offerLinks(home, at.server);
+    const origin = at.server.url.replace("127.0.0.1", "localhost");
+    const byLink = headersOf(await signIn("operator"));
+    const keys = [];
+    for (const label of ["first", "second"]) {
+      const key = softAuthenticator();
+      const { challenge = "" } = await post("register", {}, byLink);
+      await post("registered", { answer: key.register({ challenge, origin }), label }, byLink);
+      keys.push(key);
+    }
+    const { challenge = "" } = await post("sign-in", {});
+    const { cookie } = await post("signed-in", { answer: keys[0].signIn({ challenge, origin, counter: 2 }) });
+    const session = async () =>
+      ((await (await fetch(`${at.server.url}/session`, { headers: { cookie } })).json()) as { session: unknown })
+        .session;
+    expect(await session()).not.toBeNull();
+    expect((await listPasskeys(passkeysFile)).map(({ label }) => label)).toEqual(["first", "second"]);
+
+    await removePasskeyOf(home, keys[0].id);
+    expect(await session()).toBeNull();
+    await expect(removePasskeyOf(home, keys[0].id)).rejects.toMatchObject({ code: "file-not-found" });
+    await links.close();
+    await removePasskeyOf(home, keys[1].id);
+    expect(await listPasskeys(passkeysFile)).toEqual([]);
   });
 
   test("a link at the name opens a session of the same person that ends no later, and none once it has ended", async () => {

@@ -147,7 +147,7 @@ test("a study from its submission to the audit, in browsers", async () => {
 
   await lead.getByRole("button", { name: "Invite a site" }).click();
   const dialog = lead.getByRole("dialog");
-  await dialog.getByRole("textbox").fill("Not A Site");
+  await dialog.getByRole("textbox", { name: /^Site/ }).fill("Not A Site");
   await dialog.getByRole("button", { name: "Invite a site" }).click();
   await dialog.getByRole("alert").waitFor();
   expect(await dialog.getByRole("alert").textContent()).toContain("lower-case");

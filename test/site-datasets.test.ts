@@ -42,7 +42,7 @@ beforeAll(async () => {
   const { service, invitation } = await scriptedCoordinator(tinyStudy(), ["a"]);
   home = await joinTestSite({ root, siteId: "a", invitation: invitation("a"), service, cases: [] });
   await rm(join(home, "data.json"));
-  datasets = siteDatasets({ home, intakes: [intake], reviews: [review] });
+  datasets = siteDatasets({ home, intakes: [intake], reviews: [review], datasets: [] });
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
@@ -129,7 +129,12 @@ test("the commands of an intake carry what it was begun with", async () => {
   await writeRecord(begun, { ...newRecord("P0001-1", "P0001", "x"), state: "done", missing: ["t2"] });
   await keepOptions(begun, { lasting: { mayMiss: ["t2"], noHeads: true }, atlas: undefined, settings: "x y" });
   await registerDataset({ home, dataset, privateCounts: true });
-  const [view] = (await siteDatasets({ home, intakes: [begun], reviews: [] }).intakes()) as readonly IntakeView[];
+  const [view] = (await siteDatasets({
+    home,
+    intakes: [begun],
+    reviews: [],
+    datasets: [],
+  }).intakes()) as readonly IntakeView[];
   expect(view.next.commands).toEqual([
     `consilium cohort check ${begun} --may-miss t2`,
     `consilium site data --home ${home} --dataset ${begun} --may-miss t2 --private-counts`,
@@ -140,7 +145,7 @@ test("a folder that the system refuses is told in its place, and hides no other"
   const broken = join(root, "broken");
   // A folder in place of a record: reading it fails in the system, for every user.
   await mkdir(join(broken, "intake", "cases", "P0001-1.json"), { recursive: true });
-  const two = siteDatasets({ home, intakes: [broken, intake], reviews: [] });
+  const two = siteDatasets({ home, intakes: [broken, intake], reviews: [], datasets: [] });
   expect(await two.intakes()).toMatchObject([
     { folder: broken, trouble: { code: "file-unreadable", actual: "EISDIR" } },
     { folder: intake, total: 2 },
@@ -156,7 +161,12 @@ test("so many cases are listed, what failed first, and all of them counted", asy
     const record = { ...newRecord(`P${i}`, `P${i}`, "x"), state: "done", ...(i === total - 1 && { failure }) };
     await writeFile(join(large, "intake", "cases", `P${i}.json`), JSON.stringify(record));
   }
-  const [view] = (await siteDatasets({ home, intakes: [large], reviews: [] }).intakes()) as readonly IntakeView[];
+  const [view] = (await siteDatasets({
+    home,
+    intakes: [large],
+    reviews: [],
+    datasets: [],
+  }).intakes()) as readonly IntakeView[];
   expect(view).toMatchObject({ total, done: total - 1, failed: 1 });
   expect(view.cases).toHaveLength(LIMITS.consoleCases);
   expect(view.cases[0].caseId).toBe(`P${total - 1}`);
@@ -188,7 +198,21 @@ test("cases under review: with a reader, corrected and waiting, and what was cha
 
 test("a folder of a registered dataset that intake made is shown without being named", async () => {
   await mkdir(join(dataset, "intake", "cases"), { recursive: true });
-  const unnamed = siteDatasets({ home, intakes: [], reviews: [] });
+  const unnamed = siteDatasets({ home, intakes: [], reviews: [], datasets: [] });
   expect(await unnamed.intakes()).toMatchObject([{ folder: dataset, total: 0 }]);
   expect(await unnamed.reviews()).toEqual([]);
+});
+
+test("folders that may be registered are those of this machine, and a browser's word is none of them", async () => {
+  const named = join(root, "named");
+  const offering = siteDatasets({ home, intakes: [], reviews: [], datasets: [named, dataset] });
+  const { offered } = await offering.dataset();
+  expect(offered.map(({ folder, registered }) => [folder, registered])).toEqual([
+    [dataset, true],
+    [named, false],
+  ]);
+  expect(await offering.offered(offered[1].key)).toBe(named);
+  for (const key of ["", named, "../named", offered[0].folder]) {
+    await expect(offering.offered(key)).rejects.toMatchObject({ code: "file-not-found" });
+  }
 });

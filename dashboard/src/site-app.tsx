@@ -25,18 +25,18 @@ export function SiteApp({ facts }: { readonly facts: Facts }) {
   const whenKnown = (view: (status: LiveSite) => preact.JSX.Element) => () =>
     status === undefined ? <Loading what="this site" /> : view(status);
   const screens: Screen[] = [
-    { path: "site", label: "This site", view: whenKnown((known) => <SiteOverview status={known} />) },
+    { path: "site", label: "This site", view: whenKnown((known) => <SiteOverview status={known} role={role} />) },
     { path: "studies", label: "Studies", view: whenKnown((known) => <Studies status={known} role={role} />) },
     ...(role === "reviewer" || role === "operator"
       ? [
-          { path: "data", label: "Data", view: () => <Data /> },
+          { path: "data", label: "Data", view: () => <Data role={role} /> },
           { path: "viewer", label: "Viewer", view: () => <SiteViewer /> },
         ]
       : []),
     ...(looksDeeper
       ? [
           { path: "left", label: "What left", view: whenKnown((known) => <Departures status={known} />) },
-          { path: "ledger", label: "Privacy", view: whenKnown((known) => <Ledger status={known} />) },
+          { path: "ledger", label: "Privacy", view: whenKnown((known) => <Ledger status={known} role={role} />) },
         ]
       : []),
     ...(role === "operator" ? [{ path: "doctor", label: "Doctor", view: () => <Doctor /> }] : []),

@@ -54,9 +54,12 @@ export const WHERE: Readonly<Record<string, InBoth | OnTheCommandLine>> = {
   "coordinator dashboard": {
     why: "gives roles: whoever may read the home decides, and nobody who is signed in gives another role",
   },
-  "coordinator invite": { asked: ["coordinator inviteSite"], but: "for as long as is usual" },
+  "coordinator invite": { asked: ["coordinator inviteSite"] },
   "coordinator revoke": { asked: ["coordinator revokeSite"] },
-  "coordinator rotate-ca": { why: "needs the passphrase of the authority's key" },
+  "coordinator rotate-ca": {
+    asked: ["coordinator rotateAuthority"],
+    but: "the browser asks for the passphrase each time, and keeps it nowhere",
+  },
   "coordinator passphrase": {
     why: "the coordinator must be stopped; a new passphrase is typed at the machine that keeps the key, and nowhere else",
   },
@@ -74,13 +77,17 @@ export const WHERE: Readonly<Record<string, InBoth | OnTheCommandLine>> = {
   },
   "study statistics": { asked: ["coordinator getStatus"] },
   "study matrix": { asked: ["coordinator getStatus"] },
+  "study report": { asked: ["GET /download/report.html"] },
   "study begin": { asked: ["coordinator beginStudy"] },
   "study pause": { asked: ["coordinator pauseStudy"] },
   "study resume": { asked: ["coordinator pauseStudy"] },
   "study change": { asked: ["coordinator changeRules"] },
   "study stop": { asked: ["coordinator stopStudy"] },
   status: { asked: ["coordinator getStatus", "coordinator watchStatus", "coordinator getStudy"] },
-  replay: { why: "not in the dashboard yet" },
+  replay: {
+    asked: ["coordinator runReplay", "coordinator getReplay"],
+    but: "the browser lists 500 rounds, those that differ first",
+  },
   "site doctor": { asked: ["site runDoctor", "site getDoctor"] },
   "site join": {
     why: "before it there is no home to sign in to; the invitation is a secret that no browser's folder of downloads keeps",
@@ -88,7 +95,10 @@ export const WHERE: Readonly<Record<string, InBoth | OnTheCommandLine>> = {
   "site line": {
     why: "decides whom the site believes on its way out, by a proxy's certificate in a file, while the site is stopped",
   },
-  "site data": { why: "not in the console yet" },
+  "site data": {
+    asked: ["site registerData", "site getRegistration", "site getDataset"],
+    but: "the browser chooses among folders that the console was started with (`--data`, `--intake`, `--review`) and the registered one: a path that it named could be any of the machine; the split's seed is the command's",
+  },
   "site review": { asked: ["site listReviews"] },
   "site approve": { asked: ["site decideStudy"] },
   "site leave": { asked: ["site decideStudy"] },
@@ -99,10 +109,17 @@ export const WHERE: Readonly<Record<string, InBoth | OnTheCommandLine>> = {
   "site status": { asked: ["site getStatus", "site watchStatus"] },
   "site log": { asked: ["site listDepartures"] },
   "site ledger": { asked: ["site getLedger"] },
-  "site budget": { why: "not in the console yet" },
+  "site budget": { asked: ["site setBudget"] },
+  "passkeys list": { asked: ["POST /passkey/list"] },
+  "passkeys remove": { asked: ["POST /passkey/remove"] },
   "model export": {
-    asked: ["GET /download/model.onnx", "GET /download/weights.safetensors", "GET /download/card.md"],
-    but: "of a coordinator, the best model",
+    asked: [
+      "GET /download/model.onnx",
+      "GET /download/weights.safetensors",
+      "GET /download/model.json",
+      "GET /download/card.md",
+    ],
+    but: "the browser fetches the folder's files one by one",
   },
   "model compare": { asked: ["coordinator compareModels", "coordinator listModels"] },
   "model inspect": { why: ENGINE },
@@ -115,17 +132,14 @@ export const WHERE: Readonly<Record<string, InBoth | OnTheCommandLine>> = {
   completion: { why: "of a shell" },
 };
 
-const PASSKEYS = "made by a browser, for signing in to it";
+const PASSKEYS = "made by a browser and its device, for signing in to it";
 
 /** What is asked by browsers and has no command. */
 export const IN_BROWSERS_ALONE: Readonly<Partial<Record<Asked, string>>> = {
   "DELETE /session": "ends a browser's session",
-  "POST /passkey/list": PASSKEYS,
   "POST /passkey/register": PASSKEYS,
   "POST /passkey/registered": PASSKEYS,
-  "POST /passkey/remove": PASSKEYS,
   "POST /passkey/at-name": PASSKEYS,
-  "GET /download/report.html": "not on the command line yet",
 };
 
 export function wherePage(): string {

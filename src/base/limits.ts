@@ -150,9 +150,12 @@ export const LIMITS = {
   consoleCases: 1_000,
   /** Lines of the site's log on one page of the console. */
   consoleLogPage: 100,
-  /** One examination by the console's doctor, and how much of what it says on its way is kept. */
+  /** One examination by the console's doctor; one replay, one registration of a dataset; their words that are kept. */
   consoleDoctorMs: 15 * 60_000,
-  consoleDoctorLines: 40,
+  consoleLongWorkMs: 24 * 3_600_000,
+  consoleWorkLines: 40,
+  /** Rounds of one replay that the dashboard tells; the command tells all. */
+  consoleReplayRounds: 500,
   /** Calls of one session at once, and a second; tries to sign in likewise. */
   consoleCallsBurst: 200,
   consoleCallsPerSecond: 50,

@@ -3,14 +3,14 @@ import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
 import { LIMITS } from "../base/index.ts";
 
-const MAX_OUTPUT_CHARS = 1 << 20;
+const OUTPUT_CHARS = 1 << 20;
 
 /** Collects what a process writes, up to a bound. @returns what came until now */
-export function textOf(stream: Readable): () => string {
+export function textOf(stream: Readable, atMostChars = OUTPUT_CHARS): () => string {
   let output = "";
   stream.setEncoding("utf8");
   stream.on("data", (text: string) => {
-    if (output.length < MAX_OUTPUT_CHARS) output += text;
+    if (output.length < atMostChars) output += text;
   });
   return () => output;
 }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError, sumBy } from "../base/index.ts";
+import type { WhichModel } from "../console/index.ts";
 import type { CoordinatorStatus, FigureStatus } from "../coordinator/index.ts";
 import { parametersFromSafetensors, pickParameters } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
@@ -18,8 +19,6 @@ import {
 } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
 import { networkParameters } from "../training/index.ts";
-
-export type WhichModel = "best" | "final" | { readonly region: string };
 
 interface EndedStudy {
   readonly study: Study;

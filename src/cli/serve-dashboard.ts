@@ -1,17 +1,17 @@
 /** The dashboard beside a running coordinator, with what the command line knows of studies and models. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../base/index.ts";
-import type { DownloadName } from "../console/index.ts";
 import type { Coordinator } from "../coordinator/index.ts";
-import { exportModel } from "./export-model.ts";
+import { replayProcess } from "./command-process.ts";
+import { modelFile } from "./model-file.ts";
 import { openStudy } from "./open-study.ts";
 
 export interface DashboardOptions {
   readonly coordinator: Coordinator;
   readonly home: string;
   readonly version: string;
+  /** Path of the launcher, for commands beside it. */
+  readonly launcher: string;
   readonly port: number;
   /** Path of a sign-in file, for an identity provider beside one-time links. */
   readonly signIn?: string | undefined;
@@ -29,6 +29,7 @@ export async function serveDashboard({
   coordinator,
   home,
   version,
+  launcher,
   port,
   signIn,
   note,
@@ -38,16 +39,20 @@ export async function serveDashboard({
     coordinatorConsole,
     offerLinks,
     openIdProvider,
+    PASSKEYS_FILE,
     readSignInFile,
+    replayWork,
     startConsoleServer,
     studyReport,
   } = await import("../console/index.ts");
   const identity = signIn === undefined ? undefined : openIdProvider(await readSignInFile(signIn), systemClock);
   const { studyFromText } = await import("../study/index.ts");
   const { name, id } = coordinator.federation();
+  const replay = replayWork(replayProcess({ launcher, home }));
   const routes = coordinatorConsole({
     home,
     coordinator,
+    replay,
     openStudy(yaml) {
       const { study, initial } = openStudy(studyFromText(yaml, "study"), undefined, "study");
       return { study, initialParameters: initial };
@@ -62,9 +67,10 @@ export async function serveDashboard({
     files: builtDashboard(import.meta.url),
     routes,
     identity,
-    passkeysFile: join(home, "passkeys.json"),
+    passkeysFile: join(home, PASSKEYS_FILE),
     onRefused: (error) => note(refusalOf(error)),
-    download: (file) => (file === "report.html" ? studyReport(coordinator) : modelFile(home, file, version)),
+    download: (file, which) =>
+      file === "report.html" ? studyReport(coordinator) : modelFile({ home, name: file, which, version }),
   });
   const links = await offerLinks(home, server);
   return {
@@ -72,6 +78,7 @@ export async function serveDashboard({
     async close() {
       await links.close();
       await server.close();
+      await replay.close();
     },
   };
 }
@@ -82,15 +89,4 @@ function refusalOf(error: unknown): string {
   const code = (cause as { readonly error?: unknown } | undefined)?.error;
   const why = cause instanceof Error ? ` (${cause.message}${typeof code === "string" ? `: ${code}` : ""})` : "";
   return `Sign-in refused: ${message}${why}`;
-}
-
-/** A file of the best model's folder, as `model export` writes it. */
-async function modelFile(home: string, name: DownloadName, version: string): Promise<Uint8Array> {
-  const folder = await mkdtemp(join(tmpdir(), "consilium-model-"));
-  try {
-    await exportModel(home, "best", join(folder, "model"), version);
-    return await readFile(join(folder, "model", name));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
 }

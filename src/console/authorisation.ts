@@ -37,6 +37,9 @@ const COORDINATOR_METHODS: Rights<typeof CoordinatorConsole.method> = {
   listJournal: ["lead", "auditor"],
   listCountersigned: ["lead", "auditor"],
   verifyJournal: ["lead", "auditor"],
+  runReplay: ["lead", "auditor"],
+  getReplay: ["lead", "auditor"],
+  rotateAuthority: ["lead"],
 };
 
 const SITE_METHODS: Rights<typeof SiteConsole.method> = {
@@ -46,9 +49,12 @@ const SITE_METHODS: Rights<typeof SiteConsole.method> = {
   decideStudy: ["reviewer"],
   listDepartures: ["reviewer", "operator", "auditor"],
   getLedger: ["reviewer", "operator", "auditor"],
+  setBudget: ["reviewer"],
   listCases: PATIENTS,
   predictCase: PATIENTS,
   getDataset: PATIENTS,
+  registerData: ["operator"],
+  getRegistration: ["operator"],
   listIntakes: PATIENTS,
   listCaseReviews: PATIENTS,
   runDoctor: ["operator"],
@@ -89,6 +95,7 @@ export const ROUTES = {
   "GET /sheet": WITH_PATIENTS,
   "GET /download/model.onnx": { roles: ["lead", "operator"], shows: "cookie" },
   "GET /download/weights.safetensors": { roles: ["lead", "operator"], shows: "cookie" },
+  "GET /download/model.json": { roles: ["lead", "operator"], shows: "cookie" },
   "GET /download/card.md": { roles: EVERYBODY, shows: "cookie" },
   "GET /download/report.html": { roles: EVERYBODY, shows: "cookie" },
 } as const satisfies Readonly<Record<string, RouteRights>>;

@@ -19,8 +19,8 @@ export interface ConsoleOptions {
   /** Folder of the dashboard's own files. */
   readonly files: string;
   readonly routes: (router: ConnectRouter) => void;
-  /** @throws ConsiliumError where there is none yet */
-  readonly download: (name: DownloadName) => Promise<Uint8Array | string>;
+  /** @throws ConsiliumError where there is none yet, or none of that region */
+  readonly download: (name: DownloadName, which: WhichModel) => Promise<Uint8Array | string>;
   /** A scan or a map of a case, as a NIfTI file; undefined where the home has no cases. @throws ConsiliumError */
   readonly volume?: ((caseId: string, part: string) => Promise<Uint8Array>) | undefined;
   /** A contact sheet of a case of intake, a PNG file; undefined where the home has no cases. @throws ConsiliumError */
@@ -33,6 +33,9 @@ export interface ConsoleOptions {
   readonly onRefused?: ((error: unknown) => void) | undefined;
   readonly clock?: Clock | undefined;
 }
+
+/** Of the models that a study ends with: the best by validation, that of the last round, or the best of one region. */
+export type WhichModel = "best" | "final" | { readonly region: string };
 
 export interface ConsoleContext extends ConsoleOptions {
   readonly sessions: Sessions;

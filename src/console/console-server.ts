@@ -19,8 +19,8 @@ import { OPEN_ROUTES, type OpenRoute, ROUTES, type Role, type Route } from "./au
 import { authorise, letThrough, SESSION, sessionByBoth } from "./callers.ts";
 import type { ConsoleContext, ConsoleOptions, Handlers, OpenHandlers } from "./console-context.ts";
 import { FILE_ROUTES } from "./file-routes.ts";
-import { PASSKEY_ROUTES, PASSKEY_SIGN_IN_ROUTES } from "./passkey-routes.ts";
-import { openPasskeys } from "./passkeys.ts";
+import { PASSKEY_ROUTES, PASSKEY_SIGN_IN_ROUTES, removePasskey } from "./passkey-routes.ts";
+import { type ListedPasskey, openPasskeys, removePasskeyFrom } from "./passkeys.ts";
 import { refuse } from "./plain-http.ts";
 import { createSessions } from "./sessions.ts";
 import { SIGN_IN_ROUTES, SIGN_OUT_ROUTE } from "./sign-in-routes.ts";
@@ -36,6 +36,8 @@ export interface ConsoleServer {
   readonly url: string;
   /** An address that signs in once, under a role. */
   signInLink(role: Role): { readonly url: string; readonly expiresMs: number };
+  /** Removes a passkey, and ends the sessions that it opened. @throws ConsiliumError `file-not-found` */
+  removePasskey(id: string): Promise<readonly ListedPasskey[]>;
   close(): Promise<void>;
 }
 
@@ -98,6 +100,12 @@ export async function startConsoleServer(options: ConsoleOptions): Promise<Conso
     signInLink(role) {
       const { token, expiresMs } = context.sessions.createLink(role);
       return { url: `${url}/#sign-in=${token}`, expiresMs };
+    },
+    async removePasskey(id) {
+      const { passkeysFile } = options;
+      // Where another program answers to the name nobody signs in by them, and the home keeps them all the same.
+      if (context.passkeys !== undefined || passkeysFile === undefined) return removePasskey(context, id);
+      return removePasskeyFrom(passkeysFile, id);
     },
     async close() {
       await Promise.all([server, second].map(closed));

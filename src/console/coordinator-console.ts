@@ -1,8 +1,9 @@
 /** What the dashboard asks of a running coordinator: the service behind `CoordinatorConsole`. */
 import type { ConnectRouter } from "@connectrpc/connect";
-import { type Json, LIMITS } from "../base/index.ts";
+import { createRateLimit, type Json, LIMITS, systemClock } from "../base/index.ts";
 import {
   type Coordinator,
+  checkHomePassphrase,
   compareStudyModels,
   modelsOf,
   type StudyToSubmit,
@@ -12,16 +13,24 @@ import { plannedPrivacy } from "../privacy/index.ts";
 import { CoordinatorConsole, toConnectError } from "../protocol/index.ts";
 import { describeStudy, type Study, studyDifference, studyHash } from "../study/index.ts";
 import { statusStream } from "./status-stream.ts";
+import type { ReplayWork } from "./works.ts";
 
 export interface CoordinatorConsoleOptions {
   readonly home: string;
   readonly coordinator: Coordinator;
   /** A study file's text, made ready to submit. @throws ConsiliumError `study-invalid` */
   readonly openStudy: (yaml: string) => StudyToSubmit;
+  readonly replay: Pick<ReplayWork, "begin" | "view">;
 }
 
 export function coordinatorConsole(options: CoordinatorConsoleOptions): (router: ConnectRouter) => void {
-  const { home, coordinator, openStudy } = options;
+  const { home, coordinator, openStudy, replay } = options;
+  const passphrases = createRateLimit(
+    "passphrases of the authority's key",
+    LIMITS.consoleSignInsBurst,
+    LIMITS.consoleSignInsPerSecond,
+    systemClock,
+  );
   return (router) => {
     router.service(CoordinatorConsole, {
       getStatus: ({ roundsAfter }) => ({
@@ -73,9 +82,9 @@ export function coordinatorConsole(options: CoordinatorConsoleOptions): (router:
           });
           return {};
         }),
-      inviteSite: ({ siteId }) =>
+      inviteSite: ({ siteId, validHours }) =>
         answered(async () => {
-          const made = await coordinator.invite({ siteId });
+          const made = await coordinator.invite({ siteId, validHours });
           return { siteId: made.siteId, expiresMs: BigInt(made.expiresMs), text: made.text };
         }),
       revokeSite: ({ siteId, reason }) =>
@@ -97,6 +106,14 @@ export function coordinatorConsole(options: CoordinatorConsoleOptions): (router:
       listJournal: ({ after, limit }) => answered(() => journalPage(coordinator, Number(after), limit)),
       listCountersigned: () => answered(() => countersignedHeads(coordinator)),
       verifyJournal: () => answered(async () => document(await verifyHome(home))),
+      runReplay: () => answered(() => document(replay.begin())),
+      getReplay: () => answered(() => document(replay.view())),
+      rotateAuthority: ({ passphrase, overlapDays }) =>
+        answered(async () => {
+          passphrases.take("all");
+          await checkHomePassphrase(home, passphrase === "" ? undefined : passphrase);
+          return document(await coordinator.rotateAuthority(overlapDays));
+        }),
     });
   };
 }

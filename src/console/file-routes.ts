@@ -2,13 +2,14 @@
 import type { ServerResponse } from "node:http";
 import { LIMITS } from "../base/index.ts";
 import type { DownloadName } from "./authorisation.ts";
-import type { ConsoleContext, Handler, Handlers } from "./console-context.ts";
+import type { ConsoleContext, Handler, Handlers, WhichModel } from "./console-context.ts";
 import { notOffered, tooManyVolumes } from "./refusals.ts";
 import { PAGE_POLICY, REPORT_POLICY } from "./static-files.ts";
 
 export const FILE_ROUTES: Handlers<`GET /download/${DownloadName}` | "GET /volume" | "GET /sheet"> = {
   "GET /download/model.onnx": download("model.onnx"),
   "GET /download/weights.safetensors": download("weights.safetensors"),
+  "GET /download/model.json": download("model.json"),
   "GET /download/card.md": download("card.md"),
   "GET /download/report.html": download("report.html"),
   "GET /volume": (context, { asked, response }) =>
@@ -28,8 +29,8 @@ export const FILE_ROUTES: Handlers<`GET /download/${DownloadName}` | "GET /volum
 };
 
 function download(name: DownloadName): Handler {
-  return async (context, { response }) => {
-    const bytes = Buffer.from(await context.download(name));
+  return async (context, { asked, response }) => {
+    const bytes = Buffer.from(await context.download(name, whichOf(asked)));
     const page = name === "report.html";
     const attachment = page ? {} : { "content-disposition": `attachment; filename="${name}"` };
     response.writeHead(200, {
@@ -45,6 +46,14 @@ function download(name: DownloadName): Handler {
     });
     response.end(bytes);
   };
+}
+
+/** @throws ConsiliumError `file-not-found` */
+function whichOf(asked: URLSearchParams): WhichModel {
+  const [which, region] = [asked.get("which") ?? "best", asked.get("region")];
+  if (region !== null) return { region };
+  if (which !== "best" && which !== "final") throw notOffered("a model that is neither the best nor the last");
+  return which;
 }
 
 /** A patient's scan or picture: kept by no cache, so many at a time. */

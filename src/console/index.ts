@@ -8,12 +8,14 @@ export {
   type Role,
   type Route,
 } from "./authorisation.ts";
+export type { WhichModel } from "./console-context.ts";
 export { type ConsoleServer, startConsoleServer } from "./console-server.ts";
 export { coordinatorConsole } from "./coordinator-console.ts";
 export { type IdentityProvider, openIdProvider } from "./identity-provider.ts";
-export { offerLinks, requestLink, type SignInLink } from "./link-file.ts";
+export { offerLinks, removePasskeyOf, requestLink, type SignInLink } from "./link-file.ts";
+export type { Work } from "./long-work.ts";
 export type { NextCommands } from "./next-commands.ts";
-export type { ListedPasskey } from "./passkeys.ts";
+export { type ListedPasskey, listPasskeys, PASSKEYS_FILE } from "./passkeys.ts";
 export { readSignInFile, roleOf, type SignInRules } from "./sign-in-file.ts";
 export { type ListedCase, type ListedCases, type SiteCases, siteCases } from "./site-cases.ts";
 export { siteConsole } from "./site-console.ts";
@@ -25,6 +27,15 @@ export {
   type SiteDatasets,
   siteDatasets,
 } from "./site-datasets.ts";
-export { type DoctorView, type Examine, siteDoctor } from "./site-doctor.ts";
 export { builtDashboard } from "./static-files.ts";
 export { studyReport } from "./study-report.ts";
+export {
+  type DoctorView,
+  type Registered,
+  type RegisterOrder,
+  type RegistrationView,
+  type ReplayView,
+  registrationWork,
+  replayWork,
+  siteDoctor,
+} from "./works.ts";

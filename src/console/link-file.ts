@@ -1,7 +1,7 @@
 /**
- * How a command gets a sign-in link from the console that runs: `console.json` in the home, readable by its owner only,
- * names the console's address and a token; who shows the token is given links. Whoever can read the home may see all
- * of it anyway.
+ * How a command asks the console that runs for a sign-in link, or to remove a passkey: `console.json` in the home,
+ * readable by its owner only, names the console's address and a token. Whoever can read the home may see all of it
+ * anyway.
  */
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -9,8 +9,10 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { z } from "zod";
 import { ConsiliumError, LIMITS } from "../base/index.ts";
+import { type ErrorRecord, errorFromRecord, errorRecord } from "../protocol/index.ts";
 import { ROLES, type Role } from "./authorisation.ts";
 import type { ConsoleServer } from "./console-server.ts";
+import { PASSKEYS_FILE, removePasskeyFrom } from "./passkeys.ts";
 import { newToken, sameSecret } from "./sessions.ts";
 
 const FILE = "console.json";
@@ -29,14 +31,31 @@ export interface SignInLink {
 
 const linkSchema = z.strictObject({ url: z.string(), expiresMs: z.number() });
 
-/** Gives links to commands until it is closed. */
+interface Answer {
+  readonly status: number;
+  readonly value: unknown;
+}
+
+async function answerCommand(console: ConsoleServer, asked: string): Promise<Answer> {
+  const role = ROLES.find((each) => asked === `GET /link/${each}`);
+  if (role !== undefined) return { status: 200, value: console.signInLink(role) };
+  const passkey = /^DELETE \/passkey\/([\w-]{1,2000})$/.exec(asked)?.[1];
+  if (passkey !== undefined) return { status: 200, value: await console.removePasskey(passkey) };
+  return { status: 403, value: {} };
+}
+
+/** Does what commands ask, until it is closed. */
 export async function offerLinks(home: string, console: ConsoleServer): Promise<{ close(): Promise<void> }> {
   const token = newToken();
   const server = createServer((request, response) => {
-    const role = ROLES.find((each) => request.url === `/link/${each}`);
     const allowed = sameSecret(request.headers.authorization ?? "", `Bearer ${token}`);
-    response.writeHead(allowed && role !== undefined ? 200 : 403, { "content-type": "application/json" });
-    response.end(allowed && role !== undefined ? JSON.stringify(console.signInLink(role)) : "{}");
+    const say = ({ status, value }: Answer): void => {
+      response.writeHead(status, { "content-type": "application/json" });
+      response.end(JSON.stringify(value));
+    };
+    answerCommand(console, allowed ? `${request.method} ${request.url}` : "").then(say, (error: unknown) =>
+      say({ status: 400, value: { error: errorRecord(error) } }),
+    );
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -57,12 +76,7 @@ export async function offerLinks(home: string, console: ConsoleServer): Promise<
 /** @throws ConsiliumError `unreachable` where no console runs on this home */
 export async function requestLink(home: string, role: Role): Promise<SignInLink> {
   try {
-    const { port, token } = fileSchema.parse(JSON.parse(await readFile(join(home, FILE), "utf8")));
-    const answer = await fetch(`http://127.0.0.1:${port}/link/${role}`, {
-      headers: { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(LIMITS.requestTimeoutMs),
-    });
-    return linkSchema.parse(await answer.json());
+    return linkSchema.parse(await (await askConsole(home, "GET", `/link/${role}`)).json());
   } catch (cause) {
     throw new ConsiliumError("unreachable", {
       subject: "dashboard of this home",
@@ -72,6 +86,38 @@ export async function requestLink(home: string, role: Role): Promise<SignInLink>
       cause,
     });
   }
+}
+
+/**
+ * Removes a passkey of a home: by the console that runs, which ends the sessions that it opened, or else by itself.
+ * @throws ConsiliumError `file-not-found` for one that is not there, `home-invalid`
+ */
+export async function removePasskeyOf(home: string, id: string): Promise<void> {
+  let answer: Response;
+  try {
+    answer = await askConsole(home, "DELETE", `/passkey/${id}`);
+  } catch {
+    await removePasskeyFrom(join(home, PASSKEYS_FILE), id);
+    return;
+  }
+  if (answer.ok) return;
+  const { error } = (await answer.json()) as { readonly error?: ErrorRecord };
+  if (error !== undefined) throw errorFromRecord(error);
+  throw new ConsiliumError("unreachable", {
+    subject: "console of this home",
+    expected: "one of this version",
+    actual: "an answer that says nothing",
+    hint: "Stop it, and try again.",
+  });
+}
+
+async function askConsole(home: string, method: "GET" | "DELETE", path: string): Promise<Response> {
+  const { port, token } = fileSchema.parse(JSON.parse(await readFile(join(home, FILE), "utf8")));
+  return fetch(`http://127.0.0.1:${port}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${token}` },
+    signal: AbortSignal.timeout(LIMITS.requestTimeoutMs),
+  });
 }
 
 function closed(server: Server): Promise<void> {

@@ -1,7 +1,7 @@
 /** Signing in by passkeys over HTTP, and their registration by somebody who is signed in. Bodies are JSON. */
 import type { IncomingMessage } from "node:http";
 import type { ConsoleContext, Handler, Handlers, OpenHandlers } from "./console-context.ts";
-import type { Passkeys } from "./passkeys.ts";
+import type { ListedPasskey, Passkeys } from "./passkeys.ts";
 import { json, readBody } from "./plain-http.ts";
 import { notOffered } from "./refusals.ts";
 import type { Session } from "./sessions.ts";
@@ -38,17 +38,22 @@ export const PASSKEY_ROUTES: Handlers<PasskeyRoute> = {
     const named = typeof label === "string" ? label : "";
     return passkeys.finishRegistration(session.csrf, session.role, named, answer);
   }),
-  "POST /passkey/remove": answering(async ({ passkeys, sessions, body }) => {
-    const id = String((await body()).id);
-    const left = await passkeys.remove(id);
-    sessions.endByPasskey(id);
-    return left;
-  }),
+  "POST /passkey/remove": answering(async (asked) => removePasskey(asked, String((await asked.body()).id))),
   /** An address at `localhost` that signs in once, as whoever has the session and no longer than that. */
   "POST /passkey/at-name": answering(async ({ sessions, session, atName }) => ({
     url: `${atName()}/#sign-in=${sessions.createLink(session.role, session).token}`,
   })),
 };
+
+/** Ends its use, and every session that it opened. @throws ConsiliumError `file-not-found` */
+export async function removePasskey(
+  context: Pick<ConsoleContext, "passkeys" | "sessions">,
+  id: string,
+): Promise<readonly ListedPasskey[]> {
+  const left = await offered(context).remove(id);
+  context.sessions.endByPasskey(id);
+  return left;
+}
 
 interface Asked extends Pick<ConsoleContext, "sessions" | "atName"> {
   readonly passkeys: Passkeys;
@@ -68,7 +73,7 @@ function bodyOf(request: IncomingMessage): Promise<Readonly<Record<string, unkno
 }
 
 /** @throws ConsiliumError `file-not-found` where this console has none */
-function offered({ passkeys }: ConsoleContext): Passkeys {
+function offered({ passkeys }: Pick<ConsoleContext, "passkeys">): Passkeys {
   if (passkeys === undefined) throw notOffered("passkeys");
   return passkeys;
 }

@@ -28,6 +28,8 @@ import { writeFileAtomically } from "../imaging/index.ts";
 import { ROLES, type Role } from "./authorisation.ts";
 
 const RELYING_PARTY = "localhost";
+/** In a home. */
+export const PASSKEYS_FILE = "passkeys.json";
 
 const passkeySchema = z.strictObject({
   /** Of the credential, base64url. */
@@ -83,6 +85,20 @@ export interface Passkeys {
   finishSignIn(answer: unknown): Promise<{ readonly role: Role; readonly who: string; readonly id: string }>;
 }
 
+/** What a home keeps, whether a console runs or not. @throws ConsiliumError `home-invalid` */
+export async function listPasskeys(file: string): Promise<readonly ListedPasskey[]> {
+  return (await read(file)).passkeys.map(listed);
+}
+
+/** @throws ConsiliumError `file-not-found` for one that is not there */
+export async function removePasskeyFrom(file: string, id: string): Promise<readonly ListedPasskey[]> {
+  const kept = await read(file);
+  const passkeys = kept.passkeys.filter((each) => each.id !== id);
+  if (passkeys.length === kept.passkeys.length) throw unknown();
+  await write(file, { ...kept, passkeys });
+  return passkeys.map(listed);
+}
+
 export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Passkeys {
   // Apart, so that strangers who begin to sign in push out nobody's registration.
   const [registrations, signIns] = [createChallenges(clock), createChallenges(clock)];
@@ -90,11 +106,11 @@ export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Pas
   const inTurn = createTurns();
   const change = async (to: (kept: Kept) => Kept): Promise<Kept> => {
     const next = to(await read(file));
-    await writeFileAtomically(file, Buffer.from(`${JSON.stringify(next, null, 1)}\n`));
+    await write(file, next);
     return next;
   };
   return {
-    list: async () => (await read(file)).passkeys.map(listed),
+    list: () => listPasskeys(file),
     beginRegistration: (session, role) =>
       inTurn(async () => {
         const { userId, passkeys } = await change((kept) => kept);
@@ -141,15 +157,7 @@ export function openPasskeys({ file, name, origin, clock }: PasskeyOptions): Pas
         });
         return passkeys.map(listed);
       }),
-    remove: (id) =>
-      inTurn(async () => {
-        const { passkeys } = await change((kept) => {
-          const left = kept.passkeys.filter((each) => each.id !== id);
-          if (left.length === kept.passkeys.length) throw unknown();
-          return { ...kept, passkeys: left };
-        });
-        return passkeys.map(listed);
-      }),
+    remove: (id) => inTurn(() => removePasskeyFrom(file, id)),
     async beginSignIn() {
       const { passkeys } = await read(file);
       if (passkeys.length === 0) throw unknown();
@@ -239,6 +247,10 @@ async function read(file: string): Promise<Kept> {
       cause,
     });
   }
+}
+
+function write(file: string, kept: Kept): Promise<void> {
+  return writeFileAtomically(file, Buffer.from(`${JSON.stringify(kept, null, 1)}\n`));
 }
 
 function listed({ id, label, role, createdMs, lastUsedMs }: Kept["passkeys"][number]): ListedPasskey {

@@ -1,7 +1,7 @@
 /** What a hospital's people see of their own home, and decide: the service behind `SiteConsole`. */
 import type { ConnectRouter } from "@connectrpc/connect";
 import { ConsiliumError, createTurns, type Json, LIMITS } from "../base/index.ts";
-import { rosterSha256Of } from "../privacy/index.ts";
+import { ACCOUNTANTS, type PrivacyBudget, rosterSha256Of } from "../privacy/index.ts";
 import { SiteConsole, toConnectError } from "../protocol/index.ts";
 import {
   approveStudy,
@@ -12,12 +12,15 @@ import {
   readSiteLog,
   reviewStudies,
   type StudyReview,
+  setPrivacyBudget,
   siteStatus,
 } from "../site/index.ts";
+import { registrationOf } from "./register-order.ts";
 import type { SiteCases } from "./site-cases.ts";
 import type { SiteDatasets } from "./site-datasets.ts";
-import type { SiteDoctor } from "./site-doctor.ts";
 import { statusStream } from "./status-stream.ts";
+import { unknownWord } from "./unknown-word.ts";
+import type { RegistrationWork, SiteDoctor } from "./works.ts";
 
 export interface SiteConsoleOptions {
   readonly home: string;
@@ -25,10 +28,11 @@ export interface SiteConsoleOptions {
   readonly cases: Pick<SiteCases, "list" | "predict">;
   readonly datasets: SiteDatasets;
   readonly doctor: Pick<SiteDoctor, "begin" | "view">;
+  readonly registration: Pick<RegistrationWork, "begin" | "view">;
 }
 
 export function siteConsole(options: SiteConsoleOptions): (router: ConnectRouter) => void {
-  const { home, productVersion, cases, datasets, doctor } = options;
+  const { home, productVersion, cases, datasets, doctor, registration } = options;
   const status = async (): Promise<string> => {
     const { store } = await readSite(home);
     return JSON.stringify({ ...(await siteStatus(home)), activity: (await readActivity(store)) ?? null });
@@ -58,8 +62,19 @@ export function siteConsole(options: SiteConsoleOptions): (router: ConnectRouter
           document(pageOfLog(await readSiteLog(home), { what, study, before: Number(before), limit })),
         ),
       getLedger: () => answered(async () => document(await privacyAccount(home))),
+      setBudget: (request) =>
+        answered(async () => {
+          await inTurn(() => setPrivacyBudget(home, budgetOf(request)));
+          return document(await privacyAccount(home));
+        }),
       listCases: () => answered(async () => document(await cases.list())),
       getDataset: () => answered(async () => document(await datasets.dataset())),
+      registerData: ({ key, ...asked }) =>
+        answered(async () => {
+          const dataset = await datasets.offered(key);
+          return document(registration.begin({ dataset, ...registrationOf(asked) }));
+        }),
+      getRegistration: () => answered(async () => document(registration.view())),
       listIntakes: () => answered(async () => document(await datasets.intakes())),
       listCaseReviews: () => answered(async () => document(await datasets.reviews())),
       runDoctor: () => answered(async () => document(doctor.begin())),
@@ -80,12 +95,7 @@ interface DecideRequest {
 async function decide(home: string, productVersion: string, request: DecideRequest) {
   const { studyHash, decision, reason, rosterSha256 } = request;
   if (decision !== "approve" && decision !== "refuse") {
-    throw new ConsiliumError("message-invalid", {
-      subject: "decision",
-      expected: "approve or refuse",
-      actual: decision.slice(0, 40),
-      hint: "Choose one of the two.",
-    });
+    throw unknownWord("decision", ["approve", "refuse"], decision);
   }
   const made = await approveStudy({
     home,
@@ -97,6 +107,19 @@ async function decide(home: string, productVersion: string, request: DecideReque
   });
   const sent = made.sent instanceof ConsiliumError ? "not yet: the coordinator cannot be reached" : made.sent;
   return { decision: made.decision, sent };
+}
+
+/** @throws ConsiliumError `message-invalid`; bounds are the ledger's own to keep */
+function budgetOf({ epsilon, delta, accountant }: BudgetRequest): PrivacyBudget {
+  const by = ACCOUNTANTS.find((known) => known === (accountant || "rdp"));
+  if (by === undefined) throw unknownWord("accountant", ACCOUNTANTS, accountant);
+  return { epsilon, delta, accountant: by };
+}
+
+interface BudgetRequest {
+  readonly epsilon: number;
+  readonly delta: number;
+  readonly accountant: string;
 }
 
 function reviewDocument(review: StudyReview) {

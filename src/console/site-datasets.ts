@@ -4,11 +4,12 @@
  *
  * Invariants
  * - Folders are those that the console was started with, and those that the registered dataset lies in; none comes from a
- *   browser, which names a folder by a digest and a case by its name.
+ *   browser, which names a folder by a digest and a case by its name. What is registered is one of them.
  * - Everything is read by what the commands read it by; nothing is written.
  * - Lists are at most LIMITS.consoleCases long, what needs somebody first, and say how many there are in all.
  */
-import { basename, dirname, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { ConsiliumError, LIMITS, sha256 } from "../base/index.ts";
 import { MODALITIES, type Outlier } from "../imaging/index.ts";
 import { type IntakeCase, intakeSheet, isIntake, readIntake, readLastingOptions } from "../intake/index.ts";
@@ -33,6 +34,8 @@ export interface SiteDatasetsOptions {
   /** Folders of intake and of reviews, beside those that the dataset lies in. */
   readonly intakes: readonly string[];
   readonly reviews: readonly string[];
+  /** Folders that may be registered, beside those. */
+  readonly datasets: readonly string[];
 }
 
 export interface DatasetView {
@@ -55,7 +58,16 @@ export interface DatasetView {
     readonly cases: readonly KeptCase[];
     readonly outliers: readonly Outlier[];
   } | null;
+  /** Folders that can be checked and registered from here. */
+  readonly offered: readonly OfferedFolder[];
   readonly next: NextCommands;
+}
+
+export interface OfferedFolder {
+  readonly key: string;
+  readonly folder: string;
+  /** Whether it is the one that is registered. */
+  readonly registered: boolean;
 }
 
 export interface IntakeView {
@@ -84,11 +96,13 @@ export interface SiteDatasets {
   dataset(): Promise<DatasetView>;
   intakes(): Promise<readonly OrTrouble<IntakeView>[]>;
   reviews(): Promise<readonly OrTrouble<ReviewView>[]>;
+  /** A folder that may be registered, by its key. @throws ConsiliumError `file-not-found` for any other */
+  offered(key: string): Promise<string>;
   /** A contact sheet, a PNG file. @throws ConsiliumError `file-not-found` */
   sheet(intakeKey: string, caseId: string, state: string): Promise<Uint8Array>;
 }
 
-export function siteDatasets({ home, intakes, reviews }: SiteDatasetsOptions): SiteDatasets {
+export function siteDatasets({ home, intakes, reviews, datasets }: SiteDatasetsOptions): SiteDatasets {
   const open = async () => {
     const { store } = await readSite(home);
     return { data: await readRegisteredData(store), check: await readDataCheck(store) };
@@ -102,6 +116,11 @@ export function siteDatasets({ home, intakes, reviews }: SiteDatasetsOptions): S
   const reviewFolders = async (): Promise<readonly string[]> => {
     const around = (await datasetFolders()).filter((folder) => basename(folder) === "reviewed").map(dirname);
     return distinct([...reviews, ...around]);
+  };
+  const offeredFolders = async (): Promise<readonly string[]> => {
+    const reviewed = (await reviewFolders()).map((folder) => join(folder, "reviewed"));
+    const made = [...(await intakeFolders()), ...reviewed].filter((folder) => existsSync(folder));
+    return distinct([...(await datasetFolders()), ...datasets, ...made]);
   };
   return {
     async dataset() {
@@ -125,6 +144,11 @@ export function siteDatasets({ home, intakes, reviews }: SiteDatasetsOptions): S
                 cases: urgentFirst(cases, urgency),
                 outliers: outliers.slice(0, LIMITS.consoleCases),
               },
+        offered: (await offeredFolders()).map((folder) => ({
+          key: keyOf(folder),
+          folder: shown(folder),
+          registered: folder === data?.dataset,
+        })),
         next: nextOfDataset(home, data, check && { ...check, registered, broken: cases.length - usable.length }),
       };
     },
@@ -133,6 +157,11 @@ export function siteDatasets({ home, intakes, reviews }: SiteDatasetsOptions): S
       return Promise.all((await intakeFolders()).map((folder) => orTrouble(folder, intakeView(folder, home, data))));
     },
     reviews: async () => Promise.all((await reviewFolders()).map((folder) => orTrouble(folder, reviewView(folder)))),
+    async offered(key) {
+      const folder = (await offeredFolders()).find((each) => keyOf(each) === key);
+      if (folder === undefined) throw noFolder("data");
+      return folder;
+    },
     async sheet(intakeKey, caseId, state) {
       const folder = (await intakeFolders()).find((each) => keyOf(each) === intakeKey);
       if (folder === undefined) throw noFolder("intake");
@@ -314,10 +343,16 @@ function keyOf(folder: string): string {
   return sha256(folder).slice(0, 16);
 }
 
-function noFolder(what: "intake" | "review"): ConsiliumError {
+const OFFERED = {
+  intake: "a folder that `consilium intake` made",
+  review: "a folder that `consilium review draft` made",
+  data: "a folder that this console offers",
+} as const;
+
+function noFolder(what: keyof typeof OFFERED): ConsiliumError {
   return new ConsiliumError("file-not-found", {
     subject: what,
-    expected: `a folder that \`consilium ${what === "intake" ? "intake" : "review draft"}\` made`,
+    expected: OFFERED[what],
     actual: "another",
     hint: `Start the console with --${what} and the folder's name.`,
   });

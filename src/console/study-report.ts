@@ -11,17 +11,19 @@ import {
 } from "../coordinator/index.ts";
 import { type CaseFigure, type RegionMeans, worstSites } from "../segmentation/index.ts";
 import { renderReport, type SiteTraffic } from "../simulate/index.ts";
+import type { Study } from "../study/index.ts";
 
 const PAGE = 500;
 
 /** @returns HTML. @throws ConsiliumError `study-unknown` where no study has a model yet */
-export async function studyReport(coordinator: Coordinator): Promise<string> {
+export async function studyReport(coordinator: Pick<Coordinator, "state" | "journal">): Promise<string> {
   const { study: record, phase, sites } = coordinator.state();
   const rounds = record?.rounds.map(roundStatusOf) ?? [];
   const wanted = phase.kind === "done" ? phase.bestRound : rounds.at(-1)?.round;
   const told = rounds.find(({ round }) => round === wanted);
   if (record === null || told === undefined) throw noReport();
-  const { study, roster, hash } = record;
+  const { roster, hash } = record;
+  const study = withOrderedRegions(record.study);
   const regions = Object.keys(study.task.regions);
   const cases = roster.map(({ siteId }) => sites[siteId]?.data);
   const gradientSteps = rounds.reduce((sum, round) => sum + round.trained.gradientSteps, 0);
@@ -83,6 +85,14 @@ export async function studyReport(coordinator: Coordinator): Promise<string> {
   });
 }
 
+/** The largest first: the journal keeps declarations, and not the order that they were written in. */
+function withOrderedRegions(study: Study): Study {
+  const regions = Object.entries(study.task.regions).sort(
+    ([nameA, a], [nameB, b]) => b.length - a.length || (nameA < nameB ? -1 : 1),
+  );
+  return { ...study, task: { ...study.task, regions: Object.fromEntries(regions) } };
+}
+
 function meansOf(figures: FigureStatus | null, which: "dice" | "hd95", regions: readonly string[]): RegionMeans {
   const values = regions.map((region) => [region, figures?.regions[region]?.[which] ?? null] as const);
   const defined = values.flatMap(([, value]) => (value === null ? [] : [value]));
@@ -103,7 +113,10 @@ function spreadOf(figures: FigureStatus | null, which: "dice" | "hd95", regions:
 }
 
 /** Updates as they were counted, and the signed messages that the journal keeps. */
-async function trafficOf({ journal }: Coordinator, rounds: readonly RoundRecord[]): Promise<SiteTraffic[]> {
+async function trafficOf(
+  { journal }: Pick<Coordinator, "journal">,
+  rounds: readonly RoundRecord[],
+): Promise<SiteTraffic[]> {
   const traffic = new Map<string, { updates: number; updateBytes: number; messages: number; messageBytes: number }>();
   const of = (siteId: string) => {
     const known = traffic.get(siteId) ?? { updates: 0, updateBytes: 0, messages: 0, messageBytes: 0 };

@@ -20,7 +20,8 @@ export type { Countersigned, Heard, Journal, JournalHead, JournalLine, Snapshot 
 export type { JournalAudit } from "./journal-audit.ts";
 export { type MatrixCell, type MatrixRow, type MatrixStatus, matrixStatuses } from "./matrix-status.ts";
 export type { ObjectStore } from "./object-store.ts";
-export { changeHomePassphrase, isAuthoritySealed } from "./passphrase.ts";
+export { changeHomePassphrase, checkHomePassphrase, isAuthoritySealed } from "./passphrase.ts";
+export { withState } from "./read-state.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
 export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
 export { type CoordinatorServer, type ServerOptions, startServer } from "./server.ts";

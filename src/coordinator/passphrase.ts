@@ -1,10 +1,20 @@
 /** The passphrase of the authority's key: whether a home has one, and giving it another. */
+
+import { unlocked } from "./authority.ts";
 import { lockCoordinatorHome } from "./coordinator.ts";
 import { changePassphrase, readHome } from "./home.ts";
 
 /** Whether the authority's key is encrypted at rest. @throws ConsiliumError `home-invalid` */
 export async function isAuthoritySealed(folder: string): Promise<boolean> {
   return (await readHome(folder)).authority.sealed;
+}
+
+/**
+ * Whether somebody knows the passphrase of the authority's key; nothing is asked of one that is not encrypted.
+ * @throws ConsiliumError `passphrase-wrong`, `passphrase-missing`, `home-invalid`
+ */
+export async function checkHomePassphrase(folder: string, passphrase: string | undefined): Promise<void> {
+  unlocked((await readHome(folder, passphrase)).authority);
 }
 
 /**

@@ -177,7 +177,7 @@ export function lineForBudget(ledger: PrivacyLedger, budget: PrivacyBudget, time
   throw new ConsiliumError("privacy-parameters", {
     subject: "privacy budget",
     expected: "a positive epsilon, a delta between 0 and 1, and an accountant",
-    actual: JSON.stringify(budget),
+    actual: `epsilon ${budget.epsilon}, delta ${budget.delta}, accountant ${budget.accountant}`,
     hint: "Correct the budget.",
   });
 }

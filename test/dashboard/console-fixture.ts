@@ -8,6 +8,8 @@ import {
   type ConsoleServer,
   coordinatorConsole,
   type Role,
+  registrationWork,
+  replayWork,
   siteCases,
   siteConsole,
   siteDatasets,
@@ -48,6 +50,7 @@ export function start(other: Partial<ConsoleOptions> = {}): Promise<ConsoleServe
   const coordinatorRoutes = coordinatorConsole({
     home: join(at.folder, "home"),
     coordinator: at.coordinator,
+    replay: replayWork(() => Promise.reject(new RangeError("no replay in this test"))),
     openStudy: () => {
       throw new RangeError("no study in this test");
     },
@@ -57,9 +60,17 @@ export function start(other: Partial<ConsoleOptions> = {}): Promise<ConsoleServe
     home: join(at.folder, "no-site"),
     exportModel: () => Promise.reject(new RangeError("no model")),
   });
-  const datasets = siteDatasets({ home: join(at.folder, "no-site"), intakes: [], reviews: [] });
+  const datasets = siteDatasets({ home: join(at.folder, "no-site"), intakes: [], reviews: [], datasets: [] });
   const doctor = siteDoctor(() => Promise.reject(new RangeError("no site")));
-  const siteRoutes = siteConsole({ home: join(at.folder, "no-site"), productVersion: "0", cases, datasets, doctor });
+  const registration = registrationWork(() => Promise.reject(new RangeError("no site")));
+  const siteRoutes = siteConsole({
+    home: join(at.folder, "no-site"),
+    productVersion: "0",
+    cases,
+    datasets,
+    doctor,
+    registration,
+  });
   return startConsoleServer({
     face: "coordinator",
     name: "Test",

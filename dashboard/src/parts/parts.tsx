@@ -174,10 +174,16 @@ interface ActionProps {
   readonly run: (text: string) => Promise<string>;
   /** Says it outside, and the dialogue closes: where what is done takes the button away. */
   readonly onDone?: (said: string) => void;
+  /** Fields of its own, instead of the one that is asked for. */
+  readonly children?: ComponentChildren;
+  /** Whether these are filled in. */
+  readonly ready?: boolean;
+  readonly onOpen?: () => void;
 }
 
 /** A button that opens a dialogue which says what will happen, asks for a reason, and tells how it went. */
-export function Action({ label, explain, ask, danger, primary, run, onDone }: ActionProps) {
+export function Action(props: ActionProps) {
+  const { label, explain, ask, danger, primary, run, onDone, children, ready = true, onOpen } = props;
   const dialog = useRef<HTMLDialogElement>(null);
   const [text, setText] = useState("");
   const [busy, setBusy] = useState(false);
@@ -188,6 +194,7 @@ export function Action({ label, explain, ask, danger, primary, run, onDone }: Ac
     setTrouble(undefined);
     setSaid("");
     setText("");
+    onOpen?.();
     dialog.current?.showModal();
   };
   const submit = async (event: Event): Promise<void> => {
@@ -205,7 +212,7 @@ export function Action({ label, explain, ask, danger, primary, run, onDone }: Ac
       setBusy(false);
     }
   };
-  const missing = ask !== undefined && ask.optional !== true && text.trim() === "";
+  const missing = !ready || (ask !== undefined && ask.optional !== true && text.trim() === "");
   return (
     <>
       <button type="button" class={danger ? "danger" : primary ? "primary" : ""} onClick={open}>
@@ -226,6 +233,7 @@ export function Action({ label, explain, ask, danger, primary, run, onDone }: Ac
               />
             </p>
           )}
+          {said === "" && children}
           {trouble && <TroubleNote trouble={trouble} />}
           {said !== "" && (
             <pre class="said" role="status">

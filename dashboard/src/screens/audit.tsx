@@ -5,6 +5,7 @@ import { countOf, formatCount, formatTime } from "../format.ts";
 import { Action, Badge, Digest, Empty, Section, Table, Tiles, TroubleNote } from "../parts/parts.tsx";
 import type { Trouble } from "../trouble.ts";
 import { type ChainedRecord, createJournalCheck } from "../verify-journal.ts";
+import { Replay } from "./replay.tsx";
 
 const SHOWN = 100;
 
@@ -53,6 +54,7 @@ export function Audit() {
           />
         </p>
       </Section>
+      <Replay />
       {checked && <Timeline records={checked.records} />}
     </>
   );

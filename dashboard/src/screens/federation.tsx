@@ -1,10 +1,11 @@
 /** Sites with their state, invitations, studies. */
-import { useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import type { CoordinatorStatus, SiteStatus } from "../../../src/coordinator/index.ts";
 import { coordinator, type Role } from "../api.ts";
 import { formatCount, formatDuration, formatTime } from "../format.ts";
 import { useNow } from "../live.ts";
 import { Action, Badge, Digest, Empty, ProgressBar, Section, Table, Tiles, Time } from "../parts/parts.tsx";
+import { Authority } from "./authority.tsx";
 
 /** A site that was not heard for so long is shown as silent: it speaks every few seconds, a waiting one every minute. */
 const SILENT_MS = 150_000;
@@ -70,6 +71,7 @@ export function Federation({ status, role }: Props) {
           />
         </Section>
       )}
+      <Authority federation={federation} role={role} />
       <Section title="Studies">
         {study === null ? (
           <Empty title="No study yet.">The lead submits one on the Study screen, or with consilium study submit.</Empty>
@@ -202,6 +204,8 @@ function Revoke({ site: { id, revoked } }: { readonly site: SiteStatus }) {
 }
 
 function InviteForm() {
+  const [hours, setHours] = useState("");
+  const hoursId = useId();
   return (
     <p class="buttons">
       <Action
@@ -209,10 +213,21 @@ function InviteForm() {
         explain="Makes an invitation that lets one site join, once, before it expires. Whoever has its text can join as that site: send it by a private way."
         ask={{ label: "Site: lower-case letters, digits and hyphens" }}
         run={async (siteId) => {
-          const { text, expiresMs } = await coordinator.inviteSite({ siteId });
+          const valid = hours.trim() === "" ? {} : { validHours: Number(hours) };
+          const { text, expiresMs } = await coordinator.inviteSite({ siteId, ...valid });
           return `For ${siteId}, until ${formatTime(Number(expiresMs))}. Save this as a file for its operator:\n\n${text}`;
         }}
-      />
+      >
+        <p class="field">
+          <label for={hoursId}>Hours until it expires (as many as usual, if left empty)</label>
+          <input
+            id={hoursId}
+            inputMode="decimal"
+            value={hours}
+            onInput={(event) => setHours(event.currentTarget.value)}
+          />
+        </p>
+      </Action>
     </p>
   );
 }

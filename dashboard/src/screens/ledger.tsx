@@ -1,12 +1,18 @@
 /** This hospital's privacy account: its own budget, what all studies spent of it, and what stands outside. */
 import type { PrivacyAccount } from "../../../src/site/index.ts";
-import { site } from "../api.ts";
+import { type Role, site } from "../api.ts";
 import { countOf, formatFigure } from "../format.ts";
 import { useLoaded } from "../live.ts";
 import type { LiveSite } from "../live-site.ts";
 import { Digest, Empty, Loading, Section, Table, Tiles, TroubleNote } from "../parts/parts.tsx";
+import { SetBudget } from "./budget.tsx";
 
-export function Ledger({ status }: { readonly status: LiveSite }) {
+interface Props {
+  readonly status: LiveSite;
+  readonly role: Role;
+}
+
+export function Ledger({ status, role }: Props) {
   const rounds = status.studies.map(({ round, updateMade }) => `${round} ${updateMade}`).join();
   const { value, trouble, reload } = useLoaded(
     async () => JSON.parse((await site.getLedger({})).json) as PrivacyAccount,
@@ -20,7 +26,8 @@ export function Ledger({ status }: { readonly status: LiveSite }) {
       <Section title="Budget">
         {budget === null ? (
           <Empty title="No budget is set.">
-            Studies with patient-level privacy are refused until it is: <code>consilium site budget</code>
+            Studies with patient-level privacy are refused until this site's reviewer sets one here, or by{" "}
+            <code>consilium site budget</code>
           </Empty>
         ) : (
           <Tiles
@@ -30,6 +37,7 @@ export function Ledger({ status }: { readonly status: LiveSite }) {
             ]}
           />
         )}
+        {role === "reviewer" && <SetBudget budget={budget} running={status.running} onSet={reload} />}
       </Section>
       <Section title="By study" note={`${countOf(entries, "line")} in the ledger, its chain verified.`}>
         {studies.length === 0 ? (

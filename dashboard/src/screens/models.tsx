@@ -4,6 +4,7 @@ import type { CoordinatorStatus, ModelComparison, ModelEntry } from "../../../sr
 import { coordinator, type Role } from "../api.ts";
 import { countOf, formatBytes, formatChange, formatCount, formatFigure, formatInterval } from "../format.ts";
 import { useLoaded } from "../live.ts";
+import { ModelFiles } from "../parts/model-files.tsx";
 import { Badge, Digest, Empty, Loading, Section, Table, Tiles, Time, TroubleNote } from "../parts/parts.tsx";
 import { Off } from "../parts/plan.tsx";
 
@@ -118,21 +119,7 @@ function ModelCard({ model, role }: { readonly model: ModelEntry; readonly role:
         />
       )}
       {model.downloadable ? (
-        <p class="buttons">
-          {(role === "lead" || role === "operator") && (
-            <>
-              <a class="button primary" href="/download/model.onnx" download>
-                Download model.onnx
-              </a>
-              <a class="button" href="/download/weights.safetensors" download>
-                Weights
-              </a>
-            </>
-          )}
-          <a class="button" href="/download/card.md" download>
-            Model card
-          </a>
-        </p>
+        <ModelFiles role={role} regions={regions.map(([region]) => region)} />
       ) : (
         <p class="soft">Its files belong to an earlier study, and are no longer offered here.</p>
       )}

@@ -1,10 +1,17 @@
 /** Where this hospital stands: membership, data, work underway, studies. */
+import type { Role } from "../api.ts";
 import { formatBytes, formatDuration, formatFigure, formatTime } from "../format.ts";
 import { useNow } from "../live.ts";
 import type { LiveSite } from "../live-site.ts";
+import { ModelFiles } from "../parts/model-files.tsx";
 import { Badge, Digest, Empty, ProgressBar, Section, Table, Tiles, Time } from "../parts/parts.tsx";
 
-export function SiteOverview({ status }: { readonly status: LiveSite }) {
+interface Props {
+  readonly status: LiveSite;
+  readonly role: Role;
+}
+
+export function SiteOverview({ status, role }: Props) {
   const { siteId, membership, running, data, left, studies, certificateExpiresMs } = status;
   const waiting = studies.filter(({ decision, end }) => decision === "awaited" && end === undefined);
   return (
@@ -79,7 +86,23 @@ export function SiteOverview({ status }: { readonly status: LiveSite }) {
           />
         )}
       </Section>
+      <OwnModel status={status} role={role} />
     </>
+  );
+}
+
+/** What this hospital got for its part: the model of the study that ended last, with the site's own running statistics. */
+function OwnModel({ status: { studies }, role }: Props) {
+  const ended = studies.find(({ end }) => end?.kind === "done");
+  if (ended?.end?.kind !== "done") return null;
+  return (
+    <Section
+      title="This site's model"
+      note={`Of “${ended.name}”; where the study leaves running statistics here, they are in it. All files in one folder, with the card and the signature: consilium model export --home HOME --out DIR`}
+    >
+      <ModelFiles role={role} regions={Object.keys(ended.end.byRegion ?? {})} />
+      <p class="soft">For research only: not a medical device.</p>
+    </Section>
   );
 }
 

@@ -21,7 +21,7 @@ export const coordinatorStart = defineCommand({
     once: option.flag("end with the study, instead of waiting for the next"),
   },
   examples: ["consilium coordinator start --home coordinator --passphrase-file passphrase"],
-  async run({ options, progress, signal, version }) {
+  async run({ options, progress, signal, version, launcher }) {
     const { openCoordinator, startServer } = await import("../../coordinator/index.ts");
     const passphrase = await presentPassphrase(options.home, { file: options.passphraseFile });
     const coordinator = await openCoordinator({ home: options.home, passphrase });
@@ -37,7 +37,7 @@ export const coordinatorStart = defineCommand({
         if (!options.withoutDashboard) {
           const { serveDashboard } = await import("../serve-dashboard.ts");
           const { home, dashboardPort: port = 0, signIn } = options;
-          dashboard = await serveDashboard({ coordinator, home, version, port, signIn, note: progress.note });
+          dashboard = await serveDashboard({ coordinator, home, version, launcher, port, signIn, note: progress.note });
           progress.note(`Dashboard at ${dashboard.url}; sign in: consilium coordinator dashboard --home ${home}`);
         }
         const end = options.once ? (await coordinator.waitForStudyEnd(signal)).end : await untilAborted(signal);

@@ -1,5 +1,6 @@
 /** `coordinator dashboard` and `site console`: what a browser shows of a home. */
 import { join } from "node:path";
+import { ConsiliumError } from "../../base/index.ts";
 import type { Role } from "../../console/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { option } from "../options.ts";
@@ -41,17 +42,20 @@ export const siteConsole = defineCommand({
     role: option.oneOf("what the browser may do (default: reviewer)", ROLES),
     intake: option.list("DIRS", "folders of `consilium intake` to show, beside the registered dataset's own"),
     review: option.list("DIRS", "folders of `consilium review` to show"),
+    data: option.list("DIRS", "datasets that an operator may register from the console, beside those"),
     link: option.flag("only print another address of the console that runs"),
   },
   examples: [
     "consilium site console --home site",
     "consilium site console --home site --link --role auditor",
-    "consilium site console --home site --intake data/own --review review",
+    "consilium site console --home site --intake data/own --review review --data data/glioma",
   ],
   async run({ options, version, progress, signal, launcher }) {
     const {
       builtDashboard,
       offerLinks,
+      PASSKEYS_FILE,
+      registrationWork,
       requestLink,
       siteCases,
       siteConsole,
@@ -61,13 +65,16 @@ export const siteConsole = defineCommand({
     } = await import("../../console/index.ts");
     const { readSite } = await import("../../site/index.ts");
     const { exportModel } = await import("../export-model.ts");
-    const { doctorProcess } = await import("../doctor-process.ts");
+    const { modelFile } = await import("../model-file.ts");
+    const { doctorProcess, registerProcess } = await import("../command-process.ts");
     const { home, role = "reviewer" } = options;
     const { siteId, membership, certificatePem } = await readSite(home);
     if (options.link) return linkResult(await requestLink(home, role), role);
     const cases = siteCases({ home, exportModel: (out) => exportModel(home, "best", out, version) });
-    const datasets = siteDatasets({ home, intakes: options.intake ?? [], reviews: options.review ?? [] });
+    const { intake: intakes = [], review: reviews = [], data = [] } = options;
+    const datasets = siteDatasets({ home, intakes, reviews, datasets: data });
     const doctor = siteDoctor(doctorProcess({ launcher, home }));
+    const registration = registrationWork(registerProcess({ launcher, home }));
     const server = await startConsoleServer({
       face: "site",
       name: `${siteId}, ${membership.federationName}`,
@@ -75,11 +82,12 @@ export const siteConsole = defineCommand({
       id: `${siteId} ${certificatePem}`,
       port: options.port ?? 0,
       files: builtDashboard(import.meta.url),
-      routes: siteConsole({ home, productVersion: version, cases, datasets, doctor }),
+      routes: siteConsole({ home, productVersion: version, cases, datasets, doctor, registration }),
       volume: cases.volume,
       sheet: datasets.sheet,
-      passkeysFile: join(home, "passkeys.json"),
-      download: () => Promise.reject(new RangeError("a site's console has no downloads")),
+      passkeysFile: join(home, PASSKEYS_FILE),
+      download: (name, which) =>
+        name === "report.html" ? Promise.reject(noReport()) : modelFile({ home, name, which, version }),
     });
     const links = await offerLinks(home, server);
     try {
@@ -92,9 +100,19 @@ export const siteConsole = defineCommand({
       await server.close();
       await cases.close();
       await doctor.close();
+      await registration.close();
     }
   },
 });
+
+function noReport(): ConsiliumError {
+  return new ConsiliumError("study-unknown", {
+    subject: "report",
+    expected: "the coordinator's dashboard",
+    actual: "a site's console",
+    hint: "A site knows its own figures alone: ask the study's lead for the report.",
+  });
+}
 
 function linkResult(
   { url, expiresMs }: { readonly url: string; readonly expiresMs: number },

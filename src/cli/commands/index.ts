@@ -25,6 +25,7 @@ import { modelProfile } from "./model-profile.ts";
 import { modelTune } from "./model-tune.ts";
 import { modelVerify } from "./model-verify.ts";
 import { next } from "./next.ts";
+import { passkeysList, passkeysRemove } from "./passkeys.ts";
 import { privacyEpsilon } from "./privacy-epsilon.ts";
 import { replay } from "./replay.ts";
 import { segment } from "./segment.ts";
@@ -42,6 +43,7 @@ import { status } from "./status.ts";
 import { studyCheck } from "./study-check.ts";
 import { studyBegin, studyChange, studyPause, studyResume, studyStop } from "./study-live.ts";
 import { studyMatrix } from "./study-matrix.ts";
+import { studyReport } from "./study-report.ts";
 import { studyStatistics } from "./study-statistics.ts";
 import { studySubmit } from "./study-submit.ts";
 import { train } from "./train.ts";
@@ -72,6 +74,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   studySubmit,
   studyStatistics,
   studyMatrix,
+  studyReport,
   studyBegin,
   studyPause,
   studyResume,
@@ -92,6 +95,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   siteLog,
   siteLedger,
   siteBudget,
+  passkeysList,
+  passkeysRemove,
   modelExport,
   modelCompare,
   modelInspect,
@@ -110,6 +115,7 @@ export const GROUPS: readonly GroupSpec[] = [
   { path: ["coordinator"], summary: "Found and run a federation" },
   { path: ["study"], summary: "Check, submit and steer studies" },
   { path: ["site"], summary: "Take part in a federation as a hospital" },
+  { path: ["passkeys"], summary: "See and remove what operators sign in to a console by" },
   { path: ["model"], summary: "Take out models; check, measure and tune networks" },
   { path: ["privacy"], summary: "Reckon with differential privacy" },
 ];

@@ -1,12 +1,13 @@
 /** A hospital's data on its way into studies: the dataset, intake from DICOM, and drafts under review. */
 import { useState } from "preact/hooks";
 import type { DatasetView, IntakeView, OrTrouble, ReviewView } from "../../../../src/console/index.ts";
-import { site } from "../../api.ts";
+import { type Role, site } from "../../api.ts";
 import { useLoaded } from "../../live.ts";
 import { Empty, Loading, Section, TroubleNote } from "../../parts/parts.tsx";
 import type { Trouble } from "../../trouble.ts";
 import { Dataset } from "./dataset.tsx";
 import { Intake } from "./intake.tsx";
+import { Register } from "./register.tsx";
 import { CaseReview } from "./review.tsx";
 
 interface Found {
@@ -24,7 +25,7 @@ async function load(): Promise<Found> {
   return { dataset: JSON.parse(dataset.json), intakes: JSON.parse(intakes.json), reviews: JSON.parse(reviews.json) };
 }
 
-export function Data() {
+export function Data({ role }: { readonly role: Role }) {
   const [readAtMs, setReadAtMs] = useState(Date.now);
   const { value, trouble } = useLoaded(load, String(readAtMs));
   const again = (): void => setReadAtMs(Date.now());
@@ -40,6 +41,7 @@ export function Data() {
         <span class="soft">What is shown lies on this machine, and goes to this browser alone.</span>
       </p>
       <Dataset view={dataset} />
+      {role === "operator" && <Register offered={dataset.offered} onEnd={again} />}
       {intakes.length === 0 && (
         <Section title="Intake from DICOM">
           <Empty title="No folder of intake is shown.">

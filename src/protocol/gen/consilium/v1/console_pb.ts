@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file consilium/v1/console.proto.
  */
 export const file_consilium_v1_console: GenFile = /*@__PURE__*/
-  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIOCgxDYXNlc1JlcXVlc3QiEAoORGF0YXNldFJlcXVlc3QiEAoOSW50YWtlc1JlcXVlc3QiFAoSQ2FzZVJldmlld3NSZXF1ZXN0IhIKEFJ1bkRvY3RvclJlcXVlc3QiDwoNRG9jdG9yUmVxdWVzdCJPChFEZXBhcnR1cmVzUmVxdWVzdBIMCgR3aGF0GAEgASgJEg0KBXN0dWR5GAIgASgJEg4KBmJlZm9yZRgDIAEoBBINCgVsaW1pdBgEIAEoDSIhCg5QcmVkaWN0UmVxdWVzdBIPCgdjYXNlX2lkGAEgASgJIigKCVN0dWR5VGV4dBIMCgR5YW1sGAEgASgJEg0KBXNpdGVzGAIgAygJIh0KC1N0b3BSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCSIeCgxCZWdpblJlcXVlc3QSDgoGcmVhc29uGAEgASgJIi4KDFBhdXNlUmVxdWVzdBIOCgZwYXVzZWQYASABKAgSDgoGcmVhc29uGAIgASgJIoYBCgxSdWxlc1JlcXVlc3QSDgoGcmVhc29uGAEgASgJEhcKCmRlYWRsaW5lX3MYAiABKAFIAIgBARITCgZxdW9ydW0YAyABKA1IAYgBARITCgZyb3VuZHMYBCABKA1IAogBAUINCgtfZGVhZGxpbmVfc0IJCgdfcXVvcnVtQgkKB19yb3VuZHMiIAoNSW52aXRlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJIkMKDk1hZGVJbnZpdGF0aW9uEg8KB3NpdGVfaWQYASABKAkSEgoKZXhwaXJlc19tcxgCIAEoAxIMCgR0ZXh0GAMgASgJIjAKDVJldm9rZVJlcXVlc3QSDwoHc2l0ZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiRQoUQ29tcGFyZU1vZGVsc1JlcXVlc3QSDgoGYmVmb3JlGAEgASgJEg0KBWFmdGVyGAIgASgJEg4KBnJlZ2lvbhgDIAEoCSIuCg5Kb3VybmFsUmVxdWVzdBINCgVhZnRlchgBIAEoBBINCgVsaW1pdBgCIAEoDSI9Cg1Kb3VybmFsUmVjb3JkEg4KBm51bWJlchgBIAEoBBIMCgRib2R5GAIgASgJEg4KBnNoYTI1NhgDIAEoCSJlCgtKb3VybmFsUGFnZRIsCgdyZWNvcmRzGAEgAygLMhsuY29uc2lsaXVtLnYxLkpvdXJuYWxSZWNvcmQSEwoLaGVhZF9udW1iZXIYAiABKAQSEwoLaGVhZF9zaGEyNTYYAyABKAkiiQEKEUNvdW50ZXJzaWduZWRIZWFkEg8KB3NpdGVfaWQYASABKAkSEgoKa2V5X3NoYTI1NhgCIAEoCRIOCgZudW1iZXIYAyABKAQSDgoGc2hhMjU2GAQgASgJEg4KBmhlYWRlchgFIAEoCRIMCgRib2R5GAYgASgMEhEKCXNpZ25hdHVyZRgHIAEoDCJEChJDb3VudGVyc2lnbmVkSGVhZHMSLgoFaGVhZHMYASADKAsyHy5jb25zaWxpdW0udjEuQ291bnRlcnNpZ25lZEhlYWQiXAoNRGVjaWRlUmVxdWVzdBISCgpzdHVkeV9oYXNoGAEgASgJEhAKCGRlY2lzaW9uGAIgASgJEg4KBnJlYXNvbhgDIAEoCRIVCg1yb3N0ZXJfc2hhMjU2GAQgASgJMtsIChJDb29yZGluYXRvckNvbnNvbGUSRAoJR2V0U3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlEkgKC1dhdGNoU3RhdHVzEhsuY29uc2lsaXVtLnYxLlN0YXR1c1JlcXVlc3QaGi5jb25zaWxpdW0udjEuU3RhdHVzVXBkYXRlMAESPgoIR2V0U3R1ZHkSGi5jb25zaWxpdW0udjEuU3R1ZHlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej0KCkNoZWNrU3R1ZHkSFy5jb25zaWxpdW0udjEuU3R1ZHlUZXh0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej4KC1N1Ym1pdFN0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI6CglTdG9wU3R1ZHkSGS5jb25zaWxpdW0udjEuU3RvcFJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRI8CgpCZWdpblN0dWR5EhouY29uc2lsaXVtLnYxLkJlZ2luUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEjwKClBhdXNlU3R1ZHkSGi5jb25zaWxpdW0udjEuUGF1c2VSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSPQoLQ2hhbmdlUnVsZXMSGi5jb25zaWxpdW0udjEuUnVsZXNSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSRwoKSW52aXRlU2l0ZRIbLmNvbnNpbGl1bS52MS5JbnZpdGVSZXF1ZXN0GhwuY29uc2lsaXVtLnYxLk1hZGVJbnZpdGF0aW9uEj0KClJldm9rZVNpdGUSGy5jb25zaWxpdW0udjEuUmV2b2tlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkEKCkxpc3RNb2RlbHMSGy5jb25zaWxpdW0udjEuTW9kZWxzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJLCg1Db21wYXJlTW9kZWxzEiIuY29uc2lsaXVtLnYxLkNvbXBhcmVNb2RlbHNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkYKC0xpc3RKb3VybmFsEhwuY29uc2lsaXVtLnYxLkpvdXJuYWxSZXF1ZXN0GhkuY29uc2lsaXVtLnYxLkpvdXJuYWxQYWdlElkKEUxpc3RDb3VudGVyc2lnbmVkEiIuY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRSZXF1ZXN0GiAuY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRIZWFkcxJECg1WZXJpZnlKb3VybmFsEhsuY29uc2lsaXVtLnYxLlZlcmlmeVJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQylgcKC1NpdGVDb25zb2xlEkQKCUdldFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZRJICgtXYXRjaFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZTABEkMKC0xpc3RSZXZpZXdzEhwuY29uc2lsaXVtLnYxLlJldmlld3NSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkIKC0RlY2lkZVN0dWR5EhsuY29uc2lsaXVtLnYxLkRlY2lkZVJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSSQoOTGlzdERlcGFydHVyZXMSHy5jb25zaWxpdW0udjEuRGVwYXJ0dXJlc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQAoJR2V0TGVkZ2VyEhsuY29uc2lsaXVtLnYxLkxlZGdlclJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSPwoJTGlzdENhc2VzEhouY29uc2lsaXVtLnYxLkNhc2VzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJDCgtQcmVkaWN0Q2FzZRIcLmNvbnNpbGl1bS52MS5QcmVkaWN0UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJCCgpHZXREYXRhc2V0EhwuY29uc2lsaXVtLnYxLkRhdGFzZXRSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKC0xpc3RJbnRha2VzEhwuY29uc2lsaXVtLnYxLkludGFrZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EksKD0xpc3RDYXNlUmV2aWV3cxIgLmNvbnNpbGl1bS52MS5DYXNlUmV2aWV3c1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQwoJUnVuRG9jdG9yEh4uY29uc2lsaXVtLnYxLlJ1bkRvY3RvclJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQAoJR2V0RG9jdG9yEhsuY29uc2lsaXVtLnYxLkRvY3RvclJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnRiBnByb3RvMw");
+  fileDesc("Chpjb25zaWxpdW0vdjEvY29uc29sZS5wcm90bxIMY29uc2lsaXVtLnYxIiUKDVN0YXR1c1JlcXVlc3QSFAoMcm91bmRzX2FmdGVyGAEgASgNIi0KDFN0YXR1c1VwZGF0ZRIMCgRqc29uGAEgASgJEg8KB3RpbWVfbXMYAiABKAMiGAoIRG9jdW1lbnQSDAoEanNvbhgBIAEoCSIGCgREb25lIg4KDFN0dWR5UmVxdWVzdCIPCg1Nb2RlbHNSZXF1ZXN0IhYKFENvdW50ZXJzaWduZWRSZXF1ZXN0Ig8KDVZlcmlmeVJlcXVlc3QiEgoQUnVuUmVwbGF5UmVxdWVzdCIPCg1SZXBsYXlSZXF1ZXN0IhUKE1JlZ2lzdHJhdGlvblJlcXVlc3QiEAoOUmV2aWV3c1JlcXVlc3QiDwoNTGVkZ2VyUmVxdWVzdCIOCgxDYXNlc1JlcXVlc3QiEAoORGF0YXNldFJlcXVlc3QiEAoOSW50YWtlc1JlcXVlc3QiFAoSQ2FzZVJldmlld3NSZXF1ZXN0IhIKEFJ1bkRvY3RvclJlcXVlc3QiDwoNRG9jdG9yUmVxdWVzdCJPChFEZXBhcnR1cmVzUmVxdWVzdBIMCgR3aGF0GAEgASgJEg0KBXN0dWR5GAIgASgJEg4KBmJlZm9yZRgDIAEoBBINCgVsaW1pdBgEIAEoDSIhCg5QcmVkaWN0UmVxdWVzdBIPCgdjYXNlX2lkGAEgASgJIigKCVN0dWR5VGV4dBIMCgR5YW1sGAEgASgJEg0KBXNpdGVzGAIgAygJIh0KC1N0b3BSZXF1ZXN0Eg4KBnJlYXNvbhgBIAEoCSIeCgxCZWdpblJlcXVlc3QSDgoGcmVhc29uGAEgASgJIi4KDFBhdXNlUmVxdWVzdBIOCgZwYXVzZWQYASABKAgSDgoGcmVhc29uGAIgASgJIoYBCgxSdWxlc1JlcXVlc3QSDgoGcmVhc29uGAEgASgJEhcKCmRlYWRsaW5lX3MYAiABKAFIAIgBARITCgZxdW9ydW0YAyABKA1IAYgBARITCgZyb3VuZHMYBCABKA1IAogBAUINCgtfZGVhZGxpbmVfc0IJCgdfcXVvcnVtQgkKB19yb3VuZHMiSgoNSW52aXRlUmVxdWVzdBIPCgdzaXRlX2lkGAEgASgJEhgKC3ZhbGlkX2hvdXJzGAIgASgBSACIAQFCDgoMX3ZhbGlkX2hvdXJzIkMKDk1hZGVJbnZpdGF0aW9uEg8KB3NpdGVfaWQYASABKAkSEgoKZXhwaXJlc19tcxgCIAEoAxIMCgR0ZXh0GAMgASgJIjAKDVJldm9rZVJlcXVlc3QSDwoHc2l0ZV9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiRQoUQ29tcGFyZU1vZGVsc1JlcXVlc3QSDgoGYmVmb3JlGAEgASgJEg0KBWFmdGVyGAIgASgJEg4KBnJlZ2lvbhgDIAEoCSJPCg1Sb3RhdGVSZXF1ZXN0EhIKCnBhc3NwaHJhc2UYASABKAkSGQoMb3ZlcmxhcF9kYXlzGAIgASgBSACIAQFCDwoNX292ZXJsYXBfZGF5cyJDCg1CdWRnZXRSZXF1ZXN0Eg8KB2Vwc2lsb24YASABKAESDQoFZGVsdGEYAiABKAESEgoKYWNjb3VudGFudBgDIAEoCSJoCg9SZWdpc3RlclJlcXVlc3QSCwoDa2V5GAEgASgJEg4KBmxhYmVscxgCIAEoCRIQCghtYXlfbWlzcxgDIAMoCRIWCg5leGNsdWRlX2Jyb2tlbhgEIAEoCBIOCgZjb3VudHMYBSABKAkiLgoOSm91cm5hbFJlcXVlc3QSDQoFYWZ0ZXIYASABKAQSDQoFbGltaXQYAiABKA0iPQoNSm91cm5hbFJlY29yZBIOCgZudW1iZXIYASABKAQSDAoEYm9keRgCIAEoCRIOCgZzaGEyNTYYAyABKAkiZQoLSm91cm5hbFBhZ2USLAoHcmVjb3JkcxgBIAMoCzIbLmNvbnNpbGl1bS52MS5Kb3VybmFsUmVjb3JkEhMKC2hlYWRfbnVtYmVyGAIgASgEEhMKC2hlYWRfc2hhMjU2GAMgASgJIokBChFDb3VudGVyc2lnbmVkSGVhZBIPCgdzaXRlX2lkGAEgASgJEhIKCmtleV9zaGEyNTYYAiABKAkSDgoGbnVtYmVyGAMgASgEEg4KBnNoYTI1NhgEIAEoCRIOCgZoZWFkZXIYBSABKAkSDAoEYm9keRgGIAEoDBIRCglzaWduYXR1cmUYByABKAwiRAoSQ291bnRlcnNpZ25lZEhlYWRzEi4KBWhlYWRzGAEgAygLMh8uY29uc2lsaXVtLnYxLkNvdW50ZXJzaWduZWRIZWFkIlwKDURlY2lkZVJlcXVlc3QSEgoKc3R1ZHlfaGFzaBgBIAEoCRIQCghkZWNpc2lvbhgCIAEoCRIOCgZyZWFzb24YAyABKAkSFQoNcm9zdGVyX3NoYTI1NhgEIAEoCTKqCgoSQ29vcmRpbmF0b3JDb25zb2xlEkQKCUdldFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZRJICgtXYXRjaFN0YXR1cxIbLmNvbnNpbGl1bS52MS5TdGF0dXNSZXF1ZXN0GhouY29uc2lsaXVtLnYxLlN0YXR1c1VwZGF0ZTABEj4KCEdldFN0dWR5EhouY29uc2lsaXVtLnYxLlN0dWR5UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI9CgpDaGVja1N0dWR5EhcuY29uc2lsaXVtLnYxLlN0dWR5VGV4dBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBI+CgtTdWJtaXRTdHVkeRIXLmNvbnNpbGl1bS52MS5TdHVkeVRleHQaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSOgoJU3RvcFN0dWR5EhkuY29uc2lsaXVtLnYxLlN0b3BSZXF1ZXN0GhIuY29uc2lsaXVtLnYxLkRvbmUSPAoKQmVnaW5TdHVkeRIaLmNvbnNpbGl1bS52MS5CZWdpblJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRI8CgpQYXVzZVN0dWR5EhouY29uc2lsaXVtLnYxLlBhdXNlUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEj0KC0NoYW5nZVJ1bGVzEhouY29uc2lsaXVtLnYxLlJ1bGVzUmVxdWVzdBoSLmNvbnNpbGl1bS52MS5Eb25lEkcKCkludml0ZVNpdGUSGy5jb25zaWxpdW0udjEuSW52aXRlUmVxdWVzdBocLmNvbnNpbGl1bS52MS5NYWRlSW52aXRhdGlvbhI9CgpSZXZva2VTaXRlEhsuY29uc2lsaXVtLnYxLlJldm9rZVJlcXVlc3QaEi5jb25zaWxpdW0udjEuRG9uZRJBCgpMaXN0TW9kZWxzEhsuY29uc2lsaXVtLnYxLk1vZGVsc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSSwoNQ29tcGFyZU1vZGVscxIiLmNvbnNpbGl1bS52MS5Db21wYXJlTW9kZWxzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJGCgtMaXN0Sm91cm5hbBIcLmNvbnNpbGl1bS52MS5Kb3VybmFsUmVxdWVzdBoZLmNvbnNpbGl1bS52MS5Kb3VybmFsUGFnZRJZChFMaXN0Q291bnRlcnNpZ25lZBIiLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkUmVxdWVzdBogLmNvbnNpbGl1bS52MS5Db3VudGVyc2lnbmVkSGVhZHMSRAoNVmVyaWZ5Sm91cm5hbBIbLmNvbnNpbGl1bS52MS5WZXJpZnlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKCVJ1blJlcGxheRIeLmNvbnNpbGl1bS52MS5SdW5SZXBsYXlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkAKCUdldFJlcGxheRIbLmNvbnNpbGl1bS52MS5SZXBsYXlSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkYKD1JvdGF0ZUF1dGhvcml0eRIbLmNvbnNpbGl1bS52MS5Sb3RhdGVSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Mu0ICgtTaXRlQ29uc29sZRJECglHZXRTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUSSAoLV2F0Y2hTdGF0dXMSGy5jb25zaWxpdW0udjEuU3RhdHVzUmVxdWVzdBoaLmNvbnNpbGl1bS52MS5TdGF0dXNVcGRhdGUwARJDCgtMaXN0UmV2aWV3cxIcLmNvbnNpbGl1bS52MS5SZXZpZXdzUmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJCCgtEZWNpZGVTdHVkeRIbLmNvbnNpbGl1bS52MS5EZWNpZGVSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkkKDkxpc3REZXBhcnR1cmVzEh8uY29uc2lsaXVtLnYxLkRlcGFydHVyZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkAKCUdldExlZGdlchIbLmNvbnNpbGl1bS52MS5MZWRnZXJSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkAKCVNldEJ1ZGdldBIbLmNvbnNpbGl1bS52MS5CdWRnZXRSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50Ej8KCUxpc3RDYXNlcxIaLmNvbnNpbGl1bS52MS5DYXNlc1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQwoLUHJlZGljdENhc2USHC5jb25zaWxpdW0udjEuUHJlZGljdFJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQgoKR2V0RGF0YXNldBIcLmNvbnNpbGl1bS52MS5EYXRhc2V0UmVxdWVzdBoWLmNvbnNpbGl1bS52MS5Eb2N1bWVudBJFCgxSZWdpc3RlckRhdGESHS5jb25zaWxpdW0udjEuUmVnaXN0ZXJSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkwKD0dldFJlZ2lzdHJhdGlvbhIhLmNvbnNpbGl1bS52MS5SZWdpc3RyYXRpb25SZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EkMKC0xpc3RJbnRha2VzEhwuY29uc2lsaXVtLnYxLkludGFrZXNSZXF1ZXN0GhYuY29uc2lsaXVtLnYxLkRvY3VtZW50EksKD0xpc3RDYXNlUmV2aWV3cxIgLmNvbnNpbGl1bS52MS5DYXNlUmV2aWV3c1JlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQwoJUnVuRG9jdG9yEh4uY29uc2lsaXVtLnYxLlJ1bkRvY3RvclJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnQSQAoJR2V0RG9jdG9yEhsuY29uc2lsaXVtLnYxLkRvY3RvclJlcXVlc3QaFi5jb25zaWxpdW0udjEuRG9jdW1lbnRiBnByb3RvMw");
 
 /**
  * @generated from message consilium.v1.StatusRequest
@@ -143,6 +143,45 @@ export const VerifyRequestSchema: GenMessage<VerifyRequest> = /*@__PURE__*/
   messageDesc(file_consilium_v1_console, 7);
 
 /**
+ * @generated from message consilium.v1.RunReplayRequest
+ */
+export type RunReplayRequest = Message<"consilium.v1.RunReplayRequest"> & {
+};
+
+/**
+ * Describes the message consilium.v1.RunReplayRequest.
+ * Use `create(RunReplayRequestSchema)` to create a new message.
+ */
+export const RunReplayRequestSchema: GenMessage<RunReplayRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 8);
+
+/**
+ * @generated from message consilium.v1.ReplayRequest
+ */
+export type ReplayRequest = Message<"consilium.v1.ReplayRequest"> & {
+};
+
+/**
+ * Describes the message consilium.v1.ReplayRequest.
+ * Use `create(ReplayRequestSchema)` to create a new message.
+ */
+export const ReplayRequestSchema: GenMessage<ReplayRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 9);
+
+/**
+ * @generated from message consilium.v1.RegistrationRequest
+ */
+export type RegistrationRequest = Message<"consilium.v1.RegistrationRequest"> & {
+};
+
+/**
+ * Describes the message consilium.v1.RegistrationRequest.
+ * Use `create(RegistrationRequestSchema)` to create a new message.
+ */
+export const RegistrationRequestSchema: GenMessage<RegistrationRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 10);
+
+/**
  * @generated from message consilium.v1.ReviewsRequest
  */
 export type ReviewsRequest = Message<"consilium.v1.ReviewsRequest"> & {
@@ -153,7 +192,7 @@ export type ReviewsRequest = Message<"consilium.v1.ReviewsRequest"> & {
  * Use `create(ReviewsRequestSchema)` to create a new message.
  */
 export const ReviewsRequestSchema: GenMessage<ReviewsRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 8);
+  messageDesc(file_consilium_v1_console, 11);
 
 /**
  * @generated from message consilium.v1.LedgerRequest
@@ -166,7 +205,7 @@ export type LedgerRequest = Message<"consilium.v1.LedgerRequest"> & {
  * Use `create(LedgerRequestSchema)` to create a new message.
  */
 export const LedgerRequestSchema: GenMessage<LedgerRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 9);
+  messageDesc(file_consilium_v1_console, 12);
 
 /**
  * @generated from message consilium.v1.CasesRequest
@@ -179,7 +218,7 @@ export type CasesRequest = Message<"consilium.v1.CasesRequest"> & {
  * Use `create(CasesRequestSchema)` to create a new message.
  */
 export const CasesRequestSchema: GenMessage<CasesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 10);
+  messageDesc(file_consilium_v1_console, 13);
 
 /**
  * @generated from message consilium.v1.DatasetRequest
@@ -192,7 +231,7 @@ export type DatasetRequest = Message<"consilium.v1.DatasetRequest"> & {
  * Use `create(DatasetRequestSchema)` to create a new message.
  */
 export const DatasetRequestSchema: GenMessage<DatasetRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 11);
+  messageDesc(file_consilium_v1_console, 14);
 
 /**
  * @generated from message consilium.v1.IntakesRequest
@@ -205,7 +244,7 @@ export type IntakesRequest = Message<"consilium.v1.IntakesRequest"> & {
  * Use `create(IntakesRequestSchema)` to create a new message.
  */
 export const IntakesRequestSchema: GenMessage<IntakesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 12);
+  messageDesc(file_consilium_v1_console, 15);
 
 /**
  * @generated from message consilium.v1.CaseReviewsRequest
@@ -218,7 +257,7 @@ export type CaseReviewsRequest = Message<"consilium.v1.CaseReviewsRequest"> & {
  * Use `create(CaseReviewsRequestSchema)` to create a new message.
  */
 export const CaseReviewsRequestSchema: GenMessage<CaseReviewsRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 13);
+  messageDesc(file_consilium_v1_console, 16);
 
 /**
  * @generated from message consilium.v1.RunDoctorRequest
@@ -231,7 +270,7 @@ export type RunDoctorRequest = Message<"consilium.v1.RunDoctorRequest"> & {
  * Use `create(RunDoctorRequestSchema)` to create a new message.
  */
 export const RunDoctorRequestSchema: GenMessage<RunDoctorRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 14);
+  messageDesc(file_consilium_v1_console, 17);
 
 /**
  * @generated from message consilium.v1.DoctorRequest
@@ -244,7 +283,7 @@ export type DoctorRequest = Message<"consilium.v1.DoctorRequest"> & {
  * Use `create(DoctorRequestSchema)` to create a new message.
  */
 export const DoctorRequestSchema: GenMessage<DoctorRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 15);
+  messageDesc(file_consilium_v1_console, 18);
 
 /**
  * @generated from message consilium.v1.DeparturesRequest
@@ -284,7 +323,7 @@ export type DeparturesRequest = Message<"consilium.v1.DeparturesRequest"> & {
  * Use `create(DeparturesRequestSchema)` to create a new message.
  */
 export const DeparturesRequestSchema: GenMessage<DeparturesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 16);
+  messageDesc(file_consilium_v1_console, 19);
 
 /**
  * @generated from message consilium.v1.PredictRequest
@@ -301,7 +340,7 @@ export type PredictRequest = Message<"consilium.v1.PredictRequest"> & {
  * Use `create(PredictRequestSchema)` to create a new message.
  */
 export const PredictRequestSchema: GenMessage<PredictRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 17);
+  messageDesc(file_consilium_v1_console, 20);
 
 /**
  * @generated from message consilium.v1.StudyText
@@ -327,7 +366,7 @@ export type StudyText = Message<"consilium.v1.StudyText"> & {
  * Use `create(StudyTextSchema)` to create a new message.
  */
 export const StudyTextSchema: GenMessage<StudyText> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 18);
+  messageDesc(file_consilium_v1_console, 21);
 
 /**
  * @generated from message consilium.v1.StopRequest
@@ -344,7 +383,7 @@ export type StopRequest = Message<"consilium.v1.StopRequest"> & {
  * Use `create(StopRequestSchema)` to create a new message.
  */
 export const StopRequestSchema: GenMessage<StopRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 19);
+  messageDesc(file_consilium_v1_console, 22);
 
 /**
  * @generated from message consilium.v1.BeginRequest
@@ -361,7 +400,7 @@ export type BeginRequest = Message<"consilium.v1.BeginRequest"> & {
  * Use `create(BeginRequestSchema)` to create a new message.
  */
 export const BeginRequestSchema: GenMessage<BeginRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 20);
+  messageDesc(file_consilium_v1_console, 23);
 
 /**
  * @generated from message consilium.v1.PauseRequest
@@ -383,7 +422,7 @@ export type PauseRequest = Message<"consilium.v1.PauseRequest"> & {
  * Use `create(PauseRequestSchema)` to create a new message.
  */
 export const PauseRequestSchema: GenMessage<PauseRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 21);
+  messageDesc(file_consilium_v1_console, 24);
 
 /**
  * @generated from message consilium.v1.RulesRequest
@@ -419,7 +458,7 @@ export type RulesRequest = Message<"consilium.v1.RulesRequest"> & {
  * Use `create(RulesRequestSchema)` to create a new message.
  */
 export const RulesRequestSchema: GenMessage<RulesRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 22);
+  messageDesc(file_consilium_v1_console, 25);
 
 /**
  * @generated from message consilium.v1.InviteRequest
@@ -429,6 +468,13 @@ export type InviteRequest = Message<"consilium.v1.InviteRequest"> & {
    * @generated from field: string site_id = 1;
    */
   siteId: string;
+
+  /**
+   * Hours until it expires; as many as is usual where it is left out.
+   *
+   * @generated from field: optional double valid_hours = 2;
+   */
+  validHours?: number | undefined;
 };
 
 /**
@@ -436,7 +482,7 @@ export type InviteRequest = Message<"consilium.v1.InviteRequest"> & {
  * Use `create(InviteRequestSchema)` to create a new message.
  */
 export const InviteRequestSchema: GenMessage<InviteRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 23);
+  messageDesc(file_consilium_v1_console, 26);
 
 /**
  * @generated from message consilium.v1.MadeInvitation
@@ -465,7 +511,7 @@ export type MadeInvitation = Message<"consilium.v1.MadeInvitation"> & {
  * Use `create(MadeInvitationSchema)` to create a new message.
  */
 export const MadeInvitationSchema: GenMessage<MadeInvitation> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 24);
+  messageDesc(file_consilium_v1_console, 27);
 
 /**
  * @generated from message consilium.v1.RevokeRequest
@@ -487,7 +533,7 @@ export type RevokeRequest = Message<"consilium.v1.RevokeRequest"> & {
  * Use `create(RevokeRequestSchema)` to create a new message.
  */
 export const RevokeRequestSchema: GenMessage<RevokeRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 25);
+  messageDesc(file_consilium_v1_console, 28);
 
 /**
  * @generated from message consilium.v1.CompareModelsRequest
@@ -518,7 +564,107 @@ export type CompareModelsRequest = Message<"consilium.v1.CompareModelsRequest"> 
  * Use `create(CompareModelsRequestSchema)` to create a new message.
  */
 export const CompareModelsRequestSchema: GenMessage<CompareModelsRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 26);
+  messageDesc(file_consilium_v1_console, 29);
+
+/**
+ * @generated from message consilium.v1.RotateRequest
+ */
+export type RotateRequest = Message<"consilium.v1.RotateRequest"> & {
+  /**
+   * Of the authority's key; empty where that is not encrypted. It is checked, and kept nowhere.
+   *
+   * @generated from field: string passphrase = 1;
+   */
+  passphrase: string;
+
+  /**
+   * Days for which both authorities are believed; as many as is usual where it is left out.
+   *
+   * @generated from field: optional double overlap_days = 2;
+   */
+  overlapDays?: number | undefined;
+};
+
+/**
+ * Describes the message consilium.v1.RotateRequest.
+ * Use `create(RotateRequestSchema)` to create a new message.
+ */
+export const RotateRequestSchema: GenMessage<RotateRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 30);
+
+/**
+ * @generated from message consilium.v1.BudgetRequest
+ */
+export type BudgetRequest = Message<"consilium.v1.BudgetRequest"> & {
+  /**
+   * @generated from field: double epsilon = 1;
+   */
+  epsilon: number;
+
+  /**
+   * @generated from field: double delta = 2;
+   */
+  delta: number;
+
+  /**
+   * rdp or pld; rdp where it is empty.
+   *
+   * @generated from field: string accountant = 3;
+   */
+  accountant: string;
+};
+
+/**
+ * Describes the message consilium.v1.BudgetRequest.
+ * Use `create(BudgetRequestSchema)` to create a new message.
+ */
+export const BudgetRequestSchema: GenMessage<BudgetRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 31);
+
+/**
+ * @generated from message consilium.v1.RegisterRequest
+ */
+export type RegisterRequest = Message<"consilium.v1.RegisterRequest"> & {
+  /**
+   * Of a folder that GetDataset offers.
+   *
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * brats2021, brats2023 or brats2024; empty where file names tell.
+   *
+   * @generated from field: string labels = 2;
+   */
+  labels: string;
+
+  /**
+   * Scans that a case may lack: t1, t1ce, t2, flair.
+   *
+   * @generated from field: repeated string may_miss = 3;
+   */
+  mayMiss: string[];
+
+  /**
+   * @generated from field: bool exclude_broken = 4;
+   */
+  excludeBroken: boolean;
+
+  /**
+   * Whether studies are told how many cases there are: private or told; empty for as before.
+   *
+   * @generated from field: string counts = 5;
+   */
+  counts: string;
+};
+
+/**
+ * Describes the message consilium.v1.RegisterRequest.
+ * Use `create(RegisterRequestSchema)` to create a new message.
+ */
+export const RegisterRequestSchema: GenMessage<RegisterRequest> = /*@__PURE__*/
+  messageDesc(file_consilium_v1_console, 32);
 
 /**
  * @generated from message consilium.v1.JournalRequest
@@ -542,7 +688,7 @@ export type JournalRequest = Message<"consilium.v1.JournalRequest"> & {
  * Use `create(JournalRequestSchema)` to create a new message.
  */
 export const JournalRequestSchema: GenMessage<JournalRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 27);
+  messageDesc(file_consilium_v1_console, 33);
 
 /**
  * @generated from message consilium.v1.JournalRecord
@@ -571,7 +717,7 @@ export type JournalRecord = Message<"consilium.v1.JournalRecord"> & {
  * Use `create(JournalRecordSchema)` to create a new message.
  */
 export const JournalRecordSchema: GenMessage<JournalRecord> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 28);
+  messageDesc(file_consilium_v1_console, 34);
 
 /**
  * @generated from message consilium.v1.JournalPage
@@ -600,7 +746,7 @@ export type JournalPage = Message<"consilium.v1.JournalPage"> & {
  * Use `create(JournalPageSchema)` to create a new message.
  */
 export const JournalPageSchema: GenMessage<JournalPage> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 29);
+  messageDesc(file_consilium_v1_console, 35);
 
 /**
  * @generated from message consilium.v1.CountersignedHead
@@ -649,7 +795,7 @@ export type CountersignedHead = Message<"consilium.v1.CountersignedHead"> & {
  * Use `create(CountersignedHeadSchema)` to create a new message.
  */
 export const CountersignedHeadSchema: GenMessage<CountersignedHead> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 30);
+  messageDesc(file_consilium_v1_console, 36);
 
 /**
  * @generated from message consilium.v1.CountersignedHeads
@@ -666,7 +812,7 @@ export type CountersignedHeads = Message<"consilium.v1.CountersignedHeads"> & {
  * Use `create(CountersignedHeadsSchema)` to create a new message.
  */
 export const CountersignedHeadsSchema: GenMessage<CountersignedHeads> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 31);
+  messageDesc(file_consilium_v1_console, 37);
 
 /**
  * @generated from message consilium.v1.DecideRequest
@@ -702,7 +848,7 @@ export type DecideRequest = Message<"consilium.v1.DecideRequest"> & {
  * Use `create(DecideRequestSchema)` to create a new message.
  */
 export const DecideRequestSchema: GenMessage<DecideRequest> = /*@__PURE__*/
-  messageDesc(file_consilium_v1_console, 32);
+  messageDesc(file_consilium_v1_console, 38);
 
 /**
  * Of a coordinator's home: studies, rounds, sites, the journal.
@@ -860,6 +1006,36 @@ export const CoordinatorConsole: GenService<{
     input: typeof VerifyRequestSchema;
     output: typeof DocumentSchema;
   },
+  /**
+   * Begins to sum every round again whose objects are kept, as `consilium replay` does; one at a time.
+   *
+   * @generated from rpc consilium.v1.CoordinatorConsole.RunReplay
+   */
+  runReplay: {
+    methodKind: "unary";
+    input: typeof RunReplayRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * What the replay is at, and what the last one came to.
+   *
+   * @generated from rpc consilium.v1.CoordinatorConsole.GetReplay
+   */
+  getReplay: {
+    methodKind: "unary";
+    input: typeof ReplayRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * Another authority takes over, as by `consilium coordinator rotate-ca`: the passphrase is asked for each time.
+   *
+   * @generated from rpc consilium.v1.CoordinatorConsole.RotateAuthority
+   */
+  rotateAuthority: {
+    methodKind: "unary";
+    input: typeof RotateRequestSchema;
+    output: typeof DocumentSchema;
+  },
 }> = /*@__PURE__*/
   serviceDesc(file_consilium_v1_console, 0);
 
@@ -922,6 +1098,16 @@ export const SiteConsole: GenService<{
     output: typeof DocumentSchema;
   },
   /**
+   * This hospital's own limit for all studies together; the site must not run meanwhile.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.SetBudget
+   */
+  setBudget: {
+    methodKind: "unary";
+    input: typeof BudgetRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
    * Cases that are registered here, and which maps there are to lay over each. Scans go by plain GET: /volume.
    *
    * @generated from rpc consilium.v1.SiteConsole.ListCases
@@ -949,6 +1135,26 @@ export const SiteConsole: GenService<{
   getDataset: {
     methodKind: "unary";
     input: typeof DatasetRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * Begins to check a folder that the dataset's view offers, and registers it; one at a time.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.RegisterData
+   */
+  registerData: {
+    methodKind: "unary";
+    input: typeof RegisterRequestSchema;
+    output: typeof DocumentSchema;
+  },
+  /**
+   * What the registration is at, and what the last one came to.
+   *
+   * @generated from rpc consilium.v1.SiteConsole.GetRegistration
+   */
+  getRegistration: {
+    methodKind: "unary";
+    input: typeof RegistrationRequestSchema;
     output: typeof DocumentSchema;
   },
   /**

@@ -1,7 +1,11 @@
 import { describe, expect, it, vi } from "vitest";
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import type { Examination } from "../site/index.ts";
-import { type Examine, siteDoctor } from "./site-doctor.ts";
+import { longWork, type Work } from "./long-work.ts";
+
+const AT_MOST_MS = 15 * 60_000;
+const ABOUT = { name: "doctor", command: "consilium site doctor --home HOME", atMostMs: AT_MOST_MS };
+const workOf = (examine: Work<Examination>, clock = { nowMs: () => 7 }) => longWork({ ...ABOUT, clock }, examine);
 
 const FOUND: Examination = { fits: true, study: null, findings: [] };
 
@@ -9,7 +13,7 @@ const FOUND: Examination = { fits: true, study: null, findings: [] };
 function held() {
   let end = (_: Examination | Error): void => undefined;
   let say = (_: string): void => undefined;
-  const examine: Examine = (signal, tell) =>
+  const examine: Work<Examination> = (signal, tell) =>
     new Promise((resolve, reject) => {
       say = tell;
       end = (how) => (how instanceof Error ? reject(how) : resolve(how));
@@ -18,24 +22,24 @@ function held() {
   return { examine, end: (how: Examination | Error) => end(how), say: (line: string) => say(line) };
 }
 
-describe("siteDoctor", () => {
+describe("longWork", () => {
   it("runs one examination at a time, tells its latest lines, and keeps what was found", async () => {
     const { examine, end, say } = held();
-    const doctor = siteDoctor(examine, { nowMs: () => 7 });
+    const doctor = workOf(examine);
     expect(doctor.view()).toEqual({ running: null, last: null, failed: null });
     expect(doctor.begin().running).toEqual({ sinceMs: 7, lines: [] });
-    expect(() => doctor.begin()).toThrow("one examination at a time");
-    for (let i = 0; i <= LIMITS.consoleDoctorLines; i++) say(`line ${i}`);
+    expect(() => doctor.begin()).toThrow("expected one at a time");
+    for (let i = 0; i <= LIMITS.consoleWorkLines; i++) say(`line ${i}`);
     const { lines = [] } = doctor.view().running ?? {};
-    expect([lines.length, lines[0]]).toEqual([LIMITS.consoleDoctorLines, "line 1"]);
+    expect([lines.length, lines[0]]).toEqual([LIMITS.consoleWorkLines, "line 1"]);
     end(FOUND);
     await expect.poll(() => doctor.view().running).toBeNull();
-    expect(doctor.view()).toEqual({ running: null, last: { endedMs: 7, examination: FOUND }, failed: null });
+    expect(doctor.view()).toEqual({ running: null, last: { endedMs: 7, result: FOUND }, failed: null });
   });
 
   it("says why one came to no end, keeps what the one before found, and tries again", async () => {
     const { examine, end } = held();
-    const doctor = siteDoctor(examine);
+    const doctor = workOf(examine);
     doctor.begin();
     end(FOUND);
     await expect.poll(() => doctor.view().last).not.toBeNull();
@@ -47,16 +51,16 @@ describe("siteDoctor", () => {
       end(error);
       await expect.poll(() => doctor.view().failed?.code).toBe(code);
       expect(JSON.stringify(doctor.view())).not.toContain("a path");
-      expect(doctor.view().last?.examination).toEqual(FOUND);
+      expect(doctor.view().last?.result).toEqual(FOUND);
     }
   });
 
   it("ends an examination that takes too long", async () => {
     const late = new AbortController();
     const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(late.signal);
-    const doctor = siteDoctor(held().examine);
+    const doctor = workOf(held().examine);
     doctor.begin();
-    expect(timeout).toHaveBeenCalledExactlyOnceWith(LIMITS.consoleDoctorMs);
+    expect(timeout).toHaveBeenCalledExactlyOnceWith(AT_MOST_MS);
     timeout.mockRestore();
     late.abort();
     await expect.poll(() => doctor.view().running).toBeNull();
@@ -64,7 +68,7 @@ describe("siteDoctor", () => {
   });
 
   it("ends what runs when the console closes, and begins nothing then", async () => {
-    const doctor = siteDoctor(held().examine);
+    const doctor = workOf(held().examine);
     doctor.begin();
     await doctor.close();
     expect(doctor.view().running).toBeNull();
