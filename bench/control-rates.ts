@@ -14,7 +14,7 @@
  *                 has --expose-gc
  */
 import { parseArgs } from "node:util";
-import type { Coordinator, CoordinatorEvent } from "../src/coordinator/index.ts";
+import { type Coordinator, type CoordinatorEvent, roundCount } from "../src/coordinator/index.ts";
 import { INITIAL_STATE } from "../src/coordinator/state.ts";
 import { step } from "../src/coordinator/step.ts";
 import {
@@ -78,7 +78,7 @@ function timeSteps() {
     state = next.state;
     taken++;
   }
-  const siteRounds = (state.study?.rounds.length ?? 0) * sites;
+  const siteRounds = roundCount(state.study) * sites;
   const bytesPerSiteRound = (memoryNow().heapBytes - heapBefore) / siteRounds;
   return { steps: taken, stepsPerSecond: taken / seconds, bytesPerSiteRound };
 }
@@ -114,9 +114,9 @@ async function timeSiteRounds() {
     }
     const seconds = (performance.now() - start) / 1000;
     const { study, phase } = coordinator.state();
-    if (phase.kind !== "done") throw new Error(`the study is ${phase.kind} after ${study?.rounds.length} rounds`);
+    if (phase.kind !== "done") throw new Error(`the study is ${phase.kind} after ${roundCount(study)} rounds`);
     return {
-      roundsDone: study?.rounds.length ?? 0,
+      roundsDone: roundCount(study),
       journalRecords: coordinator.journal.head().number,
       seconds,
       siteRoundsPerSecond: (rounds * sites) / seconds,

@@ -1,4 +1,5 @@
 /** The cross-site matrix by the product's own commands: a cell is what `evaluate` says of that model on those cases. */
+
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { stringify } from "yaml";
 import { moveByUpdate } from "../src/aggregation/index.ts";
 import { sha256 } from "../src/base/index.ts";
 import { createCommands } from "../src/cli/demo/processes.ts";
-import { type MatrixStatus, openCoordinator } from "../src/coordinator/index.ts";
+import { type MatrixStatus, openCoordinator, roundsOf } from "../src/coordinator/index.ts";
 import { parametersFromSafetensors, parametersToSafetensors } from "../src/graph/index.ts";
 import { writeCohort } from "../src/imaging/index.ts";
 import { casesOf, readRegisteredData, readSite } from "../src/site/index.ts";
@@ -53,7 +54,7 @@ it("is in the result and the report of a simulation, and each cell is what `cons
   expect([more, matrix.round, matrix.missing]).toEqual([[], 2, []]);
   expect(await readFile(at("run/report.html"), "utf8")).toContain('<table class="matrix">');
   const coordinator = await openCoordinator({ home: at("run/coordinator"), dormant: true });
-  const round = coordinator.state().study?.rounds[1];
+  const round = roundsOf(coordinator.state().study)[1];
   const global = parametersFromSafetensors(
     await readFile(coordinator.objectPath(round?.global.sha256 ?? "")),
     "global",

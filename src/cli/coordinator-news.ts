@@ -1,6 +1,6 @@
 /** What a running coordinator says to its operator: a line for each thing that happened. */
 import { ConsiliumError } from "../base/index.ts";
-import type { CoordinatorNews } from "../coordinator/index.ts";
+import { type CoordinatorNews, roundOf } from "../coordinator/index.ts";
 import { formatBytes, formatFigure } from "./format.ts";
 import { describeChange } from "./live-change.ts";
 import type { Progress } from "./progress.ts";
@@ -103,7 +103,7 @@ function describePhase({ phase, study }: Happened["state"]): string {
     case "crossing":
       return `Round ${phase.round}: sites measure each other's models`;
     case "done": {
-      const mean = study?.rounds.find(({ round }) => round === phase.bestRound)?.evaluation?.meanDice;
+      const mean = study === null ? null : roundOf(study, phase.bestRound)?.evaluation?.meanDice;
       return `Done. Best model: round ${phase.bestRound}, mean Dice ${formatFigure(mean)}, ${short(phase.best.sha256)}`;
     }
     case "failed":

@@ -6,6 +6,7 @@ import {
   checkHomePassphrase,
   compareStudyModels,
   modelsOf,
+  roundCount,
   type StudyToSubmit,
   verifyHome,
 } from "../coordinator/index.ts";
@@ -135,7 +136,7 @@ function words(reason: string): string {
 }
 
 function roundsIn(coordinator: Coordinator): number {
-  return coordinator.state().study?.rounds.length ?? 0;
+  return roundCount(coordinator.state().study);
 }
 
 /** The study underway or the last one, in words, with what changed since the one before it. */

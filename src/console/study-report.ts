@@ -7,6 +7,7 @@ import {
   offIn,
   type RoundRecord,
   roundStatusOf,
+  roundsOf,
   statisticsStatus,
 } from "../coordinator/index.ts";
 import { type CaseFigure, type RegionMeans, worstSites } from "../segmentation/index.ts";
@@ -18,7 +19,8 @@ const PAGE = 500;
 /** @returns HTML. @throws ConsiliumError `study-unknown` where no study has a model yet */
 export async function studyReport(coordinator: Pick<Coordinator, "state" | "journal">): Promise<string> {
   const { study: record, phase, sites } = coordinator.state();
-  const rounds = record?.rounds.map(roundStatusOf) ?? [];
+  const records = roundsOf(record);
+  const rounds = records.map(roundStatusOf);
   const wanted = phase.kind === "done" ? phase.bestRound : rounds.at(-1)?.round;
   const told = rounds.find(({ round }) => round === wanted);
   if (record === null || told === undefined) throw noReport();
@@ -79,7 +81,7 @@ export async function studyReport(coordinator: Pick<Coordinator, "state" | "jour
     })),
     pooledTraining: null,
     statistics: statisticsStatus(record),
-    traffic: await trafficOf(coordinator, record.rounds),
+    traffic: await trafficOf(coordinator, records),
     pictures: [],
     commands: ["consilium study submit --home HOME study.yaml", "consilium model export --home HOME --out model"],
   });

@@ -1,8 +1,10 @@
 /** Which model a study ends with, when it ends early, and what sites that only evaluate have to do with either. */
+
 import { describe, expect, test } from "vitest";
 import { directiveFor } from "./directive.ts";
 import type { CoordinatorEvent, EvaluationReceived } from "./events.ts";
 import { obsoleteObjects, readableObjects } from "./objects-in-use.ts";
+import { roundsOf } from "./settled-rounds.ts";
 import { type CoordinatorState, quorumOf } from "./state.ts";
 import { step } from "./step.ts";
 import {
@@ -133,7 +135,7 @@ describe("a site that only evaluates", () => {
     expect(directiveFor(one, "upenn", 100).kind).toMatchObject({ case: "evaluate" });
     const figures = [evaluation("tum", 1, study, 0.5), evaluation("ucsf", 1, study, 0.7)];
     const after = stateAfter(...begun, ...trained, model, ...figures, evaluation("upenn", 1, study, 0.1));
-    expect(after.study?.rounds[0].evaluation).toMatchObject({
+    expect(roundsOf(after.study)[0].evaluation).toMatchObject({
       meanDice: expect.closeTo(0.6, 12),
       outOfSample: { sites: ["upenn"], meanDice: expect.closeTo(0.1, 12) },
     });

@@ -1,7 +1,9 @@
 /** Sites that come late, leave and come back, and what a round's record says of those who were not in it. */
+
 import { describe, expect, test } from "vitest";
 import { directiveFor } from "./directive.ts";
 import type { CoordinatorEvent } from "./events.ts";
+import { roundsOf } from "./settled-rounds.ts";
 import { type CoordinatorState, participantsOf } from "./state.ts";
 import { step } from "./step.ts";
 import {
@@ -102,7 +104,7 @@ describe("a site that leaves", () => {
     const figures = ["tum", "ucsf"].map((siteId) => evaluation(siteId, 1, study, 0.5));
     const on = stateAfter(...summed, ...figures, decision("upenn", false));
     expect(on.phase).toMatchObject({ kind: "collecting", round: 2 });
-    expect(Object.keys(on.study?.rounds[0].updates ?? {})).toEqual(SITES);
+    expect(Object.keys(roundsOf(on.study)[0].updates ?? {})).toEqual(SITES);
   });
 
   test("gets the model of the rounds that it helped to make, and one that never came does not", () => {
@@ -131,8 +133,8 @@ test("a round's record says what each absent site would have counted for", () =>
     deadline,
     aggregated(1, ["tum", "ucsf"]),
   );
-  expect(closed.study?.rounds[0].leftOut).toEqual([
+  expect(roundsOf(closed.study)[0].leftOut).toEqual([
     { siteId: "upenn", reason: "no update before the deadline", shareLost: 0.7 },
   ]);
-  expect(objectOf("model 1").sha256).toBe(closed.study?.rounds[0].model.sha256);
+  expect(objectOf("model 1").sha256).toBe(roundsOf(closed.study)[0].model.sha256);
 });

@@ -407,7 +407,7 @@ function resultOf({ phase, study: record }: CoordinatorState, store: ObjectStore
   if (record === null) return undefined;
   const placed = (object: ObjectRef) => ({ ...object, path: store.pathOf(object.sha256) });
   const { study, network } = record;
-  const bestOfRegions = Object.entries(bestByRegion(record.rounds)).map(
+  const bestOfRegions = Object.entries(bestByRegion(record)).map(
     ([region, { round, model }]) => [region, { ...placed(model), round }] as const,
   );
   const ran = {
@@ -416,7 +416,7 @@ function resultOf({ phase, study: record }: CoordinatorState, store: ObjectStore
     bestByRegion: Object.fromEntries(bestOfRegions),
   };
   if (phase.kind === "failed") {
-    const best = bestOf(record.rounds);
+    const best = bestOf(record);
     return {
       ...ran,
       end: phase,

@@ -1,4 +1,5 @@
 /** The cross-site matrix, by the state machine: who measures what, what is believed, and what never ends a study. */
+
 import { access } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { LIMITS, sha256 } from "../base/index.ts";
@@ -8,6 +9,7 @@ import { directiveFor } from "./directive.ts";
 import type { CoordinatorEvent, CrossEvaluationReceived, FailureReceived } from "./events.ts";
 import { matrixStatuses } from "./matrix-status.ts";
 import { obsoleteObjects, readableObjects } from "./objects-in-use.ts";
+import { roundsOf } from "./settled-rounds.ts";
 import type { CoordinatorState } from "./state.ts";
 import { step } from "./step.ts";
 import { newFederation, runToEnd, submitSmall } from "./testing/federations.ts";
@@ -265,7 +267,7 @@ test("a matrix is the same over a restart of the coordinator after every act, an
     const { study } = federation.coordinator.status();
     expect(study?.matrices.map(({ rows, missing }) => [rows.length, missing])).toEqual([[4, []]]);
     told.push(study?.matrices.map(({ closedMs, ...matrix }) => matrix));
-    const updates = Object.values(federation.coordinator.state().study?.rounds[0].updates ?? {});
+    const updates = Object.values(roundsOf(federation.coordinator.state().study)[0].updates ?? {});
     await federation.coordinator.close();
     expect((await verifyHome(federation.home)).records).toBeGreaterThan(20);
     // What the matrix was made of is gone with it.

@@ -138,7 +138,7 @@ function crossEvaluation(study: StudyRecord, phase: Crossing, siteId: string, no
     const open = participantsOf(study).filter((each) => nextModel(phase, each) !== undefined);
     return wait(soonMs(study), `Waiting for figures of other sites' models by ${named(open)}.`);
   }
-  const summed = study.rounds.at(-1);
+  const summed = study.lastRound;
   invariant(summed?.round === round, "a matrix of the last round");
   const { global, updates } = summed;
   return working(failures[siteId]?.[ofSite], nowMs, (attempt) => ({

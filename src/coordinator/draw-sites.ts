@@ -33,7 +33,7 @@ export function drawSites({ seed, round, sitesPerRound, sites, before }: Draw): 
 }
 
 /** Sites that were drawn in the cycle underway: it began with the first that were drawn again. */
-function hadTheirTurn(before: readonly (readonly string[])[]): ReadonlySet<string> {
+export function hadTheirTurn(before: readonly (readonly string[])[]): ReadonlySet<string> {
   let cycle = new Set<string>();
   for (const drawn of before) {
     const again = drawn.filter((siteId) => cycle.has(siteId));
@@ -49,6 +49,6 @@ function hadTheirTurn(before: readonly (readonly string[])[]): ReadonlySet<strin
 export function drawnFor(study: StudyRecord, round: number, trainers: readonly string[]): string[] | undefined {
   const { sitesPerRound } = study.study.rounds;
   if (sitesPerRound === undefined || sitesPerRound >= rosterTrainers(study).length) return undefined;
-  const before = study.rounds.map(({ drawn, updates }) => drawn ?? Object.keys(updates));
+  const before = [study.turns ?? []];
   return drawSites({ seed: study.study.training.seed, round, sitesPerRound, sites: trainers, before });
 }

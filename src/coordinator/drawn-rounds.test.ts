@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { LIMITS } from "../base/index.ts";
 import { directiveFor } from "./directive.ts";
 import type { ApprovalReceived, CoordinatorEvent } from "./events.ts";
+import { roundsOf } from "./settled-rounds.ts";
 import type { CoordinatorState } from "./state.ts";
 import { step } from "./step.ts";
 import {
@@ -48,8 +49,8 @@ describe("rounds of some of the sites", () => {
 
   test("tell who was drawn in their record, and nobody as left out", () => {
     const after = stateAfter(...begun, ...through(3));
-    expect(after.study?.rounds.map(({ drawn }) => drawn)).toEqual(draws.slice(0, 3));
-    expect(after.study?.rounds.every(({ leftOut }) => leftOut.length === 0)).toBe(true);
+    expect(roundsOf(after.study).map(({ drawn }) => drawn)).toEqual(draws.slice(0, 3));
+    expect(roundsOf(after.study).every(({ leftOut }) => leftOut.length === 0)).toBe(true);
   });
 
   test("are evaluated by every site", () => {
@@ -148,10 +149,10 @@ describe("a pool of sites that shrinks", () => {
   });
 
   test("names who refused or was revoked as left out, without a share of a round for which they were not drawn", () => {
-    const told = stateAfter(...start, revoked(notDrawn), ...closed).study?.rounds[0].leftOut;
+    const told = roundsOf(stateAfter(...start, revoked(notDrawn), ...closed).study)[0].leftOut;
     expect(told).toEqual([{ siteId: notDrawn, reason: "revoked: gone" }]);
     const refused = stateAfter(...start, { ...decides(notDrawn, false), atMs: 22 } as CoordinatorEvent, ...closed);
-    expect(refused.study?.rounds[0].leftOut).toEqual([
+    expect(roundsOf(refused.study)[0].leftOut).toEqual([
       { siteId: notDrawn, reason: "left the study in round 1: not this one" },
     ]);
   });

@@ -10,7 +10,7 @@ import { aggregate } from "./aggregate.ts";
 import type { CoordinatorEvent } from "./events.ts";
 import type { Machine } from "./machine.ts";
 import type { ObjectStore } from "./object-store.ts";
-import { obsoleteObjects } from "./objects-in-use.ts";
+import { NOTHING_PRUNED, obsoleteObjects, prunedUpTo } from "./objects-in-use.ts";
 import type { Effect } from "./step.ts";
 
 /** Longest delay that a timer of node takes. */
@@ -48,7 +48,8 @@ function inWords(error: unknown): { readonly code: ErrorCode; readonly reason: s
 export function createDuties({ machine, store, clock, timers, trouble }: DutiesOptions): Duties {
   const running = new Set<Promise<void>>();
   const pending = new Set<() => void>();
-  const removed = new Set<string>();
+  let pruned = NOTHING_PRUNED;
+  let removed: ReadonlySet<string> = new Set();
   let callOffAlarm: () => void = () => undefined;
   let stopped = false;
 
@@ -90,12 +91,11 @@ export function createDuties({ machine, store, clock, timers, trouble }: DutiesO
     }
   }
   async function prune(): Promise<void> {
-    const { phase } = machine().state();
-    for (const object of obsoleteObjects(machine().state())) {
-      if (removed.has(object)) continue;
-      await store.remove(object);
-      removed.add(object);
-    }
+    const state = machine().state();
+    const { phase } = state;
+    const obsolete = obsoleteObjects(state, pruned);
+    for (const object of obsolete) if (!removed.has(object)) await store.remove(object);
+    [removed, pruned] = [obsolete, prunedUpTo(state)];
     if (phase.kind === "done" || phase.kind === "failed") await store.dropAllIncoming();
   }
   function setAlarm(atMs: number): void {

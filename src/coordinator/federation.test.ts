@@ -1,10 +1,12 @@
 /** A coordinator with sites around it, in memory, on a real home. */
+
 import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { canonicalJson, type Json, sha256 } from "../base/index.ts";
 import { errorFromRecord, memoryLink, readCertificate } from "../protocol/index.ts";
 import { initCoordinator, openCoordinator } from "./index.ts";
+import { roundsOf } from "./settled-rounds.ts";
 import {
   act,
   announcement,
@@ -72,7 +74,7 @@ describe("a study", () => {
     }
     await submitSmall(federation.coordinator, smallStudy({ count: 1 }));
     await runToEnd(federation);
-    const [round] = federation.coordinator.state().study?.rounds ?? [];
+    const [round] = roundsOf(federation.coordinator.state().study);
     expect(round.totalWeight).toBe(7);
     expect(round.shares.map(({ weight }) => weight)).toEqual([1, 2, 4]);
   });

@@ -25,6 +25,7 @@ export { withState } from "./read-state.ts";
 export type { RoundRecord, StudyEnd, StudyRecord } from "./records.ts";
 export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
 export { type CoordinatorServer, type ServerOptions, startServer } from "./server.ts";
+export { roundCount, roundOf, roundsOf } from "./settled-rounds.ts";
 export { type CoordinatorState, INITIAL_STATE, type Phase } from "./state.ts";
 export { type HistogramStatus, type StatisticsStatus, statisticsStatus } from "./statistics-status.ts";
 export {

@@ -1,4 +1,5 @@
 /** How a journal opens: snapshot and tail, an older or a later format, records that were taken away. */
+
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -11,6 +12,7 @@ import type { Enrolment } from "../protocol/index.ts";
 import { openCoordinator, replayAggregates, verifyHome } from "./index.ts";
 import { openJournal } from "./journal.ts";
 import { openMachine } from "./machine.ts";
+import { roundsOf } from "./settled-rounds.ts";
 import { STATE_FORMAT } from "./state.ts";
 import { act, type FakeSite, memoryLinkOf, poll } from "./testing/fake-site.ts";
 import { newFederation, runToEnd, submitSmall, type TestFederation } from "./testing/federations.ts";
@@ -192,7 +194,7 @@ describe("a journal with snapshots", () => {
     const { study } = (await openMachine(journal, quiet)).state();
     journal.close();
     const pathOf = (digest: string): string => join(federation.home, "objects", digest.slice(0, 2), digest);
-    const { ucsf } = study?.rounds[0].updates ?? {};
+    const { ucsf } = roundsOf(study)[0].updates ?? {};
     const bytes = await readFile(pathOf(ucsf.sha256));
     bytes[0] ^= 1;
     await writeFile(pathOf(ucsf.sha256), bytes);
@@ -262,7 +264,7 @@ describe("a journal of the first version", () => {
     const machine = await openMachine(journal, quiet);
     // Where this fails because `step` or the state was changed on purpose: raise STATE_FORMAT, then this digest.
     expect(`${STATE_FORMAT} ${hash(machine.state())}`).toBe(
-      "consilium.state/6 9ae698662b40c606512359055b1a352f895da622db724c28527b743da56dec90",
+      "consilium.state/7 fd46b3440c283497383589ba10ec9c95d0d8c7c6d926e50f2123a4641f32ccee",
     );
     journal.close();
   });

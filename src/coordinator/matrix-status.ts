@@ -1,6 +1,7 @@
 /** Cross-site matrices for people and programs: a row for each model, the global one first, a cell for each site. */
 import { meanDiceOf } from "./phases/evaluating.ts";
-import type { EvaluationRecord, MatrixRecord, MissingCells, StudyRecord } from "./records.ts";
+import type { EvaluationRecord, MatrixRecord, MissingCells, RoundRecord, StudyRecord } from "./records.ts";
+import { roundOf } from "./settled-rounds.ts";
 import type { Crossing } from "./state.ts";
 
 export interface MatrixStatus {
@@ -36,18 +37,14 @@ export interface MatrixProgress {
 }
 
 /** @param roundsAfter leaves out matrices of rounds up to this one */
-export function matrixStatuses({ matrices = [], rounds }: StudyRecord, roundsAfter = 0): MatrixStatus[] {
+export function matrixStatuses(study: StudyRecord, roundsAfter = 0): MatrixStatus[] {
+  const { matrices = [] } = study;
   return matrices
     .filter(({ round }) => round > roundsAfter)
-    .map((matrix) =>
-      matrixStatus(
-        matrix,
-        rounds.findLast(({ round }) => round === matrix.round),
-      ),
-    );
+    .map((matrix) => matrixStatus(matrix, roundOf(study, matrix.round)));
 }
 
-function matrixStatus(matrix: MatrixRecord, summed: StudyRecord["rounds"][number] | undefined): MatrixStatus {
+function matrixStatus(matrix: MatrixRecord, summed: RoundRecord | undefined): MatrixStatus {
   const { round, closedMs, models, cells, missing } = matrix;
   const evaluated = summed?.evaluation?.sites ?? {};
   const told = [...Object.keys(cells), ...Object.keys(evaluated), ...missing.map(({ siteId }) => siteId)];

@@ -1,8 +1,10 @@
 /** Sites that return part of their work: what is accepted, what it weighs, and what the record says. */
+
 import { describe, expect, test } from "vitest";
 import { createExactSum, largestTotalWeight } from "../aggregation/index.ts";
 import type { CoordinatorEvent } from "./events.ts";
 import { updateWeight, type Work, weightUnit } from "./round-weights.ts";
+import { roundsOf } from "./settled-rounds.ts";
 import type { CoordinatorState } from "./state.ts";
 import { step } from "./step.ts";
 import { aggregated, approvals, smallStudy, stateAfter, submitted, update } from "./testing/studies.ts";
@@ -65,7 +67,7 @@ describe("an update of partial work", () => {
       { kind: "time-reached", atMs: 1e7 },
       event,
     );
-    const [absent] = closed.study?.rounds[0].leftOut ?? [];
+    const [absent] = roundsOf(closed.study)[0].leftOut ?? [];
     expect(absent).toMatchObject({ siteId: "upenn", shareLost: expect.closeTo(1 / 6, 12) });
   });
 });

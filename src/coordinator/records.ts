@@ -55,8 +55,14 @@ export interface StudyRecord {
   /** Elements of the parameters; how many bytes an update has for them is the encoding's. */
   readonly parameterCount: number;
   readonly approvals: Readonly<Record<string, Decision>>;
-  /** Rounds that were aggregated, in order. */
-  readonly rounds: readonly RoundRecord[];
+  /** Rounds that were aggregated, in order, but for the last (`settled-rounds.ts` reads all of them). */
+  readonly settled: readonly SettledRound[];
+  /** The last round that was aggregated; absent before the first. */
+  readonly lastRound?: RoundRecord;
+  /** Sites whose updates are in any of these rounds, sorted. */
+  readonly contributors: readonly string[];
+  /** Where some sites are drawn for each round: those that had their turn in the cycle underway, sorted. */
+  readonly turns?: readonly string[];
   /** Masked rounds that failed, in order; absent where none did. Their numbers are used up. */
   readonly failedRounds?: readonly FailedRound[];
   /** What the study lead changed while it ran, in order; absent where nothing was. */
@@ -227,6 +233,14 @@ export interface RoundRecord {
   readonly evaluation?: RoundEvaluation;
   /** With `metrics: summed`: what the masked sum said of this round's training, and of the model that it started from. */
   readonly figures?: SummedFigures;
+}
+
+/** A round before the last: what models are chosen by, and all else of its record as one text (`settled-rounds.ts`). */
+export interface SettledRound {
+  readonly round: number;
+  readonly model: ObjectRef;
+  readonly evaluation?: Pick<RoundEvaluation, "meanDice" | "regions">;
+  readonly rest: string;
 }
 
 export interface RoundEvaluation {

@@ -155,7 +155,7 @@ export interface CoordinatorState {
  * Names the shape of the state and what `step` makes of events. Whoever changes either raises it: snapshots of another
  * format are left aside, and the state is folded from the first record once. (A test holds the two together.)
  */
-export const STATE_FORMAT = "consilium.state/6";
+export const STATE_FORMAT = "consilium.state/7";
 
 export const INITIAL_STATE: CoordinatorState = {
   invitations: {},
@@ -173,7 +173,7 @@ export function isParticipant(state: CoordinatorState, siteId: string): boolean 
   const { study, phase } = state;
   if (study === null || !hasRosterKey(state, siteId)) return false;
   if (phase.kind !== "done" && candidatesOf(study).includes(siteId)) return true;
-  return participantsOf(study).includes(siteId) || study.rounds.some(({ updates }) => siteId in updates);
+  return participantsOf(study).includes(siteId) || study.contributors.includes(siteId);
 }
 
 /** Sites of the roster that have not refused, sorted: before the first round all of them may still take part. */

@@ -25,6 +25,7 @@ import type {
   StudyRecord,
   UpdateRecord,
 } from "./records.ts";
+import { roundCount, roundsOf } from "./settled-rounds.ts";
 import { type CoordinatorState, type Phase, participantsOf, pauseOf, rulesOf } from "./state.ts";
 import { type StatisticsStatus, statisticsStatus } from "./statistics-status.ts";
 
@@ -270,7 +271,7 @@ function siteStatus(state: CoordinatorState, siteId: string, contacts: Contacts)
 }
 
 function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfter: number): StudyStatus {
-  const best = bestStatus(study.rounds);
+  const best = bestStatus(study);
   const pause = pauseOf(study);
   return {
     name: study.study.name,
@@ -284,11 +285,11 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     came: cameOf(phase),
     drawn: (phase.kind === "collecting" && phase.drawn) || null,
     failures: failuresOf(phase),
-    rounds: study.rounds.filter(({ round }) => round > roundsAfter).map(roundStatusOf),
+    rounds: roundsOf(study, roundsAfter).map(roundStatusOf),
     failedRounds: study.failedRounds ?? [],
     best,
     bestByRegion: Object.fromEntries(
-      Object.entries(bestByRegion(study.rounds)).map(([region, { round, dice, model }]) => {
+      Object.entries(bestByRegion(study)).map(([region, { round, dice, model }]) => {
         return [region, { round, dice, sha256: model.sha256 }];
       }),
     ),
@@ -306,7 +307,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
 
 /** The closing round of summed figures has a number of its own, and is about the last round's model. */
 function roundShown(phase: Phase, study: StudyRecord): number {
-  const last = study.rounds.at(-1)?.round ?? 0;
+  const last = study.lastRound?.round ?? 0;
   if (!("round" in phase) || isClosing(study, phase.round)) return last;
   return Math.min(phase.round, rulesOf(study).rounds);
 }
@@ -354,8 +355,8 @@ function cameOf(phase: Phase): readonly string[] {
   }
 }
 
-function bestStatus(rounds: readonly RoundRecord[]): StudyStatus["best"] {
-  const round = bestOf(rounds);
+function bestStatus(study: StudyRecord): StudyStatus["best"] {
+  const round = bestOf(study);
   const meanDice = round?.evaluation?.meanDice ?? null;
   return round && meanDice !== null ? { round: round.round, meanDice, sha256: round.model.sha256 } : null;
 }
@@ -466,5 +467,5 @@ function figureOf({ diceSum, diceCases, hd95Sum, hd95Cases, diceMoments, hd95Mom
 }
 
 function pastStatus({ record, end }: PastStudy): PastStatus {
-  return { name: record.study.name, hash: record.hash, rounds: record.rounds.length, end };
+  return { name: record.study.name, hash: record.hash, rounds: roundCount(record), end };
 }

@@ -5,6 +5,7 @@ import { directiveFor } from "./directive.ts";
 import type { CoordinatorEvent } from "./events.ts";
 import { uploadBytes } from "./masked-round.ts";
 import { obsoleteObjects, readableObjects } from "./objects-in-use.ts";
+import { roundsOf } from "./settled-rounds.ts";
 import type { CoordinatorState } from "./state.ts";
 import { INITIAL_STATE } from "./state.ts";
 import { step } from "./step.ts";
@@ -54,7 +55,7 @@ describe("the way of a study", () => {
       best: objectOf("model 1"),
       bestRound: 1,
     });
-    expect(end.study?.rounds.map(({ evaluation: found }) => found?.meanDice)).toEqual([0.75, 0.5]);
+    expect(roundsOf(end.study).map(({ evaluation: found }) => found?.meanDice)).toEqual([0.75, 0.5]);
     expect(orderOf(end, "upenn")).toMatchObject({ case: "done", value: { bestRound: 1, finalRound: 2 } });
   });
 
@@ -63,7 +64,7 @@ describe("the way of a study", () => {
     expect(equal.phase).toMatchObject({ kind: "done", bestRound: 1 });
     const none = stateAfter(...begun, ...wholeRound(1, null), ...wholeRound(2, null));
     expect(none.phase).toMatchObject({ kind: "done", bestRound: 2 });
-    expect(none.study?.rounds[0].evaluation?.meanDice).toBeNull();
+    expect(roundsOf(none.study)[0].evaluation?.meanDice).toBeNull();
   });
 
   test("evaluates every n-th round and the last", () => {
@@ -273,7 +274,7 @@ describe("updates", () => {
       leftOut: [{ siteId: "upenn", reason: "no update before the deadline" }],
     });
     const record = stateAfter(...events, { kind: "time-reached", atMs: 100_020 }, aggregated(1, ["tum", "ucsf"]));
-    expect(record.study?.rounds[0]).toMatchObject({ leftOut: [{ siteId: "upenn" }], totalWeight: 6 });
+    expect(roundsOf(record.study)[0]).toMatchObject({ leftOut: [{ siteId: "upenn" }], totalWeight: 6 });
   });
 });
 
@@ -303,8 +304,8 @@ describe("failures of a site", () => {
     const scored = [evaluation("tum", 1, study, 0.5), evaluation("ucsf", 1, study, 0.7)];
     const next = stateAfter(...begun, ...updates(1), aggregated(1, SITES), ...scored, ...often);
     expect(next.phase).toMatchObject({ kind: "collecting", round: 2 });
-    expect(next.study?.rounds[0].evaluation).toMatchObject({ leftOut: [{ siteId: "upenn" }] });
-    expect(next.study?.rounds[0].evaluation?.meanDice).toBeCloseTo(0.6, 12);
+    expect(roundsOf(next.study)[0].evaluation).toMatchObject({ leftOut: [{ siteId: "upenn" }] });
+    expect(roundsOf(next.study)[0].evaluation?.meanDice).toBeCloseTo(0.6, 12);
   });
 });
 
@@ -325,7 +326,7 @@ describe("evaluations", () => {
     const events = [...begun, ...updates(1), aggregated(1, SITES), evaluation("tum", 1, study, 0.5)];
     const late = stateAfter(...events, { kind: "time-reached", atMs: 100_040 });
     expect(late.phase).toMatchObject({ kind: "collecting", round: 2 });
-    expect(late.study?.rounds[0].evaluation).toMatchObject({
+    expect(roundsOf(late.study)[0].evaluation).toMatchObject({
       meanDice: 0.5,
       leftOut: [{ siteId: "ucsf" }, { siteId: "upenn" }],
     });
@@ -336,7 +337,7 @@ describe("evaluations", () => {
     const one = SITES.map((siteId, i) => evaluation(siteId, 1, study, dice[i]));
     const ways = [one, [...one].reverse(), [one[1], one[2], one[0]]].map(
       (order) =>
-        stateAfter(...begun, ...updates(1), aggregated(1, SITES), ...order).study?.rounds[0].evaluation?.meanDice,
+        roundsOf(stateAfter(...begun, ...updates(1), aggregated(1, SITES), ...order).study)[0].evaluation?.meanDice,
     );
     expect(new Set(ways).size).toBe(1);
   });

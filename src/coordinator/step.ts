@@ -22,6 +22,7 @@ import { maskingDeadline, receiveMasking } from "./phases/masking.ts";
 import { putOffDeadlines } from "./phases/restarting.ts";
 import { revokeSite } from "./phases/revoking.ts";
 import { closeSurvey, receiveStatistics, surveyFailed } from "./phases/surveying.ts";
+import { roundCount } from "./settled-rounds.ts";
 import { type CoordinatorState, pauseOf } from "./state.ts";
 import { accepted, discarded, type Taken, type Verdict } from "./verdict.ts";
 
@@ -50,7 +51,7 @@ export function dutiesOf({ phase, study, past }: CoordinatorState): Effect[] {
   const prune: Effect = {
     kind: "prune",
     studies: past.length,
-    rounds: (study?.rounds.length ?? 0) + (study?.failedRounds?.length ?? 0),
+    rounds: roundCount(study) + (study?.failedRounds?.length ?? 0),
     matrices: study?.matrices?.length ?? 0,
   };
   switch (phase.kind) {

@@ -1,5 +1,6 @@
 /** The models that studies ended with, latest first: their lineage and their figures by site. */
 import type { Study } from "../study/index.ts";
+import { roundCount, roundOf, summariesOf } from "./settled-rounds.ts";
 import type { CoordinatorState } from "./state.ts";
 import { type FigureStatus, offIn, type RoundStatus, roundStatusOf, type TrainedStatus } from "./status.ts";
 
@@ -48,9 +49,12 @@ export function modelsOf(state: CoordinatorState): readonly ModelEntry[] {
 function entry(record: Record, end: End, latest: boolean): ModelEntry {
   const { study, hash, parameterCount, initial } = record;
   const done = end.kind === "done";
-  const rounds = record.rounds.map(roundStatusOf);
-  const best = rounds.find(({ round }) => done && round === end.bestRound);
-  const first = rounds[0];
+  const shown = (round: number | undefined): RoundStatus | undefined => {
+    const found = round === undefined ? undefined : roundOf(record, round);
+    return found && roundStatusOf(found);
+  };
+  const best = done ? shown(end.bestRound) : undefined;
+  const first = shown(summariesOf(record)[0]?.round);
   const figuresAt = (round: RoundStatus | undefined, id: string): FigureStatus | null =>
     round?.sites.find((site) => site.id === id)?.dice ?? null;
   return {
@@ -63,7 +67,7 @@ function entry(record: Record, end: End, latest: boolean): ModelEntry {
     network: study.network.kind,
     parameterCount,
     trainedFrom: { sha256: initial.sha256, given: study.initial !== undefined },
-    rounds: rounds.length,
+    rounds: roundCount(record),
     sites: record.roster.map(({ siteId: id }) => {
       const counted = best?.sites.find((site) => site.id === id);
       return {

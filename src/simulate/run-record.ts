@@ -1,6 +1,13 @@
 /** A finished study as reports tell it, read from the coordinator's state and the sites' own logs. */
 import { invariant, sumBy } from "../base/index.ts";
-import { type CoordinatorState, matrixStatuses, modelSigner, statisticsStatus } from "../coordinator/index.ts";
+import {
+  type CoordinatorState,
+  matrixStatuses,
+  modelSigner,
+  type RoundRecord,
+  roundsOf,
+  statisticsStatus,
+} from "../coordinator/index.ts";
 import type { Parameters } from "../graph/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
 import { casesOf, departuresIn, ownStatisticsOf, readRegisteredData, readSiteLog, type Site } from "../site/index.ts";
@@ -9,8 +16,7 @@ import type { RoundFigures, SiteTraffic } from "./report.ts";
 import { stepsOfSite } from "./site-steps.ts";
 
 type Study = NonNullable<CoordinatorState["study"]>;
-type Round = Study["rounds"][number];
-type Sums = NonNullable<Round["evaluation"]>["regions"];
+type Sums = NonNullable<RoundRecord["evaluation"]>["regions"];
 
 /**
  * @param coordinatorHome whose key signs the model.
@@ -25,20 +31,21 @@ export async function describeRun(
 ): Promise<FederatedRun> {
   const record = state.study ?? state.past.at(-1)?.record;
   invariant(record !== undefined, "a study in a run that ended");
-  const evaluation = record.rounds.find(({ round }) => round === modelRound)?.evaluation;
+  const rounds = roundsOf(record);
+  const evaluation = rounds.find(({ round }) => round === modelRound)?.evaluation;
   return {
     model,
     modelRound,
     studyHash: record.hash,
     sites: await Promise.all(
-      sites.map((site) => describeSite(site, record, modelRound, evaluation?.sites[site.siteId]?.regions)),
+      sites.map((site) => describeSite(site, record, rounds, modelRound, evaluation?.sites[site.siteId]?.regions)),
     ),
     signer: await modelSigner(coordinatorHome),
-    rounds: record.rounds.map(describeRound),
+    rounds: rounds.map(describeRound),
     statistics: statisticsStatus(record),
     matrices: matrixStatuses(record),
     traffic: await Promise.all(sites.map(describeTraffic)),
-    gradientSteps: sumBy(record.rounds, ({ updates, figures }) => {
+    gradientSteps: sumBy(rounds, ({ updates, figures }) => {
       return figures?.gradientSteps ?? sumBy(Object.values(updates), ({ gradientSteps }) => gradientSteps);
     }),
   };
@@ -46,7 +53,8 @@ export async function describeRun(
 
 async function describeSite(
   site: Site,
-  { hash, study, rounds }: Study,
+  { hash, study }: Study,
+  rounds: readonly RoundRecord[],
   modelRound: number,
   sums: Sums | undefined,
 ): Promise<SiteOfRun> {
@@ -72,7 +80,7 @@ async function describeSite(
   };
 }
 
-function describeRound({ round, updates, evaluation, leftOut, figures }: Round): RoundFigures {
+function describeRound({ round, updates, evaluation, leftOut, figures }: RoundRecord): RoundFigures {
   const all = Object.values(updates);
   const steps = sumBy(all, ({ gradientSteps }) => gradientSteps);
   const told = all.every(({ meanLoss }) => meanLoss !== null);
@@ -86,7 +94,7 @@ function describeRound({ round, updates, evaluation, leftOut, figures }: Round):
   };
 }
 
-function meanLossOf({ lossSum, lossSteps }: NonNullable<Round["figures"]>): number | null {
+function meanLossOf({ lossSum, lossSteps }: NonNullable<RoundRecord["figures"]>): number | null {
   return lossSteps > 0 ? lossSum / lossSteps : null;
 }
 

@@ -1,9 +1,10 @@
 /** Sites of the product that measure each other's models: every cell by hand. */
+
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { moveByUpdate } from "../aggregation/index.ts";
-import { openCoordinator, verifyHome } from "../coordinator/index.ts";
+import { openCoordinator, roundsOf, verifyHome } from "../coordinator/index.ts";
 import { parametersFromSafetensors } from "../graph/index.ts";
 import { crossEvaluate } from "./cross-evaluate.ts";
 import type { Site } from "./home.ts";
@@ -35,8 +36,9 @@ async function byHand(
   round: number,
   of: string,
 ): Promise<number | null> {
-  const { hash = "", rounds = [] } = coordinator.state().study ?? {};
-  const { global, updates } = rounds[round - 1];
+  const { study } = coordinator.state();
+  const { hash = "" } = study ?? {};
+  const { global, updates } = roundsOf(study)[round - 1];
   const start =
     round === 1
       ? startingParameters()
@@ -82,7 +84,7 @@ describe("sites that measure each other's models", () => {
         expect(rows.find(({ of }) => of === site.siteId)?.cells[s]?.mean).toBe(told?.local?.after?.mean);
       }
     }
-    const others = Object.values(all.coordinator.state().study?.rounds[1].updates ?? {}).map(({ sha256 }) => sha256);
+    const others = Object.values(roundsOf(all.coordinator.state().study)[1].updates ?? {}).map(({ sha256 }) => sha256);
     for (const site of all.sites) {
       const log = await readSiteLogOf(site.store);
       expect(log.filter(({ what }) => what === "cross-site figures")).toHaveLength(2 * 3);

@@ -1,9 +1,10 @@
 /** Sites of the product that score their own models, and one that only evaluates. */
+
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { moveByUpdate } from "../aggregation/index.ts";
-import { openCoordinator } from "../coordinator/index.ts";
+import { openCoordinator, roundsOf } from "../coordinator/index.ts";
 import { parametersFromSafetensors } from "../graph/index.ts";
 import type { SiteEvent } from "./events.ts";
 import { readSite } from "./home.ts";
@@ -51,7 +52,7 @@ it("tell the model before training and their own after it, which is the one that
     }
   }
   // The own model by hand: the starting weights moved by the update that lies at the coordinator.
-  const update = coordinator.state().study?.rounds[0].updates.a;
+  const update = roundsOf(coordinator.state().study)[0].updates.a;
   const bytes = await readFile(coordinator.objectPath(update?.sha256 ?? ""));
   const { data } = moveByUpdate(startingParameters(), bytes, 28);
   const { store } = sites[0];

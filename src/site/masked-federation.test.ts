@@ -1,8 +1,9 @@
 /** Masked rounds by the product's own sites and coordinator: the plain round's bits, whatever dies on the way. */
+
 import { cp, rm } from "node:fs/promises";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openCoordinator } from "../coordinator/index.ts";
+import { openCoordinator, roundsOf } from "../coordinator/index.ts";
 import { writeMasking } from "../privacy/index.ts";
 import { type CoordinatorLink, DirectiveSchema, MaskingOrderSchema } from "../protocol/index.ts";
 import { readSite, type Site } from "./home.ts";
@@ -105,7 +106,7 @@ describe("a masked federation", () => {
   async function withoutC(privacy: object, rounds: object) {
     const begun = await begin(root, privacy, rounds);
     const final = await finalOf(begun, stoppingRun(begun, ["c"]));
-    const leftOut = begun.coordinator.state().study?.rounds[0].leftOut.map(({ siteId }) => siteId);
+    const leftOut = roundsOf(begun.coordinator.state().study)[0].leftOut.map(({ siteId }) => siteId);
     return { final, leftOut };
   }
 

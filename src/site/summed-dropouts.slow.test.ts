@@ -1,6 +1,8 @@
 /** `metrics: summed` where sites drop out: the sum is the survivors', and figures that are missing cost no model. */
+
 import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { roundsOf } from "../coordinator/index.ts";
 import type { Site } from "./home.ts";
 import type { RunOutcome } from "./run-site.ts";
 import { type Begun, begin, finalOf, MASKED, stoppingRun } from "./testing/masked-suite.ts";
@@ -20,7 +22,7 @@ describe("summed metrics", () => {
     const rounds = { count: 1, quorum: 2, deadlineS: 200 };
     const dropped = await begin(root, MASKED, rounds, SUMMED);
     await finalOf(dropped, stoppingRun(dropped, ["c"]));
-    const [round] = dropped.coordinator.state().study?.rounds ?? [];
+    const [round] = roundsOf(dropped.coordinator.state().study);
     expect(round.figures?.trainingCases).toBe(8);
     expect(round.leftOut.map(({ siteId }) => siteId)).toEqual(["c"]);
     const left = await begin(root, MASKED, { count: 1, deadlineS: 20 }, SUMMED);
@@ -28,7 +30,7 @@ describe("summed metrics", () => {
     expect(outcomes.map(({ kind }) => kind)).toEqual(["done", "done", "stopped"]);
     const end = left.coordinator.state();
     expect(end.phase).toMatchObject({ kind: "done", finalRound: 1, bestRound: 1 });
-    expect(end.study?.rounds[0].evaluation).toBeUndefined();
+    expect(roundsOf(end.study)[0].evaluation).toBeUndefined();
     await left.coordinator.close();
   });
 

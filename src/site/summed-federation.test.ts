@@ -1,9 +1,11 @@
 /** `metrics: summed` by the product's own sites and coordinator: figures come out as sums, and in no other way. */
+
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CoordinatorEvent } from "../coordinator/index.ts";
+import { roundsOf } from "../coordinator/index.ts";
 import { type CoordinatorLink, SiteMessageSchema } from "../protocol/index.ts";
 import type { Site } from "./home.ts";
 import type { RunOutcome } from "./run-site.ts";
@@ -73,8 +75,8 @@ describe("summed metrics", () => {
     const { study, phase } = begun.coordinator.state();
     const best = (state: typeof phase): unknown => state.kind === "done" && [state.bestRound, state.best.sha256];
     expect(best(phase)).toEqual(best(plain.coordinator.state().phase));
-    for (const [i, round] of (study?.rounds ?? []).entries()) {
-      const wanted = plainStudy?.rounds[i];
+    for (const [i, round] of roundsOf(study).entries()) {
+      const wanted = roundsOf(plainStudy)[i];
       expect(round.totalWeight).toBe(wanted?.totalWeight);
       expect(round.shares).toEqual([]);
       expect(round.figures).toMatchObject({ trainingCases: 17, gradientSteps: 9, clippedCoordinates: 0 });
@@ -113,9 +115,9 @@ describe("summed metrics", () => {
     // The closing round is one of the last model, and none that the study has before it.
     expect([...shown]).toEqual(["0, after 0", "1, after 0", "2, after 1", "3, after 2", "3, after 3"]);
     const { study, phase } = begun.coordinator.state();
-    expect(study?.rounds.map(({ evaluation }) => evaluation?.summedCases)).toEqual([3, 3, 3]);
+    expect(roundsOf(study).map(({ evaluation }) => evaluation?.summedCases)).toEqual([3, 3, 3]);
     expect(phase).toMatchObject({ kind: "done", finalRound: 3, early: expect.stringContaining("since round 1") });
-    expect(study?.rounds[2].model.sha256).toBe(final);
+    expect(roundsOf(study)[2].model.sha256).toBe(final);
     expect(study?.lastFigures?.round).toBe(6);
   });
 

@@ -10,6 +10,8 @@ import {
   type CoordinatorState,
   INITIAL_STATE,
   type RoundRecord,
+  roundCount,
+  roundsOf,
   step,
 } from "../../src/coordinator/index.ts";
 import { type Parameters, parametersFromSafetensors, parametersToSafetensors } from "../../src/graph/index.ts";
@@ -83,7 +85,7 @@ export function createCheckers({ kept, precisionBits, cases, threshold }: Checke
     },
     atTheEnd(state) {
       if (textOf(state) !== textOf(folded)) throw new Violation("the last state is not what the records lead to");
-      const rounds = state.study?.rounds ?? [];
+      const rounds = roundsOf(state.study);
       let global = state.study?.initial.sha256;
       const failed = state.study?.failedRounds?.map(({ round }) => round) ?? [];
       const numbers = [...rounds.map(({ round }) => round), ...failed].sort((a, b) => a - b);
@@ -116,7 +118,7 @@ export function createCheckers({ kept, precisionBits, cases, threshold }: Checke
       throw new Violation(`the state is not what ${read} records lead to`);
     }
     const round = "round" in state.phase ? state.phase.round : 0;
-    const rounds = state.study?.rounds.length ?? 0;
+    const rounds = roundCount(state.study);
     if (rounds < furthest.rounds || ("round" in state.phase && round < furthest.round)) {
       throw new Violation(
         `round ${furthest.round} with ${furthest.rounds} models was followed by ${round} with ${rounds}`,
@@ -136,13 +138,14 @@ export function createCheckers({ kept, precisionBits, cases, threshold }: Checke
 
   /** A masked sum is that of a threshold of sites and became a model, or nothing of its round was opened. */
   function checkOpened({ study, phase }: CoordinatorState, least: number): void {
+    const rounds = roundsOf(study);
     for (const [round, sites] of revealed(kept)) {
-      const record = study?.rounds.find((each) => each.round === round);
+      const record = rounds.find((each) => each.round === round);
       if (record !== undefined && Object.keys(record.updates).length < least) {
         throw new Violation(`round ${round} is a sum of ${Object.keys(record.updates).join(", ")}`);
       }
       const ended = phase.kind === "done" || phase.kind === "failed";
-      const isLast = !study?.rounds.some((each) => each.round > round);
+      const isLast = !rounds.some((each) => each.round > round);
       if (record === undefined && !(ended && isLast)) {
         throw new Violation(`round ${round} was opened by ${[...sites].join(", ")}, and the study went on without it`);
       }
@@ -184,7 +187,7 @@ function revealed({ records }: CoordinatorDisk): Map<number, Set<string>> {
 /** The state with its last two rounds: what came before is compared at the end. */
 function recent(state: CoordinatorState): CoordinatorState {
   const { study } = state;
-  return study === null ? state : { ...state, study: { ...study, rounds: study.rounds.slice(-2) } };
+  return study === null ? state : { ...state, study: { ...study, settled: study.settled.slice(-1) } };
 }
 
 function textOf(state: CoordinatorState): string {

@@ -4,7 +4,13 @@
  */
 import { createPrivateKey } from "node:crypto";
 import { ConsiliumError, canonicalJson, type Json, type Sha256, sha256 } from "../../src/base/index.ts";
-import { assembleCoordinator, type Coordinator, type CoordinatorState } from "../../src/coordinator/index.ts";
+import {
+  assembleCoordinator,
+  type Coordinator,
+  type CoordinatorState,
+  roundCount,
+  roundsOf,
+} from "../../src/coordinator/index.ts";
 import { type Parameters, parameterLayout } from "../../src/graph/index.ts";
 import type { CaseFiles } from "../../src/imaging/index.ts";
 import { readCertificate } from "../../src/protocol/index.ts";
@@ -300,7 +306,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   return {
     ...(broken !== undefined && { violation: broken }),
     end: phase?.kind === "done" || phase?.kind === "failed" ? phase.kind : "none",
-    rounds: record?.rounds.length ?? 0,
+    rounds: roundCount(record),
     failedRounds: record?.failedRounds?.length ?? 0,
     ...(phase?.kind === "done" && { finalSha256: phase.final.sha256 }),
     statistics: Object.fromEntries(
@@ -320,7 +326,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
 function cellsOf(record: CoordinatorState["study"] | undefined): Record<string, Sha256> {
   const cells: Record<string, Sha256> = {};
   for (const { round, cells: rows } of record?.matrices ?? []) {
-    const updates = record?.rounds.find((each) => each.round === round)?.updates ?? {};
+    const updates = roundsOf(record).find((each) => each.round === round)?.updates ?? {};
     for (const [by, row] of Object.entries(rows)) {
       for (const [of, { cases, regions }] of Object.entries(row)) {
         cells[`${by} ${of} ${updates[of].sha256}`] = sha256(canonicalJson({ cases, regions } as unknown as Json));

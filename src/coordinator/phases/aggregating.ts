@@ -5,6 +5,7 @@ import type { AggregationFailed, RoundAggregated } from "../events.ts";
 import { isSummed } from "../masked-round.ts";
 import type { LeftOut, RoundRecord, StudyRecord } from "../records.ts";
 import { weightUnit } from "../round-weights.ts";
+import { withRound } from "../settled-rounds.ts";
 import { type Aggregating, type CoordinatorState, rulesOf } from "../state.ts";
 import { accepted, discarded, type Taken } from "../verdict.ts";
 import { failStudy } from "./ending.ts";
@@ -20,8 +21,7 @@ export function roundAggregated(state: CoordinatorState, event: RoundAggregated)
   if (isSummed(study)) return accepted(takeSummedRound(state, phase, event, record));
   const { clipNorm } = event;
   const after: StudyRecord = {
-    ...study,
-    rounds: [...study.rounds, record],
+    ...withRound(study, record),
     ...(clipNorm !== undefined && { clipNorm }),
   };
   const next = { ...state, study: after };

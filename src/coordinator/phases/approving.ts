@@ -65,7 +65,8 @@ export function submitStudy(state: CoordinatorState, event: StudySubmitted): Tak
     ...(network && { network }),
     parameterCount,
     approvals: {},
-    rounds: [],
+    settled: [],
+    contributors: [],
   };
   const stranger = study.evaluateOnly?.find((siteId) => !record.roster.some((entry) => entry.siteId === siteId));
   if (stranger !== undefined) {

@@ -84,7 +84,7 @@ function otherCases(state: CoordinatorState, event: CrossEvaluationReceived): Ta
   const { phase, study } = state;
   const { siteId, ofSite, round, cases } = event;
   const told = phase.kind === "crossing" ? Object.values(phase.cells[siteId] ?? {}).at(0) : undefined;
-  const known = told ?? study?.rounds.at(-1)?.evaluation?.sites[siteId];
+  const known = told ?? study?.lastRound?.evaluation?.sites[siteId];
   if (known === undefined || known.cases === cases) return undefined;
   return rejected(state, "message-invalid", {
     subject: `figures by ${siteId} of the model of ${ofSite} in round ${round}`,
@@ -152,7 +152,7 @@ function missingCells(study: StudyRecord, { models, cells, failures }: Crossing)
 }
 
 function updateOf(study: StudyRecord, round: number, siteId: string) {
-  const updates = study.rounds.findLast((each) => each.round === round)?.updates ?? {};
+  const updates = study.lastRound?.round === round ? study.lastRound.updates : {};
   return Object.hasOwn(updates, siteId) ? updates[siteId] : undefined;
 }
 

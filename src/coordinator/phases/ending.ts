@@ -2,7 +2,8 @@
 import { type ErrorCode, invariant } from "../../base/index.ts";
 import type { StudyStopped } from "../events.ts";
 import { isClosing } from "../masked-round.ts";
-import type { DoneEnd, RegionBest, RoundRecord, StudyRecord } from "../records.ts";
+import type { DoneEnd, RegionBest, StudyRecord } from "../records.ts";
+import { type RoundSummary, summariesOf } from "../settled-rounds.ts";
 import type { CoordinatorState } from "../state.ts";
 import { accepted, discarded, type Taken } from "../verdict.ts";
 
@@ -13,10 +14,10 @@ export function finishStudy(
   atMs: number,
   early?: string,
 ): CoordinatorState {
-  const last = study.rounds.at(-1);
+  const last = study.lastRound;
   invariant(last !== undefined, "a finished study with at least one round");
-  const best = bestOf(study.rounds) ?? last;
-  const byRegion = bestByRegion(study.rounds);
+  const best = bestOf(study) ?? last;
+  const byRegion = bestByRegion(study);
   const end: DoneEnd = {
     kind: "done",
     atMs,
@@ -31,9 +32,9 @@ export function finishStudy(
 }
 
 /** The round of the highest mean Dice, the earliest of equals; none where no site has figures. */
-export function bestOf(rounds: readonly RoundRecord[]): RoundRecord | undefined {
-  let best: RoundRecord | undefined;
-  for (const round of rounds) {
+export function bestOf(study: StudyRecord): RoundSummary | undefined {
+  let best: RoundSummary | undefined;
+  for (const round of summariesOf(study)) {
     const dice = round.evaluation?.meanDice ?? null;
     if (dice !== null && dice > (best?.evaluation?.meanDice ?? Number.NEGATIVE_INFINITY)) best = round;
   }
@@ -41,9 +42,9 @@ export function bestOf(rounds: readonly RoundRecord[]): RoundRecord | undefined 
 }
 
 /** For each region the round of its highest mean Dice over cases, the earliest of equals: FeTS's triplet of models. */
-export function bestByRegion(rounds: readonly RoundRecord[]): Record<string, RegionBest> {
+export function bestByRegion(study: StudyRecord): Record<string, RegionBest> {
   const best: Record<string, RegionBest> = {};
-  for (const { round, model, evaluation } of rounds) {
+  for (const { round, model, evaluation } of summariesOf(study)) {
     for (const [region, { diceSum, diceCases }] of Object.entries(evaluation?.regions ?? {})) {
       const dice = diceSum / diceCases;
       if (diceCases > 0 && !(best[region]?.dice >= dice)) best[region] = { round, model, dice };
@@ -56,14 +57,14 @@ export function bestByRegion(rounds: readonly RoundRecord[]): Record<string, Reg
  * Why the study has gone on long enough: so many evaluations in a row, after the best one before them, whose mean Dice
  * is not higher than its by more than the declared gain.
  */
-export function stopsEarly({ study, rounds }: StudyRecord): string | undefined {
-  const { stopEarly } = study.rounds;
+export function stopsEarly(record: StudyRecord): string | undefined {
+  const { stopEarly } = record.study.rounds;
   if (stopEarly === undefined) return undefined;
   const { patience, gain } = stopEarly;
   let highest = Number.NEGATIVE_INFINITY;
   let highestRound = 0;
   let without = 0;
-  for (const { round, evaluation } of rounds) {
+  for (const { round, evaluation } of summariesOf(record)) {
     const dice = evaluation?.meanDice ?? null;
     if (dice === null) continue;
     if (dice > highest + gain) [highest, highestRound, without] = [dice, round, 0];
@@ -79,7 +80,7 @@ export function failStudy(
   failure: { readonly code: ErrorCode; readonly reason: string; readonly round: number; readonly atMs: number },
 ): CoordinatorState {
   const { phase, study } = state;
-  const closing = study !== null && study.rounds.length > 0 && isClosing(study, failure.round);
+  const closing = study?.lastRound !== undefined && isClosing(study, failure.round);
   // Only figures of the last model are missing.
   if (closing) return finishStudy(state, study, failure.atMs, study.early);
   const collected = "updates" in phase ? Object.values(phase.updates) : [];

@@ -17,6 +17,7 @@ import type {
   RoundRecord,
   StudyRecord,
 } from "../records.ts";
+import { withEvaluation } from "../settled-rounds.ts";
 import {
   type CoordinatorState,
   deadlineMsOf,
@@ -72,7 +73,7 @@ function wrongModel(state: CoordinatorState, event: EvaluationReceived): Taken |
     return discarded(state, "update-counted", { subject, expected: "the first of a round", actual: "another", hint });
   }
   const expected = phase.kind === "evaluating" ? `one of round ${phase.round}` : `none in the ${phase.kind} phase`;
-  const aggregated = study.rounds.at(-1)?.round ?? 0;
+  const aggregated = study.lastRound?.round ?? 0;
   if (event.round <= aggregated) {
     const hint = "The round went on without it: ask for the next order.";
     return discarded(state, "update-wrong-round", { subject, expected, actual, hint });
@@ -122,10 +123,8 @@ export function closeWhenComplete(state: CoordinatorState, phase: Evaluating, at
 function closeEvaluation(state: CoordinatorState, phase: Evaluating, atMs: number): CoordinatorState {
   const { study } = state;
   invariant(study !== null, "a study in every phase but idle");
-  const last = study.rounds.at(-1);
-  invariant(last?.round === phase.round, "an evaluation of the last round");
-  const evaluation = summarise(study, phase);
-  return goOn(state, { ...study, rounds: [...study.rounds.slice(0, -1), { ...last, evaluation }] }, atMs);
+  invariant(study.lastRound?.round === phase.round, "an evaluation of the last round");
+  return goOn(state, withEvaluation(study, summarise(study, phase)), atMs);
 }
 
 function summarise(study: StudyRecord, phase: Evaluating): RoundEvaluation {

@@ -27,7 +27,7 @@ export function failRound(
   const failed: FailedRound = { round, startedMs, atMs, code, reason, unused };
   const after: StudyRecord = { ...study, failedRounds: [...(study.failedRounds ?? []), failed] };
   const next = { ...state, study: after };
-  const lastModel = after.rounds.at(-1);
+  const lastModel = after.lastRound;
   const isLast = round >= rulesOf(after).rounds;
   if (isLast && lastModel !== undefined) return finishStudy(next, after, atMs, after.early);
   if (wereSharesAskedFor(phase) && !isMaskedAnew(study.study)) {

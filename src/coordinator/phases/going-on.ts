@@ -7,7 +7,7 @@ import { finishStudy, stopsEarly } from "./ending.ts";
 import { startRound } from "./starting-round.ts";
 
 export function goOn(state: CoordinatorState, study: StudyRecord, atMs: number): CoordinatorState {
-  const last = study.rounds.at(-1);
+  const last = study.lastRound;
   invariant(last !== undefined, "a round that went before");
   const isLast = last.round >= rulesOf(study).rounds;
   const early = isLast ? undefined : stopsEarly(study);

@@ -11,7 +11,8 @@ import { meanDiceOfFigures, type SummedFigures } from "../../privacy/index.ts";
 import { isEvaluated } from "../../study/index.ts";
 import type { RoundAggregated } from "../events.ts";
 import { isClosing, isSummed } from "../masked-round.ts";
-import type { RoundEvaluation, RoundRecord, StudyRecord, ToldFigures } from "../records.ts";
+import type { RoundRecord, StudyRecord, ToldFigures } from "../records.ts";
+import { withEvaluation, withRound } from "../settled-rounds.ts";
 import { type Aggregating, type CoordinatorState, rulesOf } from "../state.ts";
 import { finishStudy, stopsEarly } from "./ending.ts";
 import { startRound } from "./starting-round.ts";
@@ -26,14 +27,12 @@ export function takeSummedRound(
   const { study } = state;
   invariant(study !== null && figures !== undefined, "figures of a study that sums them");
   const lastFigures: ToldFigures = { round, sites: Object.keys(updates).sort(), figures };
-  const evaluated: StudyRecord = { ...study, lastFigures, rounds: withEvaluation(study, round, figures) };
+  const evaluated: StudyRecord = { ...withScores(study, round, figures), lastFigures };
   if (isClosing(study, round)) return finishStudy(state, evaluated, atMs, study.early);
-  const rounds = [...evaluated.rounds, { ...record, figures }];
   const isLast = round >= rulesOf(study).rounds;
   const early = isLast ? undefined : stopsEarly(evaluated);
   const after: StudyRecord = {
-    ...evaluated,
-    rounds,
+    ...withRound(evaluated, { ...record, figures }),
     ...(clipNorm !== undefined && { clipNorm }),
     ...(early !== undefined && { early }),
   };
@@ -44,21 +43,19 @@ export function takeSummedRound(
 
 /** Whether sites score the model that a round starts from. */
 export function evaluatesFirst(study: StudyRecord, round: number): boolean {
-  const last = study.rounds.at(-1);
+  const last = study.lastRound;
   if (!isSummed(study) || last === undefined) return false;
   return isClosing(study, round) || isEvaluated(study.study, last.round, rulesOf(study).rounds);
 }
 
-/** The rounds, the one that made the evaluated model with its scores. */
-function withEvaluation(study: StudyRecord, round: number, figures: SummedFigures): readonly RoundRecord[] {
-  if (!evaluatesFirst(study, round)) return study.rounds;
-  const evaluation: RoundEvaluation = {
+/** The study, the round that made the evaluated model with its scores. */
+function withScores(study: StudyRecord, round: number, figures: SummedFigures): StudyRecord {
+  if (!evaluatesFirst(study, round)) return study;
+  return withEvaluation(study, {
     sites: {},
     leftOut: [],
     regions: figures.regions,
     meanDice: meanDiceOfFigures(figures),
     summedCases: figures.evaluatedCases,
-  };
-  const [last, ...before] = [...study.rounds].reverse();
-  return [...before.reverse(), { ...last, evaluation }];
+  });
 }
