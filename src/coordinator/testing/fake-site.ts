@@ -37,8 +37,6 @@ export interface FakeSite {
   sequence: number;
   /** The last head of the journal that it was told, which it countersigns. */
   head?: { readonly number: number; readonly sha256: string };
-  /** Does the site's own work on a message: for whoever measures that. */
-  timed?: <T>(work: () => T) => T;
   /** Real time unless given. */
   readonly clock?: Clock;
   /** Everything that it sent, as it went out. */
@@ -106,13 +104,12 @@ function clockOf({ clock = systemClock }: FakeSite): Clock {
 }
 
 export async function say(site: FakeSite, kind: MessageKind, about: Partial<About> = {}): Promise<Said> {
-  const { timed = (work) => work() } = site;
-  const request = timed(() => seal(site, kind, about));
+  const request = seal(site, kind, about);
   site.sent.push(request);
   const reply = await site.link.exchange(request);
   const { authorityPem } = site.enrolment;
   const nowMs = clockOf(site).nowMs();
-  const { answer } = timed(() => openAnswer(reply, { request, authorityPem, nowMs }));
+  const { answer } = openAnswer(reply, { request, authorityPem, nowMs });
   if (answer.verdict === undefined || answer.directive === undefined || answer.head === undefined) {
     throw new Error("an incomplete answer");
   }
