@@ -13,4 +13,5 @@ export { refuseTelemetry } from "./no-telemetry.ts";
 export { createRandom, type Random, type SeedPath } from "./random.ts";
 export { createRateLimit, type RateLimit } from "./rate-limit.ts";
 export { sumBy } from "./sum-by.ts";
+export { timeLimit } from "./time-limit.ts";
 export { startWorkerThread } from "./worker-thread.ts";

@@ -1,10 +1,9 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { ConsiliumError, LIMITS } from "../base/index.ts";
 import type { Examination } from "../site/index.ts";
 import { longWork, type Work } from "./long-work.ts";
 
-const AT_MOST_MS = 15 * 60_000;
-const ABOUT = { name: "doctor", command: "consilium site doctor --home HOME", atMostMs: AT_MOST_MS };
+const ABOUT = { name: "doctor", command: "consilium site doctor --home HOME", atMostMs: 60_000 };
 const workOf = (examine: Work<Examination>, clock = { nowMs: () => 7 }) => longWork({ ...ABOUT, clock }, examine);
 
 const FOUND: Examination = { fits: true, study: null, findings: [] };
@@ -56,13 +55,8 @@ describe("longWork", () => {
   });
 
   it("ends an examination that takes too long", async () => {
-    const late = new AbortController();
-    const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(late.signal);
-    const doctor = workOf(held().examine);
-    doctor.begin();
-    expect(timeout).toHaveBeenCalledExactlyOnceWith(AT_MOST_MS);
-    timeout.mockRestore();
-    late.abort();
+    const doctor = longWork({ ...ABOUT, atMostMs: 20 }, held().examine);
+    expect(doctor.begin().running).not.toBeNull();
     await expect.poll(() => doctor.view().running).toBeNull();
     expect(doctor.view()).toMatchObject({ last: null, failed: { code: "internal", actual: "a stop" } });
   });

@@ -4,7 +4,7 @@
  *
  * Invariants: work ends by its time limit or with the console; what is kept of its words is bounded.
  */
-import { type Clock, ConsiliumError, LIMITS, systemClock } from "../base/index.ts";
+import { type Clock, ConsiliumError, LIMITS, systemClock, timeLimit } from "../base/index.ts";
 
 /** Does the work that is asked for, and tells a line now and then. @throws ConsiliumError */
 export type Work<Result, Order = void> = (
@@ -53,13 +53,14 @@ export function longWork<Result, Order = void>(
     running = { ...running, lines };
   };
   const run = async (order: Order): Promise<void> => {
-    const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(atMostMs)]);
+    const limit = timeLimit(closing.signal, atMostMs);
     try {
-      const result = await doIt(signal, tell, order);
+      const result = await doIt(limit.signal, tell, order);
       last = { endedMs: clock.nowMs(), result };
     } catch (error) {
       failed = (error instanceof ConsiliumError ? error : cameToNoEnd(options, error)).toJSON();
     } finally {
+      limit.release();
       running = null;
     }
   };

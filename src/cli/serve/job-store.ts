@@ -12,7 +12,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConsiliumError, type Json, LIMITS } from "../../base/index.ts";
+import { ConsiliumError, type Json, LIMITS, timeLimit } from "../../base/index.ts";
 
 export const JOB_KINDS = ["dicom", "nifti"] as const;
 export type JobKind = (typeof JOB_KINDS)[number];
@@ -67,12 +67,15 @@ export async function openJobStore(
   }
   async function run(job: Job, abort: AbortController): Promise<void> {
     job.state = "working";
+    const limit = timeLimit(abort.signal, jobMs);
     try {
-      job.outcome = await work(job, AbortSignal.any([abort.signal, AbortSignal.timeout(jobMs)]));
+      job.outcome = await work(job, limit.signal);
       job.state = "done";
     } catch (error) {
       job.outcome = { error: asConsiliumError(error).toJSON() };
       job.state = "failed";
+    } finally {
+      limit.release();
     }
     // Scans are not needed any more.
     for (const folder of [job.files, job.work]) await rm(folder, { recursive: true, force: true });
