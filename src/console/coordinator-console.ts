@@ -10,10 +10,9 @@ import {
   type StudyToSubmit,
   verifyHome,
 } from "../coordinator/index.ts";
-import { plannedPrivacy } from "../privacy/index.ts";
 import { CoordinatorConsole, toConnectError } from "../protocol/index.ts";
-import { describeStudy, type Study, studyDifference, studyHash } from "../study/index.ts";
 import { statusStream } from "./status-stream.ts";
+import { checkedPlan, submittedPlan } from "./study-plan.ts";
 import type { ReplayWork } from "./works.ts";
 
 export interface CoordinatorConsoleOptions {
@@ -50,8 +49,8 @@ export function coordinatorConsole(options: CoordinatorConsoleOptions): (router:
           known = Math.max(known, roundsIn(coordinator) - 1);
         }
       },
-      getStudy: () => document(studyDocument(coordinator)),
-      checkStudy: ({ yaml }) => answered(() => document(checkedStudy(coordinator, openStudy(yaml).study))),
+      getStudy: () => document(submittedPlan(coordinator.state())),
+      checkStudy: ({ yaml }) => answered(() => document(checkedPlan(coordinator.state(), openStudy(yaml).study))),
       submitStudy: ({ yaml, sites }) =>
         answered(async () => {
           const study = openStudy(yaml);
@@ -137,30 +136,6 @@ function words(reason: string): string {
 
 function roundsIn(coordinator: Coordinator): number {
   return roundCount(coordinator.state().study);
-}
-
-/** The study underway or the last one, in words, with what changed since the one before it. */
-function studyDocument(coordinator: Coordinator) {
-  const { study, past } = coordinator.state();
-  if (study === null) return null;
-  const before = past.at(-1)?.record.study;
-  return { ...planOf(study.study, before), submittedMs: study.submittedMs, parameterCount: study.parameterCount };
-}
-
-function checkedStudy(coordinator: Coordinator, study: Study) {
-  const state = coordinator.state();
-  return planOf(study, (state.study ?? state.past.at(-1)?.record)?.study);
-}
-
-function planOf(study: Study, before: Study | undefined) {
-  const privacy = plannedPrivacy(study);
-  return {
-    hash: studyHash(study),
-    study,
-    text: describeStudy(study, { patientEpsilon: privacy?.epsilon }),
-    privacy: privacy ?? null,
-    before: before === undefined ? null : { name: before.name, changes: studyDifference(before, study) },
-  };
 }
 
 async function journalPage({ journal }: Coordinator, after: number, limit: number) {

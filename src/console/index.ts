@@ -28,6 +28,7 @@ export {
   siteDatasets,
 } from "./site-datasets.ts";
 export { builtDashboard } from "./static-files.ts";
+export { checkedPlan, submittedPlan } from "./study-plan.ts";
 export { studyReport } from "./study-report.ts";
 export {
   type DoctorView,

@@ -12,7 +12,7 @@ import {
 } from "../coordinator/index.ts";
 import { type CaseFigure, type RegionMeans, worstSites } from "../segmentation/index.ts";
 import { renderReport, type SiteTraffic } from "../simulate/index.ts";
-import type { Study } from "../study/index.ts";
+import { orderedRegions } from "../study/index.ts";
 
 const PAGE = 500;
 
@@ -25,7 +25,7 @@ export async function studyReport(coordinator: Pick<Coordinator, "state" | "jour
   const told = rounds.find(({ round }) => round === wanted);
   if (record === null || told === undefined) throw noReport();
   const { roster, hash } = record;
-  const study = withOrderedRegions(record.study);
+  const study = { ...record.study, task: { ...record.study.task, regions: orderedRegions(record.study) } };
   const regions = Object.keys(study.task.regions);
   const cases = roster.map(({ siteId }) => sites[siteId]?.data);
   const gradientSteps = rounds.reduce((sum, round) => sum + round.trained.gradientSteps, 0);
@@ -85,14 +85,6 @@ export async function studyReport(coordinator: Pick<Coordinator, "state" | "jour
     pictures: [],
     commands: ["consilium study submit --home HOME study.yaml", "consilium model export --home HOME --out model"],
   });
-}
-
-/** The largest first: the journal keeps declarations, and not the order that they were written in. */
-function withOrderedRegions(study: Study): Study {
-  const regions = Object.entries(study.task.regions).sort(
-    ([nameA, a], [nameB, b]) => b.length - a.length || (nameA < nameB ? -1 : 1),
-  );
-  return { ...study, task: { ...study.task, regions: Object.fromEntries(regions) } };
 }
 
 function meansOf(figures: FigureStatus | null, which: "dice" | "hd95", regions: readonly string[]): RegionMeans {

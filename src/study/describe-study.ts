@@ -3,6 +3,8 @@
  * what leaves, what never leaves, and what this study does not protect against. Every sentence is worked out from
  * the study itself.
  */
+
+import { orderedRegions } from "./ordered-regions.ts";
 import type { Study } from "./schema.ts";
 import type { CellRange } from "./statistics-schema.ts";
 
@@ -159,9 +161,9 @@ function patientNoise({ privacy: { patientLevel } }: Study): string[] {
 }
 
 function onWhichData(study: Study): string[] {
-  const { channels, regions, labels, spacingMm } = study.task;
+  const { channels, labels, spacingMm } = study.task;
   const names = channels.map((channel) => MODALITY_NAMES[channel]).join(", ");
-  const unions = Object.entries(regions).map(
+  const unions = Object.entries(orderedRegions(study)).map(
     ([region, classes]) => `${region} (${classes.map((each) => labels[each]).join(", ")})`,
   );
   return [
@@ -208,7 +210,9 @@ function statisticsInWords({ statistics, task }: Study): string[] {
         ]
       : []),
     ...(voxelSizes ? [`voxel sizes (${cellsInWords(voxelSizes, " mm")})`] : []),
-    ...(volumes ? [`volumes of ${Object.keys(task.regions).join(", ")} (${cellsInWords(volumes, " ml")})`] : []),
+    ...(volumes
+      ? [`volumes of ${Object.keys(orderedRegions({ task })).join(", ")} (${cellsInWords(volumes, " ml")})`]
+      : []),
     ...(labels ? [`how many cases have ${task.labels.slice(1).join(", ")}`] : []),
   ];
   const cells =

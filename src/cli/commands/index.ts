@@ -43,6 +43,7 @@ import { status } from "./status.ts";
 import { studyCheck } from "./study-check.ts";
 import { studyBegin, studyChange, studyPause, studyResume, studyStop } from "./study-live.ts";
 import { studyMatrix } from "./study-matrix.ts";
+import { studyPlan } from "./study-plan.ts";
 import { studyReport } from "./study-report.ts";
 import { studyStatistics } from "./study-statistics.ts";
 import { studySubmit } from "./study-submit.ts";
@@ -74,6 +75,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   studySubmit,
   studyStatistics,
   studyMatrix,
+  studyPlan,
   studyReport,
   studyBegin,
   studyPause,

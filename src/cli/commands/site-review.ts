@@ -4,6 +4,7 @@ import type { StudyReview } from "../../site/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { option } from "../options.ts";
 import { short } from "../site-events.ts";
+import { changeLines } from "../study-changes.ts";
 
 export const siteReview = defineCommand({
   path: ["site", "review"],
@@ -113,15 +114,9 @@ function describeReview({ studyHash, text, roster, decision, refusal, changes }:
     ].join("\n"),
   ];
   if (changes !== undefined && changes.length > 0) {
-    sections.push(
-      ["Changed since the study approved last", ...changes.map((change) => `  - ${describeChange(change)}`)].join("\n"),
-    );
+    sections.push(["Changed since the study approved last", ...changeLines(changes)].join("\n"));
   }
   if (refusal !== undefined)
     sections.push(`This site cannot run it: expected ${refusal.expected}, got ${refusal.actual}. ${refusal.hint}`);
   return [...sections, `${state}${studyHash}`].join("\n\n");
-}
-
-function describeChange({ path, before, after }: NonNullable<StudyReview["changes"]>[number]): string {
-  return `${path}: ${before ?? "nothing"} became ${after ?? "nothing"}`;
 }
