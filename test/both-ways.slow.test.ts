@@ -105,6 +105,10 @@ test("what a command does a browser does, and the command line sees it", async (
   expect(decodeOnnx(model, "model.onnx").outputs).toHaveLength(1);
   await processes.run("model", "export", "--home", "site", "--which", "final", "--out", "final");
   expect(model.equals(readFileSync(join(folder, "final/model.onnx")))).toBe(true);
+  await operator.getByRole("combobox", { name: /^Study/ }).selectOption({ index: 1 });
+  const earlier = operator.waitForEvent("download");
+  await operator.getByRole("link", { name: "Description and signature" }).click();
+  expect(readFileSync(await (await earlier).path(), "utf8")).toContain("First study");
   await checkScreen(operator, "site-model");
 
   // A budget, refused where it is none, is the one that the ledger then tells.
@@ -137,6 +141,14 @@ test("what a command does a browser does, and the command line sees it", async (
   await expect.poll(() => row.textContent()).toContain(ofRegion.sites[0].after.toFixed(3));
   await checkScreen(lead, "models-compared");
 
+  // An earlier study's files, as the command takes them.
+  const past = lead.waitForEvent("download");
+  await lead.getByRole("region", { name: "First study" }).getByRole("link", { name: "Weights" }).click();
+  const weights = readFileSync(await (await past).path());
+  await processes.run("model", "export", "--home", "c", "--study", "First study", "--out", "first");
+  expect(weights.equals(readFileSync(join(folder, "first/weights.safetensors")))).toBe(true);
+  expect(readFileSync(join(folder, "first/model.json"), "utf8")).toContain("First study");
+
   // Rounds again, by an auditor.
   const auditor = await open(await linkAs("auditor", ...dashboard), "Audit");
   await auditor.getByRole("button", { name: "Sum the rounds again" }).click();
@@ -148,6 +160,8 @@ test("what a command does a browser does, and the command line sees it", async (
   await processes.run("study", "report", "--home", "c", "--out", "report.html");
   const report = await auditor.evaluate(async () => (await fetch("/download/report.html")).text());
   expect(readFileSync(join(folder, "report.html"), "utf8")).toBe(report);
+  await processes.run("study", "report", "--home", "c", "--study", "First study", "--out", "first.html");
+  expect(readFileSync(join(folder, "first.html"), "utf8")).toContain("<h1>First study");
 
   // The authority, by who knows its passphrase alone.
   await show(lead, "Federation");

@@ -83,11 +83,11 @@ const ASKED: Readonly<Record<OpenRoute | Route, string>> = {
   "GET /volume": "`?case=ID&part=t1`, t1ce, t2, flair, labels or prediction: a scan or a map as NIfTI",
   "GET /sheet": "`?intake=KEY&case=ID&state=STATE`: a contact sheet of intake as PNG",
   "GET /download/model.onnx":
-    "the network with its weights: of the best model, `?which=final` of the last round's, `?region=ET` of the best of a region",
+    "the network with its weights: of the best model of the study that ended last, `?which=final` of the last round's, `?region=ET` of the best of a region, `?study=NAME` of an earlier study",
   "GET /download/weights.safetensors": "the weights, of the same",
   "GET /download/model.json": "its description, digests and signature",
   "GET /download/card.md": "the model's card, of the same",
-  "GET /download/report.html": "the study's report",
+  "GET /download/report.html": "the study's report, `?study=NAME` an earlier one's",
 };
 
 function routeRow(name: OpenRoute | Route, who: string): string {

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConsiliumError, sumBy } from "../base/index.ts";
-import type { WhichModel } from "../console/index.ts";
+import type { WantedModel, WhichModel } from "../console/index.ts";
 import type { CoordinatorStatus, FigureStatus } from "../coordinator/index.ts";
 import { parametersFromSafetensors, pickParameters } from "../graph/index.ts";
 import { networkOfStudy } from "../networks/index.ts";
@@ -40,15 +40,15 @@ interface EndedStudy {
 /** @throws ConsiliumError `home-invalid`, `study-unknown` where no study has ended, `file-exists` for a used folder. */
 export async function exportModel(
   home: string,
-  which: WhichModel,
+  wanted: WantedModel,
   out: string,
   productVersion: string,
 ): Promise<ModelDescription> {
   const ended = existsSync(join(home, "coordinator.json"))
-    ? await fromCoordinator(home, which)
-    : await fromSite(home, which, productVersion);
+    ? await fromCoordinator(home, wanted)
+    : await fromSite(home, wanted, productVersion);
   const { study, studyHash, weights, modelBytes, round, signer, sites, figures, gradientSteps, statistics } = ended;
-  const label = labelOf(which);
+  const label = labelOf(wanted.which);
   const network = networkOfStudy(study, modelBytes);
   const { layout } = networkParameters(network);
   const global = pickParameters(parametersFromSafetensors(weights, "the study's model"), layout);
@@ -87,10 +87,10 @@ function ofRegion<T>(byRegion: Readonly<Record<string, T>>, region: string): T {
   });
 }
 
-async function fromCoordinator(home: string, which: WhichModel): Promise<EndedStudy> {
+async function fromCoordinator(home: string, { which, study: named }: WantedModel): Promise<EndedStudy> {
   const { adminClient, modelSigner } = await import("../coordinator/index.ts");
   const { studyHash } = await import("../study/index.ts");
-  const result = await adminClient(home).result();
+  const result = await adminClient(home).result(named);
   const model =
     typeof which !== "string"
       ? result && ofRegion(result.bestByRegion, which.region)
@@ -98,7 +98,7 @@ async function fromCoordinator(home: string, which: WhichModel): Promise<EndedSt
         ? result?.bestModel
         : result?.finalModel;
   if (result === undefined || model === null || model === undefined) throw notEnded();
-  const told = factsOf(await adminClient(home).status(), model.round, result.study);
+  const told = factsOf(await adminClient(home).status(named), model.round, result.study);
   return {
     study: result.study,
     studyHash: studyHash(result.study),
@@ -134,10 +134,22 @@ function factsOf(
   };
 }
 
-async function fromSite(home: string, which: WhichModel, productVersion: string): Promise<EndedStudy> {
+async function fromSite(
+  home: string,
+  { which, study: named }: WantedModel,
+  productVersion: string,
+): Promise<EndedStudy> {
   const { ownStatisticsOf, readSite, reviewStudies, siteStatus } = await import("../site/index.ts");
   const { studies } = await siteStatus(home);
-  const ended = studies.find(({ end }) => end?.kind === "done");
+  const done = studies.filter(({ end }) => end?.kind === "done");
+  const { studyNamed } = await import("../coordinator/index.ts");
+  const ended =
+    named === undefined
+      ? done.at(0)
+      : studyNamed(
+          done.map((each) => ({ ...each, study: each.name })),
+          named,
+        );
   if (ended?.end?.kind !== "done") throw notEnded();
   const { reviews } = await reviewStudies({ home, productVersion });
   const review = reviews.find(({ studyHash }) => studyHash === ended.studyHash);

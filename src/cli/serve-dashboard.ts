@@ -69,8 +69,10 @@ export async function serveDashboard({
     identity,
     passkeysFile: join(home, PASSKEYS_FILE),
     onRefused: (error) => note(refusalOf(error)),
-    download: (file, which) =>
-      file === "report.html" ? studyReport(coordinator) : modelFile({ home, name: file, which, version }),
+    download: (file, wanted) =>
+      file === "report.html"
+        ? studyReport(coordinator, wanted.study)
+        : modelFile({ home, name: file, ...wanted, version }),
   });
   const links = await offerLinks(home, server);
   return {

@@ -20,7 +20,7 @@ export interface ConsoleOptions {
   readonly files: string;
   readonly routes: (router: ConnectRouter) => void;
   /** @throws ConsiliumError where there is none yet, or none of that region */
-  readonly download: (name: DownloadName, which: WhichModel) => Promise<Uint8Array | string>;
+  readonly download: (name: DownloadName, wanted: WantedModel) => Promise<Uint8Array | string>;
   /** A scan or a map of a case, as a NIfTI file; undefined where the home has no cases. @throws ConsiliumError */
   readonly volume?: ((caseId: string, part: string) => Promise<Uint8Array>) | undefined;
   /** A contact sheet of a case of intake, a PNG file; undefined where the home has no cases. @throws ConsiliumError */
@@ -36,6 +36,12 @@ export interface ConsoleOptions {
 
 /** Of the models that a study ends with: the best by validation, that of the last round, or the best of one region. */
 export type WhichModel = "best" | "final" | { readonly region: string };
+
+export interface WantedModel {
+  readonly which: WhichModel;
+  /** By its name or hash; the last that ended where it is left out. */
+  readonly study?: string | undefined;
+}
 
 export interface ConsoleContext extends ConsoleOptions {
   readonly sessions: Sessions;

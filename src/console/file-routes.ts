@@ -2,7 +2,7 @@
 import type { ServerResponse } from "node:http";
 import { LIMITS } from "../base/index.ts";
 import type { DownloadName } from "./authorisation.ts";
-import type { ConsoleContext, Handler, Handlers, WhichModel } from "./console-context.ts";
+import type { ConsoleContext, Handler, Handlers, WantedModel } from "./console-context.ts";
 import { notOffered, tooManyVolumes } from "./refusals.ts";
 import { PAGE_POLICY, REPORT_POLICY } from "./static-files.ts";
 
@@ -30,7 +30,7 @@ export const FILE_ROUTES: Handlers<`GET /download/${DownloadName}` | "GET /volum
 
 function download(name: DownloadName): Handler {
   return async (context, { asked, response }) => {
-    const bytes = Buffer.from(await context.download(name, whichOf(asked)));
+    const bytes = Buffer.from(await context.download(name, wantedIn(asked)));
     const page = name === "report.html";
     const attachment = page ? {} : { "content-disposition": `attachment; filename="${name}"` };
     response.writeHead(200, {
@@ -49,11 +49,12 @@ function download(name: DownloadName): Handler {
 }
 
 /** @throws ConsiliumError `file-not-found` */
-function whichOf(asked: URLSearchParams): WhichModel {
+function wantedIn(asked: URLSearchParams): WantedModel {
   const [which, region] = [asked.get("which") ?? "best", asked.get("region")];
-  if (region !== null) return { region };
+  const study = asked.get("study") ?? undefined;
+  if (region !== null) return { which: { region }, study };
   if (which !== "best" && which !== "final") throw notOffered("a model that is neither the best nor the last");
-  return which;
+  return { which, study };
 }
 
 /** A patient's scan or picture: kept by no cache, so many at a time. */

@@ -8,7 +8,7 @@ export {
   type Role,
   type Route,
 } from "./authorisation.ts";
-export type { WhichModel } from "./console-context.ts";
+export type { WantedModel, WhichModel } from "./console-context.ts";
 export { type ConsoleServer, startConsoleServer } from "./console-server.ts";
 export { coordinatorConsole } from "./coordinator-console.ts";
 export { type IdentityProvider, openIdProvider } from "./identity-provider.ts";

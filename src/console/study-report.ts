@@ -8,6 +8,7 @@ import {
   type RoundRecord,
   roundStatusOf,
   roundsOf,
+  stateOfStudy,
   statisticsStatus,
 } from "../coordinator/index.ts";
 import { type CaseFigure, type RegionMeans, worstSites } from "../segmentation/index.ts";
@@ -16,9 +17,13 @@ import { orderedRegions } from "../study/index.ts";
 
 const PAGE = 500;
 
-/** @returns HTML. @throws ConsiliumError `study-unknown` where no study has a model yet */
-export async function studyReport(coordinator: Pick<Coordinator, "state" | "journal">): Promise<string> {
-  const { study: record, phase, sites } = coordinator.state();
+/** @param named a study by name or hash, other than the last. @returns HTML. @throws ConsiliumError `study-unknown` where no study has a model yet */
+export async function studyReport(
+  coordinator: Pick<Coordinator, "state" | "journal">,
+  named?: string,
+): Promise<string> {
+  const state = coordinator.state();
+  const { study: record, phase, sites } = named === undefined ? state : stateOfStudy(state, named);
   const records = roundsOf(record);
   const rounds = records.map(roundStatusOf);
   const wanted = phase.kind === "done" ? phase.bestRound : rounds.at(-1)?.round;

@@ -37,11 +37,12 @@ export interface AdminClient {
   changeStudy(change: LiveRequest): Promise<void>;
   revokeSite(siteId: string, reason: string): Promise<void>;
   rotateAuthority(overlapDays?: number): Promise<RotatedAuthority>;
-  status(): Promise<CoordinatorStatus>;
+  /** @param study by name or hash: as it was when that one ended */
+  status(study?: string): Promise<CoordinatorStatus>;
   /** The models that studies ended with, latest first. */
   models(): Promise<readonly ModelEntry[]>;
   /** The last study's end and where its models lie; undefined while it goes on. */
-  result(): Promise<StudyResult | undefined>;
+  result(study?: string): Promise<StudyResult | undefined>;
 }
 
 type Ask = (method: "GET" | "POST", path: string, body?: unknown) => Promise<unknown>;
@@ -84,20 +85,23 @@ export function adminClient(home: string, clock: Clock = systemClock, passphrase
         (coordinator) => coordinator.rotateAuthority(overlapDays),
         async (ask) => (await ask("POST", "/rotate-authority", { overlapDays })) as RotatedAuthority,
       ),
-    status: () =>
+    status: (study) =>
       operate(
-        async (coordinator) => coordinator.status(),
-        async (ask) => (await ask("GET", "/status")) as CoordinatorStatus,
+        async (coordinator) => coordinator.status(0, study),
+        async (ask) =>
+          (await (study === undefined
+            ? ask("GET", "/status")
+            : ask("POST", "/status", { study }))) as CoordinatorStatus,
       ),
     models: () =>
       operate(
         async (coordinator) => modelsOf(coordinator.state()),
         async (ask) => (await ask("GET", "/models")) as readonly ModelEntry[],
       ),
-    result: () =>
+    result: (study) =>
       operate(
-        async (coordinator) => coordinator.result(),
-        async (ask) => ((await ask("GET", "/result")) as StudyResult | null) ?? undefined,
+        async (coordinator) => coordinator.result(study),
+        async (ask) => ((await ask("POST", "/result", { study })) as StudyResult | null) ?? undefined,
       ),
   };
 }

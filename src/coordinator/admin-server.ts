@@ -46,6 +46,7 @@ const changeSchema = z.discriminatedUnion("kind", [
 ]);
 const revokeSchema = z.strictObject({ siteId: z.string(), reason: z.string().max(LIMITS.reasonChars) });
 const rotateSchema = z.strictObject({ overlapDays: z.number().positive().optional() });
+const ofStudySchema = z.strictObject({ study: z.string().optional() });
 const submitSchema = z.strictObject({
   study: z.unknown(),
   initial: objectRef,
@@ -90,8 +91,10 @@ async function answer(coordinator: Coordinator, token: string, request: Incoming
       return coordinator.status();
     case "GET /models":
       return modelsOf(coordinator.state());
-    case "GET /result":
-      return coordinator.result() ?? null;
+    case "POST /status":
+      return coordinator.status(0, parsed(ofStudySchema, await readJson(request)).study);
+    case "POST /result":
+      return coordinator.result(parsed(ofStudySchema, await readJson(request)).study) ?? null;
     case "POST /invite":
       return coordinator.invite(parsed(inviteSchema, await readJson(request)));
     case "POST /stop":

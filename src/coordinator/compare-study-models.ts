@@ -5,12 +5,12 @@
  */
 import { studentHalfWidth } from "../aggregation/index.ts";
 import { ConsiliumError, sumBy } from "../base/index.ts";
+import { studyNamed } from "./state-of-study.ts";
 import type { ModelEntry } from "./study-models.ts";
 
 const LEVEL = 0.95;
 /** Fewer allow no interval worth the name. */
 const SITES_FOR_AN_INTERVAL = 3;
-const HASH_DIGITS = 6;
 
 export interface ModelComparison {
   readonly before: ComparedModel;
@@ -53,7 +53,9 @@ export interface WhichModels {
 export function compareStudyModels(entries: readonly ModelEntry[], which: WhichModels): ModelComparison {
   const models = entries.filter(({ best }) => best !== null);
   if (models.length < 2) throw tooFew(models.length);
-  const [before, after] = [chosen(models, which.before, 1), chosen(models, which.after, 0)];
+  const chosen = (wanted: string | undefined, otherwise: number): ModelEntry =>
+    wanted === undefined ? models[otherwise] : studyNamed(models, wanted);
+  const [before, after] = [chosen(which.before, 1), chosen(which.after, 0)];
   const region = which.region ?? null;
   const figureOf = ({ sites }: ModelEntry, id: string): number | null => {
     const figures = sites.find((site) => site.id === id)?.best;
@@ -86,19 +88,6 @@ function meanWithInterval(values: readonly number[]): NonNullable<ModelCompariso
 
 function compared({ study, studyHash, best }: ModelEntry): ComparedModel {
   return { study, studyHash, round: best?.round ?? 0 };
-}
-
-function chosen(models: readonly ModelEntry[], wanted: string | undefined, otherwise: number): ModelEntry {
-  if (wanted === undefined) return models[otherwise];
-  const isHash = new RegExp(`^[0-9a-f]{${HASH_DIGITS},64}$`).test(wanted);
-  const found = models.filter(({ study, studyHash }) => study === wanted || (isHash && studyHash.startsWith(wanted)));
-  if (found.length === 1) return found[0];
-  throw new ConsiliumError("study-unknown", {
-    subject: `study ${JSON.stringify(wanted.slice(0, 80))}`,
-    expected: `one of ${models.map(({ study, studyHash }) => `${study} (${studyHash.slice(0, HASH_DIGITS)})`).join(", ")}`,
-    actual: found.length === 0 ? "none of that name" : `${found.length} of that name`,
-    hint: `Name it, or the first ${HASH_DIGITS} digits of its hash and more.`,
-  });
 }
 
 function checkRegion({ study, figures }: ModelEntry, region: string): void {

@@ -38,6 +38,7 @@ import type { ObjectRef, RoundRules, StudyEnd } from "./records.ts";
 import { openSecrets, type Secrets } from "./secrets.ts";
 import { createService } from "./service.ts";
 import type { CoordinatorState } from "./state.ts";
+import { stateOfStudy } from "./state-of-study.ts";
 import { type CoordinatorStatus, statusOf } from "./status.ts";
 import { type PreparedStudy, type StudyToSubmit, storeStudyObjects } from "./study-objects.ts";
 import type { Verdict } from "./verdict.ts";
@@ -114,7 +115,7 @@ export interface Coordinator {
   federation(): Federation;
   state(): CoordinatorState;
   /** @param roundsAfter leaves out rounds up to this one */
-  status(roundsAfter?: number): CoordinatorStatus;
+  status(roundsAfter?: number, study?: string): CoordinatorStatus;
   /** @throws ConsiliumError `message-invalid` for the site's name, `limit-exceeded`, `disk-full` */
   invite(request: InviteRequest): Promise<MadeInvitation>;
   /** @throws ConsiliumError `study-refused`, `study-invalid`, `quorum-not-reached`, `site-unknown`, `disk-full` */
@@ -133,7 +134,7 @@ export interface Coordinator {
   /** Hears of everything from now on; returns how to stop listening. */
   onNews(listener: (news: CoordinatorNews) => void): () => void;
   /** The end of the study underway, or undefined while it goes on. */
-  result(): StudyResult | undefined;
+  result(study?: string): StudyResult | undefined;
   /** Resolves when the study underway ends; at once where it has. */
   waitForStudyEnd(signal?: AbortSignal): Promise<StudyResult>;
   /** Where an object lies on disk. */
@@ -246,6 +247,8 @@ export async function assembleCoordinator(parts: CoordinatorParts): Promise<Coor
     invariant(machine !== undefined, "a machine that is open");
     return machine;
   };
+  const stateWith = (study: string | undefined): CoordinatorState =>
+    study === undefined ? machineOf().state() : stateOfStudy(machineOf().state(), study);
   let machine: Machine | undefined;
   const duties = createDuties({ machine: machineOf, store, clock, timers, trouble: tellTrouble });
   const contacts = await openContacts(journal);
@@ -278,11 +281,11 @@ export async function assembleCoordinator(parts: CoordinatorParts): Promise<Coor
     }),
     federation: () => home,
     state: () => machineOf().state(),
-    status: (roundsAfter = 0) =>
+    status: (roundsAfter = 0, study) =>
       statusOf({
         federation: home,
         nowMs: clock.nowMs(),
-        state: machineOf().state(),
+        state: stateWith(study),
         contacts,
         serving,
         trouble,
@@ -321,7 +324,7 @@ export async function assembleCoordinator(parts: CoordinatorParts): Promise<Coor
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    result: () => resultOf(machineOf().state(), store),
+    result: (study) => resultOf(stateWith(study), store),
     waitForStudyEnd: (signal) =>
       new Promise((resolve, reject) => {
         const check = (): void => {

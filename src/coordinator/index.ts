@@ -27,6 +27,7 @@ export { type Replay, type ReplayedRound, replayAggregates } from "./replay.ts";
 export { type CoordinatorServer, type ServerOptions, startServer } from "./server.ts";
 export { roundCount, roundOf, roundsOf } from "./settled-rounds.ts";
 export { type CoordinatorState, INITIAL_STATE, type Phase } from "./state.ts";
+export { stateOfStudy, studyNamed } from "./state-of-study.ts";
 export { type HistogramStatus, type StatisticsStatus, statisticsStatus } from "./statistics-status.ts";
 export {
   type CoordinatorStatus,

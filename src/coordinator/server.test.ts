@@ -57,11 +57,17 @@ describe("a federation over TLS", () => {
     expect([before.study, after.study, paired]).toEqual(["First", "Second", 3]);
     const changes = sites.map((site) => (site.after ?? Number.NaN) - (site.before ?? Number.NaN));
     expect(change?.mean).toBeCloseTo((changes[0] + changes[1] + changes[2]) / 3, 12);
+    const first = await admin.result("First");
+    expect(first?.bestModel?.sha256).toBe(told[1].best?.sha256);
+    expect((await readFile(first?.bestModel?.path ?? "")).length).toBe(first?.bestModel?.bytes);
+    expect((await admin.status(told[1].studyHash.slice(0, 8))).study).toMatchObject({ name: "First", phase: "done" });
+    await expect(admin.result("Third")).rejects.toMatchObject({ code: "study-unknown" });
     for (const { link } of federation.sites) await link.close();
     await server?.close();
     server = undefined;
     await federation.coordinator.close();
     expect(await admin.models()).toEqual(told);
+    expect(await admin.result("First")).toEqual(first);
     await federation.reopen();
   });
 

@@ -24,8 +24,6 @@ export interface ModelEntry {
   /** Of the best model, over all sites that tell. */
   readonly figures: FigureStatus | null;
   readonly privacy: string;
-  /** Whether its files can be fetched from this dashboard: those of the latest study. */
-  readonly downloadable: boolean;
 }
 
 interface ModelSite {
@@ -41,12 +39,11 @@ type End = CoordinatorState["past"][number]["end"];
 
 export function modelsOf(state: CoordinatorState): readonly ModelEntry[] {
   const { phase, study, past } = state;
-  const latest =
-    study !== null && (phase.kind === "done" || phase.kind === "failed") ? [entry(study, phase, true)] : [];
-  return [...latest, ...past.map(({ record, end }) => entry(record, end, false)).reverse()];
+  const latest = study !== null && (phase.kind === "done" || phase.kind === "failed") ? [entry(study, phase)] : [];
+  return [...latest, ...past.map(({ record, end }) => entry(record, end)).reverse()];
 }
 
-function entry(record: Record, end: End, latest: boolean): ModelEntry {
+function entry(record: Record, end: End): ModelEntry {
   const { study, hash, parameterCount, initial } = record;
   const done = end.kind === "done";
   const shown = (round: number | undefined): RoundStatus | undefined => {
@@ -82,7 +79,6 @@ function entry(record: Record, end: End, latest: boolean): ModelEntry {
     off: offIn(record),
     figures: best?.dice ?? null,
     privacy: privacyOf(study),
-    downloadable: latest && done,
   };
 }
 

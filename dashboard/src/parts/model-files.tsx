@@ -4,22 +4,27 @@ import type { Role } from "../api.ts";
 
 interface Props {
   readonly role: Role;
+  /** Its hash. */
+  readonly study: string;
   /** Whose best model was kept by itself. */
   readonly regions: readonly string[];
+  /** Whether the study's report can be had here. */
+  readonly report?: boolean;
 }
 
-export function ModelFiles({ role, regions }: Props) {
-  const [query, setQuery] = useState("");
+export function ModelFiles({ role, study, regions, report }: Props) {
+  const [which, setWhich] = useState("");
+  const query = `?study=${study}${which}`;
   return (
     <>
       <p class="buttons">
         <label>
           Model{" "}
-          <select value={query} onChange={(event) => setQuery(event.currentTarget.value)}>
+          <select value={which} onChange={(event) => setWhich(event.currentTarget.value)}>
             <option value="">best by validation</option>
-            <option value="?which=final">of the last round</option>
+            <option value="&which=final">of the last round</option>
             {regions.map((region) => (
-              <option key={region} value={`?region=${encodeURIComponent(region)}`}>
+              <option key={region} value={`&region=${encodeURIComponent(region)}`}>
                 best of {region}
               </option>
             ))}
@@ -43,6 +48,11 @@ export function ModelFiles({ role, regions }: Props) {
         <a class="button" href={`/download/card.md${query}`} download>
           Model card
         </a>
+        {report && (
+          <a class="button" href={`/download/report.html?study=${study}`} target="_blank" rel="noreferrer">
+            Report
+          </a>
+        )}
       </p>
     </>
   );

@@ -118,11 +118,7 @@ function ModelCard({ model, role }: { readonly model: ModelEntry; readonly role:
           ])}
         />
       )}
-      {model.downloadable ? (
-        <ModelFiles role={role} regions={regions.map(([region]) => region)} />
-      ) : (
-        <p class="soft">Its files belong to an earlier study, and are no longer offered here.</p>
-      )}
+      <ModelFiles role={role} study={studyHash} regions={regions.map(([region]) => region)} report />
       <p class="soft">For research only: not a medical device.</p>
     </Section>
   );

@@ -1,4 +1,5 @@
 /** Where this hospital stands: membership, data, work underway, studies. */
+import { useState } from "preact/hooks";
 import type { Role } from "../api.ts";
 import { formatBytes, formatDuration, formatFigure, formatTime } from "../format.ts";
 import { useNow } from "../live.ts";
@@ -86,21 +87,40 @@ export function SiteOverview({ status, role }: Props) {
           />
         )}
       </Section>
-      <OwnModel status={status} role={role} />
+      <OwnModels status={status} role={role} />
     </>
   );
 }
 
-/** What this hospital got for its part: the model of the study that ended last, with the site's own running statistics. */
-function OwnModel({ status: { studies }, role }: Props) {
-  const ended = studies.find(({ end }) => end?.kind === "done");
-  if (ended?.end?.kind !== "done") return null;
+/** What this hospital got for its part: models of studies that ended, with the site's own running statistics. */
+function OwnModels({ status: { studies }, role }: Props) {
+  const [chosen, choose] = useState<string>();
+  const done = studies.flatMap(({ name, studyHash, end }) => (end?.kind === "done" ? [{ name, studyHash, end }] : []));
+  const shown = done.find(({ studyHash }) => studyHash === chosen) ?? done.at(0);
+  if (shown === undefined) return null;
   return (
     <Section
-      title="This site's model"
-      note={`Of “${ended.name}”; where the study leaves running statistics here, they are in it. All files in one folder, with the card and the signature: consilium model export --home HOME --out DIR`}
+      title="This site's models"
+      note="Where a study leaves running statistics here, they are in its model. All files in one folder: consilium model export --home HOME --out DIR"
     >
-      <ModelFiles role={role} regions={Object.keys(ended.end.byRegion ?? {})} />
+      <p class="buttons">
+        <label>
+          Study{" "}
+          <select value={shown.studyHash} onChange={(event) => choose(event.currentTarget.value)}>
+            {done.map(({ name, studyHash }) => (
+              <option key={studyHash} value={studyHash}>
+                {name} ({studyHash.slice(0, 6)})
+              </option>
+            ))}
+          </select>
+        </label>
+      </p>
+      <ModelFiles
+        key={shown.studyHash}
+        role={role}
+        study={shown.studyHash}
+        regions={Object.keys(shown.end.byRegion ?? {})}
+      />
       <p class="soft">For research only: not a medical device.</p>
     </Section>
   );

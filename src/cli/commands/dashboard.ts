@@ -70,7 +70,7 @@ export const siteConsole = defineCommand({
     const { home, role = "reviewer" } = options;
     const { siteId, membership, certificatePem } = await readSite(home);
     if (options.link) return linkResult(await requestLink(home, role), role);
-    const cases = siteCases({ home, exportModel: (out) => exportModel(home, "best", out, version) });
+    const cases = siteCases({ home, exportModel: (out) => exportModel(home, { which: "best" }, out, version) });
     const { intake: intakes = [], review: reviews = [], data = [] } = options;
     const datasets = siteDatasets({ home, intakes, reviews, datasets: data });
     const doctor = siteDoctor(doctorProcess({ launcher, home }));
@@ -86,8 +86,8 @@ export const siteConsole = defineCommand({
       volume: cases.volume,
       sheet: datasets.sheet,
       passkeysFile: join(home, PASSKEYS_FILE),
-      download: (name, which) =>
-        name === "report.html" ? Promise.reject(noReport()) : modelFile({ home, name, which, version }),
+      download: (name, wanted) =>
+        name === "report.html" ? Promise.reject(noReport()) : modelFile({ home, name, ...wanted, version }),
     });
     const links = await offerLinks(home, server);
     try {

@@ -8,12 +8,14 @@ export const modelExport = defineCommand({
   path: ["model", "export"],
   summary: "Take the model out of a coordinator's or a site's home",
   description:
-    "Writes model.onnx, weights.safetensors, card.md and model.json of the study that ended last, signed with the " +
+    "Writes model.onnx, weights.safetensors, card.md and model.json of the study that ended last, or of one that is " +
+    "named, signed with the " +
     "home's key. Where the study leaves running statistics at the sites, a site's model has its own.",
   options: {
     home: option.requiredText("DIR", "home folder of the coordinator, or of a site"),
     out: option.requiredText("DIR", "folder to write; must not exist"),
     which: option.oneOf("the best by validation, or that of the last round (default: best)", ["best", "final"]),
+    study: option.text("STUDY", "of an earlier study: its name, or the first 6 digits of its hash and more"),
     region: option.text("REGION", "the best of one region instead, such as ET"),
   },
   examples: [
@@ -30,9 +32,10 @@ export const modelExport = defineCommand({
       });
     }
     const { exportModel } = await import("../export-model.ts");
+    const which = options.region === undefined ? (options.which ?? "best") : { region: options.region };
     const { modelSha256, name, card, federationId } = await exportModel(
       options.home,
-      options.region === undefined ? (options.which ?? "best") : { region: options.region },
+      { which, study: options.study },
       options.out,
       version,
     );

@@ -15,13 +15,14 @@ export const studyReport = defineCommand({
   options: {
     home: option.requiredText("DIR", "the coordinator's home folder"),
     out: option.requiredText("FILE", "report to write; must not exist"),
+    study: option.text("STUDY", "of an earlier study: its name, or the first 6 digits of its hash and more"),
   },
   examples: ["consilium study report --home coordinator --out report.html"],
   async run({ options }) {
     const { withState } = await import("../../coordinator/index.ts");
     const { studyReport: reportOf } = await import("../../console/index.ts");
-    const { home, out } = options;
-    const html = await withState(home, reportOf);
+    const { home, out, study } = options;
+    const html = await withState(home, (read) => reportOf(read, study));
     try {
       await writeFile(out, html, { flag: "wx" });
     } catch (error) {
