@@ -3,12 +3,13 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { encodeSegmentation, encodeStructures } from "../../src/imaging/index.ts";
 import { exampleLabelMap, exampleSeries } from "../../src/imaging/testing/example-series.ts";
+import { CLASS_COLOURS } from "../../src/segmentation/index.ts";
 
 const out = process.argv[2] ?? "segmentation-example";
 mkdirSync(out, { recursive: true });
 const labelMap = exampleLabelMap();
 const about = { algorithmName: "Example model", softwareVersion: "0", madeAtMs: 0 };
-writeFileSync(join(out, "seg.dcm"), encodeSegmentation(labelMap, exampleSeries(), about));
+writeFileSync(join(out, "seg.dcm"), encodeSegmentation(labelMap, exampleSeries(), about, CLASS_COLOURS));
 const structures = [
   { name: "WT", colour: [70, 170, 80] as const, classes: [1, 2, 3] },
   { name: "TC", colour: [220, 60, 60] as const, classes: [1, 3] },

@@ -7,7 +7,7 @@ export {
   worstSites,
   worstTenthInWords,
 } from "./case-figures.ts";
-export { drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
+export { CLASS_COLOURS, drawSlices, fullestSlice, type Picture, type SliceView } from "./case-picture.ts";
 export { type CaseReportInput, renderCaseReport } from "./case-report.ts";
 export type { CaseTally } from "./case-tally.ts";
 export {

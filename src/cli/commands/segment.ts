@@ -138,10 +138,12 @@ async function writeObjects(
 ): Promise<void> {
   if (source === undefined) return;
   const { encodeSegmentation, encodeStructures, writeFileAtomically } = await import("../../imaging/index.ts");
-  const { structuresOf } = await import("../../segmentation/index.ts");
+  const { CLASS_COLOURS, structuresOf } = await import("../../segmentation/index.ts");
   const { study, name } = models[0].description;
   const about = { algorithmName: name.slice(0, 64), softwareVersion: version, madeAtMs: Date.now() };
-  if (dicomSeg !== undefined) await writeFileAtomically(dicomSeg, encodeSegmentation(labelMap, source, about));
+  if (dicomSeg !== undefined) {
+    await writeFileAtomically(dicomSeg, encodeSegmentation(labelMap, source, about, CLASS_COLOURS));
+  }
   if (rtstruct !== undefined) {
     await writeFileAtomically(rtstruct, encodeStructures(labelMap, structuresOf(study.task), source, about));
   }

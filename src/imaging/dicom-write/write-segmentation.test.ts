@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { exampleLabelMap, exampleSeries } from "../testing/example-series.ts";
+import { cielabOf } from "./cielab.ts";
 import { encodeDicom } from "./encode-dicom.ts";
 import { encodeSegmentation } from "./write-segmentation.ts";
 
@@ -96,6 +97,15 @@ test("each voxel's bit is set in its own segment's frame and nowhere else; empty
     }
   }
   expect(rebuilt).toEqual(labelMap.data);
+});
+
+test("a segment says in which colour to show it, where its class has one", () => {
+  const colour = [255, 92, 80] as const;
+  const file = Buffer.from(encodeSegmentation(labelMap, series, about, [undefined, undefined, colour]));
+  const segments = nested(parse(file.subarray(144 + file.readUInt32LE(140))), "00620002");
+  const said = segments.map((one) => one.get("0062000d") as Buffer | undefined);
+  expect([said[0], said[2]]).toEqual([undefined, undefined]);
+  expect([0, 2, 4].map((at) => said[1]?.readUInt16LE(at))).toEqual(cielabOf(colour));
 });
 
 test("a map of no tumour is an object of one empty frame", () => {

@@ -11,6 +11,7 @@
  */
 import { ConsiliumError } from "../../base/index.ts";
 import type { Triple, Volume } from "../volume.ts";
+import { cielabOf } from "./cielab.ts";
 import { type DataSet, encodeDicom } from "./encode-dicom.ts";
 import type { SourceSeries } from "./source-series.ts";
 import { dateAndTime, newUid, patientAndStudy, reference, sequence, text } from "./source-tags.ts";
@@ -38,6 +39,7 @@ const TOLERANCE_MM = 0.01;
 
 /**
  * @param labelMap classes 0 to 3; columns along x, rows along y, slices along z of the source series.
+ * @param colours sRGB by class, for a viewer to show its segment in; its own where there is none.
  * @returns the bytes of a DICOM file.
  * @throws ConsiliumError `geometry-mismatch` where the map does not lie on the series' slices.
  */
@@ -45,6 +47,7 @@ export function encodeSegmentation(
   labelMap: Volume<Uint8Array>,
   source: SourceSeries,
   about: SegmentationAbout,
+  colours: readonly (Triple | undefined)[] = [],
 ): Uint8Array {
   const { spacing, thickness } = checkedGrid(labelMap, source);
   const [columns, rows] = labelMap.dims;
@@ -61,7 +64,7 @@ export function encodeSegmentation(
     "00080033": text("TM", time),
     "00080060": text("CS", "SEG"),
     "00080070": text("LO", "Consilium"),
-    "0008103e": text("LO", "Tumour outlined by a model: research only"),
+    "0008103e": text("LO", "Tumour labels by a model: research only"),
     "00081090": text("LO", "Consilium"),
     "00081115": sequence({
       "0008114a": sequence(...instancesOf(source)),
@@ -87,7 +90,7 @@ export function encodeSegmentation(
     "00280103": { vr: "US", value: [0] },
     "00282110": text("CS", "00"),
     "00620001": text("CS", "BINARY"),
-    "00620002": sequence(...SEGMENTS.map((_, k) => segmentOf(k, about.algorithmName))),
+    "00620002": sequence(...SEGMENTS.map((_, k) => segmentOf(k, about.algorithmName, colours[k + 1]))),
     "00700080": text("CS", "TUMOUR"),
     "00700081": text("LO", "Research only, drawn by a model"),
     "00700084": text("PN", "Consilium"),
@@ -155,7 +158,7 @@ function frameOf({ segment, slice }: Frame, { slices }: SourceSeries): DataSet {
   };
 }
 
-function segmentOf(k: number, algorithm: string): DataSet {
+function segmentOf(k: number, algorithm: string, colour: Triple | undefined): DataSet {
   const { label, type } = SEGMENTS[k];
   return {
     "00620003": sequence(coded("SCT", ABNORMAL)),
@@ -163,6 +166,7 @@ function segmentOf(k: number, algorithm: string): DataSet {
     "00620005": text("LO", label),
     "00620008": text("CS", "AUTOMATIC"),
     "00620009": text("LO", algorithm),
+    ...(colour && { "0062000d": { vr: "US", value: cielabOf(colour) } as const }),
     "0062000f": sequence(coded("SCT", type)),
   };
 }

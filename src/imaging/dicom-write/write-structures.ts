@@ -54,7 +54,7 @@ export function encodeStructures(
     "00080018": text("UI", newUid()),
     "00080060": text("CS", "RTSTRUCT"),
     "00080070": text("LO", "Consilium"),
-    "0008103e": text("LO", "Tumour outlined by a model: research only"),
+    "0008103e": text("LO", "Tumour regions by a model: research only"),
     "00081070": text("PN", ""),
     "00081090": text("LO", "Consilium"),
     "00181020": text("LO", about.softwareVersion),
