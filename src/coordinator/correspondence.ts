@@ -39,6 +39,7 @@ import type { Home } from "./home.ts";
 import { inspectUpdate } from "./inspect-update.ts";
 import type { Countersigned, JournalHead } from "./journal.ts";
 import type { Machine } from "./machine.ts";
+import { isKnown } from "./membership.ts";
 import type { ObjectStore } from "./object-store.ts";
 import type { Evidence, SiteRecord } from "./records.ts";
 import { evidenceOf, type ReadMessage, readMessage } from "./site-messages.ts";
@@ -106,7 +107,8 @@ export function createCorrespondence(options: CorrespondenceOptions): Correspond
     if (message.kind === "event") return takeEvent(message.event);
     if (message.kind === "renewal") return renew(siteId);
     contacts.active(siteId, message.activity);
-    await machine().take(message.report);
+    // Sites ask far more often than they have news: those that have none need not wait for what others bring.
+    if (!isKnown(machine().state().sites[siteId], message.report)) await machine().take(message.report);
     return { outcome: "accepted" };
   }
   /** Asked again before half of the present certificate is over (an answer was lost), it is the present one. */

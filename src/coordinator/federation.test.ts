@@ -167,6 +167,21 @@ describe("a message", () => {
     expect(await refusalOf(poll(site))).toBe("certificate-untrusted");
   });
 
+  test("that asks for work is journalled where it has news of its site, and only then", async () => {
+    federation = await newFederation(["tum"]);
+    const [site] = federation.sites;
+    const { coordinator } = federation;
+    const asks = async (cases: number): Promise<number> => {
+      await poll(Object.assign(site, { cases }));
+      return coordinator.journal.head().number;
+    };
+    const first = await asks(3);
+    expect([await asks(3), await asks(3)]).toEqual([first, first]);
+    expect(await asks(4)).toBe(first + 1);
+    expect(coordinator.state().sites.tum.data?.trainingCases).toBe(4);
+    expect(await asks(4)).toBe(first + 1);
+  });
+
   test("that holds nonsense is rejected in words, signed, and the next is taken", async () => {
     await begin();
     const [site] = federation.sites;

@@ -1,6 +1,7 @@
 /** Who belongs to the federation: invitations, enrolled keys, and what sites say about themselves. */
 import { canonicalJson, type Json, LIMITS } from "../base/index.ts";
 import type { SiteEnrolled, SiteInvited, SiteRenewed, SiteReported } from "./events.ts";
+import type { SiteRecord } from "./records.ts";
 import type { CoordinatorState } from "./state.ts";
 import { accepted, discarded, rejected, type Taken } from "./verdict.ts";
 
@@ -103,8 +104,7 @@ export function reportSite(state: CoordinatorState, event: SiteReported): Taken 
       hint: "Join the federation first, with an invitation: `consilium site join`.",
     });
   }
-  const told = { ...site, productVersion, ...(data && { data }) };
-  if (canonicalJson(told as unknown as Json) === canonicalJson(site as unknown as Json)) {
+  if (isKnown(site, event)) {
     return discarded(state, "usage", {
       subject: `site ${siteId}`,
       expected: "news",
@@ -112,5 +112,12 @@ export function reportSite(state: CoordinatorState, event: SiteReported): Taken 
       hint: "Nothing needs to be done.",
     });
   }
+  const told = { ...site, productVersion, ...(data && { data }) };
   return accepted({ ...state, sites: { ...state.sites, [siteId]: told } });
+}
+
+/** Whether a report says nothing of a site that is not known. */
+export function isKnown(site: SiteRecord, { productVersion, data = site.data }: SiteReported): boolean {
+  const [told, known] = [data, site.data].map((counts) => canonicalJson((counts ?? null) as unknown as Json));
+  return site.productVersion === productVersion && told === known;
 }

@@ -30,13 +30,14 @@ const DIGEST_BYTES = 32;
 export function packColumn(values: readonly Json[]): Column {
   const [first] = values;
   if (first === undefined) return { values: [] };
-  const text = canonicalJson(first);
-  if (values.every((value) => value === first || canonicalJson(value) === text)) return { same: plain(first) };
+  if (values.every(isMembers)) return packRecords(values);
+  if (values.every((value) => value === first)) return { same: plain(first) };
   if (values.every((value) => typeof value === "number")) return packNumbers(values);
   if (values.every((value): value is string => typeof value === "string" && isSha256(value))) {
     return { digests: Buffer.from(values.join(""), "hex").toString("base64") };
   }
-  return values.every(isMembers) ? { members: packMembers(values) } : { values: values.map(plain) };
+  const texts = values.map(canonicalJson);
+  return texts.every((text) => text === texts[0]) ? { same: plain(first) } : { values: values.map(plain) };
 }
 
 /** @param count of the values that were packed */
@@ -67,15 +68,31 @@ function packNumbers(values: readonly number[]): Column {
   return { doubles: bytes.toString("base64") };
 }
 
-function packMembers(records: readonly Members[]): Record<string, Member> {
-  const keys = new Set(records.flatMap((record) => Object.keys(record).filter((key) => record[key] !== undefined)));
-  const packed: Record<string, Member> = {};
+/** Records of which every member is the same are the same. */
+function packRecords(records: readonly Members[]): Column {
+  const keys = new Set(records.flatMap(Object.keys));
+  const members: Record<string, Member> = {};
+  const same: Record<string, Json> = {};
   for (const key of [...keys].sort()) {
-    const at = records.flatMap((record, i) => (Object.hasOwn(record, key) && record[key] !== undefined ? [i] : []));
-    const column = packColumn(at.map((i) => records[i][key] as Json));
-    packed[key] = at.length === records.length ? column : { at, column };
+    const member = packMember(records, key);
+    if (member === undefined) continue;
+    members[key] = member;
+    if ("same" in member) same[key] = member.same;
   }
-  return packed;
+  return Object.keys(same).length === Object.keys(members).length ? { same } : { members };
+}
+
+function packMember(records: readonly Members[], key: string): Member | undefined {
+  const at: number[] = [];
+  const values: Json[] = [];
+  for (const [i, record] of records.entries()) {
+    const value = Object.hasOwn(record, key) ? record[key] : undefined;
+    if (value === undefined) continue;
+    at.push(i);
+    values.push(value);
+  }
+  if (values.length === 0) return undefined;
+  return values.length === records.length ? packColumn(values) : { at, column: packColumn(values) };
 }
 
 function unpackMembers(members: { readonly [key: string]: Member }, count: number): Json[] {

@@ -127,7 +127,9 @@ describe("columns", () => {
       { maxDepth: 3 },
       leaf,
       fc.array(tie("value"), { maxLength: 3 }),
-      fc.dictionary(fc.constantFrom("a", "b", "at", "same", "values", "members"), tie("value"), { maxKeys: 4 }),
+      fc.dictionary(fc.constantFrom("a", "b", "at", "same", "values", "members", "constructor"), tie("value"), {
+        maxKeys: 4,
+      }),
     ),
   })).value as fc.Arbitrary<Json>;
 
