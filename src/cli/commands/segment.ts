@@ -55,24 +55,27 @@ export const segment = defineCommand({
       signal.throwIfAborted();
       progress.note(`Intake: ${state}.`);
     });
-    const segmenter = await openSegmenter(models, { threads, flips });
     try {
-      const segmentation = await segmenter.segment(scan.files, scan.convention, (done, total) => {
-        signal.throwIfAborted();
-        progress.update({ label: "Segmenting", done, total, unit: "windows" });
-      });
-      const onScan = scan.restore(segmentation.labelMap);
-      await writeLabelMap(out, onScan, scan.convention);
-      await writeObjects(onScan, scan, models, { dicomSeg, rtstruct, version });
-      const caseId = scan.files.id;
-      if (report !== undefined) {
-        const about = { caseId, segmentation, models, productVersion: version, madeAtMs: Date.now() };
-        await writeFileAtomically(report, Buffer.from(renderCaseReport(about)));
+      const segmenter = await openSegmenter(models, { threads, flips });
+      try {
+        const segmentation = await segmenter.segment(scan.files, scan.convention, (done, total) => {
+          signal.throwIfAborted();
+          progress.update({ label: "Segmenting", done, total, unit: "windows" });
+        });
+        const onScan = scan.restore(segmentation.labelMap);
+        await writeLabelMap(out, onScan, scan.convention);
+        await writeObjects(onScan, scan, models, { dicomSeg, rtstruct, version });
+        const caseId = scan.files.id;
+        if (report !== undefined) {
+          const about = { caseId, segmentation, models, productVersion: version, madeAtMs: Date.now() };
+          await writeFileAtomically(report, Buffer.from(renderCaseReport(about)));
+        }
+        const written: Written = { out, report, dicomSeg, rtstruct, labels: scan.convention };
+        return { json: jsonOf(caseId, segmentation, models, written), text: textOf(segmentation, written) };
+      } finally {
+        await segmenter.close();
       }
-      const written: Written = { out, report, dicomSeg, rtstruct, labels: scan.convention };
-      return { json: jsonOf(caseId, segmentation, models, written), text: textOf(segmentation, written) };
     } finally {
-      await segmenter.close();
       await scan.close();
     }
   },
