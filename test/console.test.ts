@@ -204,6 +204,17 @@ describe("signing in by a passkey", () => {
     expect(await session()).toBeNull();
     await expect(removePasskeyOf(home, keys[0].id)).rejects.toMatchObject({ code: "file-not-found" });
     await links.close();
+
+    // One that runs and is silent may let people in by it: nothing is removed behind its back.
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    const { port } = silent.address() as AddressInfo;
+    await writeFile(join(home, "console.json"), JSON.stringify({ schema: "consilium.console/1", port, token: "t" }));
+    await expect(removePasskeyOf(home, keys[1].id, 50)).rejects.toMatchObject({ code: "unreachable" });
+    expect((await listPasskeys(passkeysFile)).map(({ label }) => label)).toEqual(["second"]);
+    silent.closeAllConnections();
+    await new Promise((resolve) => silent.close(resolve));
+
     await removePasskeyOf(home, keys[1].id);
     expect(await listPasskeys(passkeysFile)).toEqual([]);
   });

@@ -90,33 +90,49 @@ export async function requestLink(home: string, role: Role): Promise<SignInLink>
 
 /**
  * Removes a passkey of a home: by the console that runs, which ends the sessions that it opened, or else by itself.
- * @throws ConsiliumError `file-not-found` for one that is not there, `home-invalid`
+ * @throws ConsiliumError `file-not-found` for one that is not there, `home-invalid`, `unreachable` for a console that runs
+ * and does not answer: nothing is removed then
  */
-export async function removePasskeyOf(home: string, id: string): Promise<void> {
+export async function removePasskeyOf(
+  home: string,
+  id: string,
+  withinMs: number = LIMITS.requestTimeoutMs,
+): Promise<void> {
   let answer: Response;
   try {
-    answer = await askConsole(home, "DELETE", `/passkey/${id}`);
-  } catch {
+    answer = await askConsole(home, "DELETE", `/passkey/${id}`, withinMs);
+  } catch (error) {
+    // One that runs and does not answer would go on letting people in.
+    if (error instanceof DOMException && error.name === "TimeoutError") throw silent(error);
     await removePasskeyFrom(join(home, PASSKEYS_FILE), id);
     return;
   }
   if (answer.ok) return;
   const { error } = (await answer.json()) as { readonly error?: ErrorRecord };
-  if (error !== undefined) throw errorFromRecord(error);
-  throw new ConsiliumError("unreachable", {
+  throw error === undefined ? silent() : errorFromRecord(error);
+}
+
+function silent(cause?: unknown): ConsiliumError {
+  return new ConsiliumError("unreachable", {
     subject: "console of this home",
-    expected: "one of this version",
-    actual: "an answer that says nothing",
+    expected: "one of this version that answers",
+    actual: "none",
     hint: "Stop it, and try again.",
+    cause,
   });
 }
 
-async function askConsole(home: string, method: "GET" | "DELETE", path: string): Promise<Response> {
+async function askConsole(
+  home: string,
+  method: "GET" | "DELETE",
+  path: string,
+  withinMs: number = LIMITS.requestTimeoutMs,
+): Promise<Response> {
   const { port, token } = fileSchema.parse(JSON.parse(await readFile(join(home, FILE), "utf8")));
   return fetch(`http://127.0.0.1:${port}${path}`, {
     method,
     headers: { authorization: `Bearer ${token}` },
-    signal: AbortSignal.timeout(LIMITS.requestTimeoutMs),
+    signal: AbortSignal.timeout(withinMs),
   });
 }
 
