@@ -88,10 +88,7 @@ export function adminClient(home: string, clock: Clock = systemClock, passphrase
     status: (study) =>
       operate(
         async (coordinator) => coordinator.status(0, study),
-        async (ask) =>
-          (await (study === undefined
-            ? ask("GET", "/status")
-            : ask("POST", "/status", { study }))) as CoordinatorStatus,
+        async (ask) => (await ask("POST", "/status", { study })) as CoordinatorStatus,
       ),
     models: () =>
       operate(

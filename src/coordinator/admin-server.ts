@@ -87,8 +87,6 @@ export async function startAdminServer(coordinator: Coordinator): Promise<AdminS
 async function answer(coordinator: Coordinator, token: string, request: IncomingMessage): Promise<unknown> {
   checkToken(request.headers.authorization, token);
   switch (`${request.method} ${request.url}`) {
-    case "GET /status":
-      return coordinator.status();
     case "GET /models":
       return modelsOf(coordinator.state());
     case "POST /status":

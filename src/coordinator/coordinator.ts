@@ -114,7 +114,11 @@ export interface Coordinator {
   readonly service: FederationService;
   federation(): Federation;
   state(): CoordinatorState;
-  /** @param roundsAfter leaves out rounds up to this one */
+  /**
+   * @param roundsAfter leaves out rounds up to this one
+   * @param study by name or hash, as it was when it ended; the one underway, or the last, unless given
+   * @throws ConsiliumError `study-unknown`
+   */
   status(roundsAfter?: number, study?: string): CoordinatorStatus;
   /** @throws ConsiliumError `message-invalid` for the site's name, `limit-exceeded`, `disk-full` */
   invite(request: InviteRequest): Promise<MadeInvitation>;

@@ -180,7 +180,7 @@ describe("commands", () => {
     const { port } = JSON.parse(await readFile(join(federation.home, "admin.json"), "utf8")) as { port: number };
     const ask = (authorization: string) =>
       new Promise<number | undefined>((resolve, reject) => {
-        const options = { host: "127.0.0.1", port, path: "/status", headers: { authorization } };
+        const options = { host: "127.0.0.1", port, path: "/models", headers: { authorization } };
         request(options, (response) => resolve(response.resume().statusCode))
           .on("error", reject)
           .end();
