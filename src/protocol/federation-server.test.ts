@@ -13,7 +13,6 @@ import {
   SignedEnvelopeSchema,
   SiteMessageSchema,
   sealSiteMessage,
-  startFederationServer,
 } from "./index.ts";
 import { type FakeFederation, fakeFederation } from "./testing/fake-federation.ts";
 
@@ -30,14 +29,7 @@ afterEach(async () => {
 });
 
 async function serve(of: FakeFederation): Promise<FederationServer> {
-  const started = await startFederationServer({
-    service: of.service,
-    listen: "127.0.0.1:0",
-    certificatePem: of.coordinator.certificatePem,
-    keyPem: of.coordinator.keyPem,
-    authorityPem: of.authority.certificatePem,
-    clock: systemClock,
-  });
+  const started = await of.serve();
   cleanup.push(() => started.close());
   return started;
 }
@@ -185,29 +177,16 @@ describe("when nobody answers", () => {
     await expect(steady.exchange(nothing)).rejects.toMatchObject({ code: "message-invalid" });
     await server.close();
     await expect(steady.exchange(nothing)).rejects.toMatchObject({ code: "unreachable" });
-    const again = await startFederationServer({
-      service: federation.service,
-      listen: address,
-      certificatePem: federation.coordinator.certificatePem,
-      keyPem: federation.coordinator.keyPem,
-      authorityPem: federation.authority.certificatePem,
-      clock: systemClock,
-    });
+    const again = await federation.serve({ listen: address });
     cleanup.push(() => again.close());
     await expect(steady.exchange(nothing)).rejects.toMatchObject({ code: "message-invalid" });
   });
 
   test("a port in use is refused by name", async () => {
-    await expect(
-      startFederationServer({
-        service: federation.service,
-        listen: server.address,
-        certificatePem: federation.coordinator.certificatePem,
-        keyPem: federation.coordinator.keyPem,
-        authorityPem: federation.authority.certificatePem,
-        clock: systemClock,
-      }),
-    ).rejects.toMatchObject({ code: "usage", actual: "EADDRINUSE" });
+    await expect(federation.serve({ listen: server.address })).rejects.toMatchObject({
+      code: "usage",
+      actual: "EADDRINUSE",
+    });
   });
 });
 

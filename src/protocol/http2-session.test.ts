@@ -10,7 +10,6 @@ import {
   type SignedEnvelope,
   SiteMessageSchema,
   sealSiteMessage,
-  startFederationServer,
 } from "./index.ts";
 import { type Break, type BreakingWire, breakingWire } from "./testing/breaking-wire.ts";
 import { type FakeFederation, fakeFederation } from "./testing/fake-federation.ts";
@@ -29,14 +28,7 @@ const cleanup: (() => unknown)[] = [];
 beforeEach(async () => {
   federation = await fakeFederation();
   site = await federation.join("upenn");
-  server = await startFederationServer({
-    service: federation.service,
-    listen: "127.0.0.1:0",
-    certificatePem: federation.coordinator.certificatePem,
-    keyPem: federation.coordinator.keyPem,
-    authorityPem: federation.authority.certificatePem,
-    clock: systemClock,
-  });
+  server = await federation.serve();
 });
 afterEach(async () => {
   for (const each of cleanup.splice(0).reverse()) await each();

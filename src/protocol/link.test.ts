@@ -16,7 +16,6 @@ import {
   type SignedEnvelope,
   SiteMessageSchema,
   sealSiteMessage,
-  startFederationServer,
 } from "./index.ts";
 import { type FakeFederation, fakeFederation, refused } from "./testing/fake-federation.ts";
 
@@ -42,14 +41,7 @@ afterEach(async () => {
 
 const adapters: Record<string, () => Promise<CoordinatorLink>> = {
   "over TLS": async () => {
-    server = await startFederationServer({
-      service: federation.service,
-      listen: "127.0.0.1:0",
-      certificatePem: federation.coordinator.certificatePem,
-      keyPem: federation.coordinator.keyPem,
-      authorityPem: federation.authority.certificatePem,
-      clock: systemClock,
-    });
+    server = await federation.serve();
     return connectLink({ address: server.address, ...site });
   },
   "in memory": async () => memoryLink(federation.service, site.peer),

@@ -17,7 +17,6 @@ import {
   type SignedEnvelope,
   SiteMessageSchema,
   sealSiteMessage,
-  startFederationServer,
 } from "./index.ts";
 import { proxyFor } from "./proxy.ts";
 import { fakeFederation } from "./testing/fake-federation.ts";
@@ -101,13 +100,7 @@ async function serve(host: string) {
   const federation = await fakeFederation();
   const bare = host.replace(/[[\]]/g, "");
   const own = await issueCoordinatorCertificate(federation.authority, [bare], systemClock.nowMs());
-  const server = await startFederationServer({
-    service: federation.service,
-    listen: `${host}:0`,
-    ...own,
-    authorityPem: federation.authority.certificatePem,
-    clock: systemClock,
-  });
+  const server = await federation.serve({ listen: `${host}:0`, ...own });
   cleanup.push(() => server.close());
   return { federation, address: server.address };
 }

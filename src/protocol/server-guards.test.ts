@@ -3,14 +3,7 @@ import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect as connectTcp, type Socket } from "node:net";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { systemClock } from "../base/index.ts";
-import {
-  connectLink,
-  type Enrolment,
-  type FederationServer,
-  SignedEnvelopeSchema,
-  startFederationServer,
-} from "./index.ts";
+import { connectLink, type Enrolment, type FederationServer, SignedEnvelopeSchema } from "./index.ts";
 import type { ServerLimits } from "./server-guards.ts";
 import { type FakeFederation, fakeFederation } from "./testing/fake-federation.ts";
 
@@ -29,11 +22,7 @@ afterEach(async () => {
 });
 
 async function serve(limits: Partial<ServerLimits>): Promise<FederationServer> {
-  const { certificatePem, keyPem } = federation.coordinator;
-  const authorityPem = federation.authority.certificatePem;
-  const { service } = federation;
-  const options = { service, listen: "127.0.0.1:0", certificatePem, keyPem, authorityPem, clock: systemClock, limits };
-  const server = await startFederationServer(options);
+  const server = await federation.serve({ limits });
   cleanup.push(() => server.close());
   return server;
 }

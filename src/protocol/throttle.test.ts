@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { sha256, systemClock } from "../base/index.ts";
-import { type CoordinatorLink, connectLink, type FederationServer, startFederationServer } from "./index.ts";
+import { sha256 } from "../base/index.ts";
+import { type CoordinatorLink, connectLink, type FederationServer } from "./index.ts";
 import { type FakeFederation, fakeFederation } from "./testing/fake-federation.ts";
 
 const RATE = 400_000;
@@ -16,14 +16,7 @@ let links: CoordinatorLink[];
 
 beforeEach(async () => {
   federation = await fakeFederation();
-  const { authority, coordinator, service } = federation;
-  server = await startFederationServer({
-    service,
-    listen: "127.0.0.1:0",
-    ...coordinator,
-    authorityPem: authority.certificatePem,
-    clock: systemClock,
-  });
+  server = await federation.serve();
   folder = await mkdtemp(join(tmpdir(), "consilium-throttle-"));
   links = [];
 });

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { createRandom } from "../base/index.ts";
 import { openCoordinator } from "../coordinator/index.ts";
 import type { Study } from "../study/index.ts";
-import { joinSites, newCoordinatorHome, serveCoordinator, submit } from "./testing/federation-suite.ts";
+import { joinSites, newCoordinatorHome, stoppedFederation, submit } from "./testing/federation-suite.ts";
 import { openProcesses, type Processes, type TestProcess } from "./testing/processes.ts";
 import { linkOf, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 
@@ -55,13 +55,7 @@ async function calmFinal(): Promise<string> {
 
 /** How each process of a federation is started, by name. */
 async function prepare(name: string, study: Study): Promise<ReadonlyMap<string, () => TestProcess>> {
-  const folder = join(root, name);
-  await mkdir(folder);
-  const home = await newCoordinatorHome(folder);
-  const { coordinator, close } = await serveCoordinator(home);
-  const sites = await joinSites(folder, coordinator, "tls");
-  await submit(coordinator, study);
-  await close();
+  const { home, sites } = await stoppedFederation(join(root, name), study);
   return new Map([
     ["coordinator", () => processes.start("coordinator-process", home)],
     ...sites.map((site) => [site.siteId, () => processes.start("site-process", site.home, STEP_MS)] as const),

@@ -1,9 +1,8 @@
 /** Coordinator and sites as processes over TLS, killed with SIGKILL in mid-round: the model stays the same bit for bit. */
-import { mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { Site } from "./home.ts";
-import { joinSites, newCoordinatorHome, serveCoordinator, submit } from "./testing/federation-suite.ts";
+import { stoppedFederation } from "./testing/federation-suite.ts";
 import { openProcesses, type Processes, type TestProcess } from "./testing/processes.ts";
 import { temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 
@@ -27,23 +26,6 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-interface Prepared {
-  readonly home: string;
-  readonly sites: readonly Site[];
-}
-
-/** Joined sites and a submitted study; the coordinator is closed again, its address stays. */
-async function prepare(name: string, study = STUDY): Promise<Prepared> {
-  const folder = join(root, name);
-  await mkdir(folder);
-  const home = await newCoordinatorHome(folder);
-  const { coordinator, close } = await serveCoordinator(home);
-  const sites = await joinSites(folder, coordinator, "tls");
-  await submit(coordinator, study);
-  await close();
-  return { home, sites };
-}
-
 async function finalOf(sites: readonly TestProcess[]): Promise<unknown> {
   const ends = await Promise.all(sites.map((site) => site.until(({ kind }) => kind === "ended done")));
   expect(new Set(ends.map(({ finalSha256 }) => finalSha256)).size).toBe(1);
@@ -55,7 +37,7 @@ const inTraining = (round: number) => (line: Record<string, unknown>) =>
 
 /** What nobody's death disturbs. */
 async function calmFinal(): Promise<unknown> {
-  const calm = await prepare("calm");
+  const calm = await stoppedFederation(join(root, "calm"), STUDY);
   const coordinator = processes.start("coordinator-process", calm.home);
   await coordinator.until(({ kind }) => kind === "serving");
   const final = await finalOf(calm.sites.map(({ home }) => processes.start("site-process", home, STEP_MS)));
@@ -71,7 +53,7 @@ beforeAll(async () => {
 const sent = (round: number) => (line: Record<string, unknown>) => line.kind === "update-sent" && line.round === round;
 
 it("ends with the same model whether or not coordinator and sites are killed", { timeout: 240_000 }, async () => {
-  const stormy = await prepare("stormy");
+  const stormy = await stoppedFederation(join(root, "stormy"), STUDY);
   let coordinator = processes.start("coordinator-process", stormy.home);
   await coordinator.until(({ kind }) => kind === "serving");
   const [a, b, c] = stormy.sites.map(({ home }) => processes.start("site-process", home, STEP_MS));
@@ -97,7 +79,7 @@ it("ends with the same model whether or not coordinator and sites are killed", {
 it("ends with the same model, masked, where sites die in training and while the sum is opened", {
   timeout: 240_000,
 }, async () => {
-  const { home, sites } = await prepare("masked", MASKED);
+  const { home, sites } = await stoppedFederation(join(root, "masked"), MASKED);
   let coordinator = processes.start("coordinator-process", home);
   await coordinator.until(({ kind }) => kind === "serving");
   const [a, b, c] = sites.map((site) => processes.start("site-process", site.home, STEP_MS));

@@ -3,7 +3,7 @@
  * the sum: started again it ends in the exact sum, from the same masked updates. Set back to before the opening, it
  * gets no second sum of the round: every site refuses.
  */
-import { cp, mkdir, rm } from "node:fs/promises";
+import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ConsiliumError, type ErrorCode } from "../base/index.ts";
@@ -11,7 +11,7 @@ import type { Site } from "./home.ts";
 import { readMaskingDocument } from "./masking-document.ts";
 import { dialCoordinator } from "./review-studies.ts";
 import type { RunOutcome } from "./run-site.ts";
-import { joinSites, newCoordinatorHome, serveCoordinator, submit } from "./testing/federation-suite.ts";
+import { type StoppedFederation, stoppedFederation } from "./testing/federation-suite.ts";
 import { openProcesses, type Processes, type TestProcess } from "./testing/processes.ts";
 import { QUICK, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 
@@ -44,23 +44,11 @@ afterAll(async () => {
   await rm(root, { recursive: true, force: true });
 });
 
-interface Prepared {
-  readonly home: string;
-  readonly sites: readonly Site[];
-  readonly studyHash: string;
-}
-
-/** Three joined sites and a submitted study; the coordinator is closed again, its address stays. */
-async function prepare(name: string, privacy: object): Promise<Prepared> {
-  const folder = join(root, name);
-  await mkdir(folder);
-  const home = await newCoordinatorHome(folder);
-  const { coordinator, close } = await serveCoordinator(home);
-  const sites = await joinSites(folder, coordinator, "tls");
-  const study = tinyStudy({ rounds: { count: LAST_ROUND }, aggregation: AGGREGATION, privacy });
-  const studyHash = await submit(coordinator, study);
-  await close();
-  return { home, sites, studyHash };
+function prepare(name: string, privacy: object): Promise<StoppedFederation> {
+  return stoppedFederation(
+    join(root, name),
+    tinyStudy({ rounds: { count: LAST_ROUND }, aggregation: AGGREGATION, privacy }),
+  );
 }
 
 async function start(home: string, ...moment: string[]): Promise<TestProcess> {
@@ -72,7 +60,7 @@ async function start(home: string, ...moment: string[]): Promise<TestProcess> {
 type Sent = Map<string, Set<string>>;
 
 /** Runs every site to the end of the study; who stops on an error says its code. */
-function runSites({ sites, studyHash }: Prepared, sent: Sent): Promise<(RunOutcome | ErrorCode)[]> {
+function runSites({ sites, studyHash }: StoppedFederation, sent: Sent): Promise<(RunOutcome | ErrorCode)[]> {
   const run = async (site: Site): Promise<RunOutcome | ErrorCode> => {
     const link = dialCoordinator(site);
     try {

@@ -23,7 +23,6 @@ import {
   SiteMessageSchema,
   sealedLink,
   sealSiteMessage,
-  startFederationServer,
 } from "../index.ts";
 import { type FakeFederation, fakeFederation } from "../testing/fake-federation.ts";
 import { type Came, type TlsEndingProxy, tlsEndingProxy } from "../testing/tls-ending-proxy.ts";
@@ -47,14 +46,7 @@ afterEach(async () => {
 });
 
 async function serve(options: { allowSealed?: boolean; listen?: string; clock?: Clock }): Promise<FederationServer> {
-  const started = await startFederationServer({
-    service: federation.service,
-    listen: "127.0.0.1:0",
-    ...federation.coordinator,
-    authorityPem: federation.authority.certificatePem,
-    clock: systemClock,
-    ...options,
-  });
+  const started = await federation.serve(options);
   cleanup.push(() => started.close());
   return started;
 }
@@ -202,14 +194,7 @@ describe("through a proxy that ends TLS", () => {
   test("a key of another federation's coordinator, or of another site's making, is not sealed to", async () => {
     const { link, site } = await sealedSite();
     const other = await fakeFederation();
-    const elsewhere = await startFederationServer({
-      service: other.service,
-      listen: "127.0.0.1:0",
-      ...other.coordinator,
-      authorityPem: other.authority.certificatePem,
-      clock: systemClock,
-      allowSealed: true,
-    });
+    const elsewhere = await other.serve({ allowSealed: true });
     cleanup.push(() => elsewhere.close());
     const fromElsewhere = async (): Promise<Came> => {
       const [asked] = proxy.requests;

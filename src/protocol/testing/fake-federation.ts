@@ -15,6 +15,8 @@ import {
   EnrolReplySchema,
   enrolInMemory,
   enrolmentProof,
+  type FederationServer,
+  type FederationServerOptions,
   type FederationService,
   formatInvitation,
   type Invitation,
@@ -28,6 +30,7 @@ import {
   readPrivateKey,
   readSiteMessage,
   sealAnswer,
+  startFederationServer,
 } from "../index.ts";
 
 const SECRET = Buffer.alloc(32, 7).toString("base64url");
@@ -44,6 +47,8 @@ export interface FakeFederation {
   readonly failures: Error[];
   /** What was moved since the start, to see what a resumed transfer moved again. */
   readonly moved: { parts: number; bytes: number };
+  /** Over TLS, on a free port of loopback unless told otherwise; who asks closes it. */
+  serve(options?: Partial<FederationServerOptions>): Promise<FederationServer>;
   invitation(siteId: string, address?: string): Invitation;
   join(siteId: string): Promise<Enrolment & { readonly keyPem: string; readonly peer: Peer }>;
 }
@@ -140,7 +145,16 @@ export async function fakeFederation(): Promise<FakeFederation> {
     const enrolment = await enrolInMemory(service, options);
     return { ...enrolment, keyPem, peer: { siteId, keySha256: readCertificate(enrolment.certificatePem).keySha256 } };
   }
-  return { authority, coordinator, service, objects, partial, failures, moved, invitation, join };
+  const serve = (options: Partial<FederationServerOptions> = {}): Promise<FederationServer> =>
+    startFederationServer({
+      service,
+      listen: "127.0.0.1:0",
+      ...coordinator,
+      authorityPem: authority.certificatePem,
+      clock: systemClock,
+      ...options,
+    });
+  return { authority, coordinator, service, objects, partial, failures, moved, serve, invitation, join };
 }
 
 export function refused(

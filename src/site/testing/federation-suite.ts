@@ -1,6 +1,6 @@
 /** A coordinator of the product and sites of the product, with a small engine: in memory, or over TLS on loopback. */
 
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import {
   type Coordinator,
@@ -52,6 +52,24 @@ export async function serveCoordinator(home: string, options: ServerOptions = {}
       await coordinator.close();
     },
   };
+}
+
+export interface StoppedFederation {
+  /** Of the coordinator. */
+  readonly home: string;
+  readonly sites: readonly Site[];
+  readonly studyHash: string;
+}
+
+/** Sites that joined over TLS and a submitted study, in a new folder; the coordinator is closed again, its address stays. */
+export async function stoppedFederation(folder: string, study: Study): Promise<StoppedFederation> {
+  await mkdir(folder);
+  const home = await newCoordinatorHome(folder);
+  const { coordinator, close } = await serveCoordinator(home);
+  const sites = await joinSites(folder, coordinator, "tls");
+  const studyHash = await submit(coordinator, study);
+  await close();
+  return { home, sites, studyHash };
 }
 
 /** Invites and joins sites with so many cases each, over the network or in memory, and registers made-up cases. */
