@@ -1,4 +1,7 @@
 /** Connections that break or are swallowed at any byte: what waits on them ends, and what comes after is not lost. */
+import { createServer } from "node:http2";
+import { type AddressInfo, connect } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../base/index.ts";
@@ -125,6 +128,31 @@ describe("a connection that stands and falls silent", () => {
     session.giveUp();
     await expect(waiting).rejects.toThrow();
     expect(await ask()).toBe(status);
+  });
+
+  test("is asked no more once the other end took its leave, though it does not close", async () => {
+    const leaving = createServer().on("session", (session) => session.goaway());
+    await new Promise<void>((resolve) => leaving.listen(0, "127.0.0.1", resolve));
+    const { port } = leaving.address() as AddressInfo;
+    const dialled = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    cleanup.push(
+      () => dialled.destroy(),
+      () => leaving.close(),
+    );
+    const failures: unknown[] = [];
+    const note = (error: unknown) => failures.push(error);
+    process.on("uncaughtExceptionMonitor", note);
+    cleanup.push(() => process.off("uncaughtExceptionMonitor", note));
+    const session = keptSession({
+      address: `127.0.0.1:${port}`,
+      tls: clientTls(site.authorityPem, site),
+      dial: () => dialled as TLSSocket,
+      pings: { everyMs: 10, withinMs: 5_000 },
+    });
+    const stream = await session.request({ ":path": "/" });
+    await new Promise((resolve) => stream.on("error", () => undefined).on("close", resolve));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(failures).toEqual([]);
   });
 
   test("that answers stays the same one, however long it is asked", async () => {

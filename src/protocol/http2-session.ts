@@ -115,6 +115,8 @@ function askForSignsOfLife(session: ClientHttp2Session, address: string, { every
   let heard = 0;
   let waiting: NodeJS.Timeout | undefined;
   const ask = (): void => {
+    // One that is destroyed has no socket any more, and is closed only once the other end closes too.
+    if (session.destroyed) return;
     const { bytesRead = 0 } = session.socket;
     const news = bytesRead !== heard;
     heard = bytesRead;
