@@ -137,7 +137,7 @@ test("connections that stay silent take their own address's room alone", async (
 });
 
 test("a piece that trickles in is given up, however steadily it comes", async () => {
-  const server = await serve({ callMs: 300 });
+  const server = await serve({ callMs: 1_000 });
   const slow = session(server, other);
   await connected(slow);
   const stream = slow.request({
@@ -146,9 +146,10 @@ test("a piece that trickles in is given up, however steadily it comes", async ()
     "content-range": "bytes 0-99999/100000",
   });
   stream.on("error", () => undefined);
+  const ended = new Promise((resolve) => stream.once("close", resolve));
   const trickle = setInterval(() => stream.writable && stream.write("x"), 20);
   cleanup.push(() => clearInterval(trickle));
   await isAnswered(server);
-  await new Promise((resolve) => stream.once("close", resolve));
+  await ended;
   expect(federation.moved.bytes).toBe(0);
 });
