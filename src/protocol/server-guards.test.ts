@@ -53,7 +53,8 @@ function session(server: FederationServer, site?: Site): ClientHttp2Session {
 }
 
 const connected = (of: ClientHttp2Session): Promise<unknown> => new Promise((resolve) => of.once("connect", resolve));
-const closed = (of: ClientHttp2Session): Promise<unknown> => new Promise((resolve) => of.once("close", resolve));
+const closed = (of: ClientHttp2Session): Promise<unknown> =>
+  new Promise((resolve) => (of.destroyed ? resolve(undefined) : of.once("close", resolve)));
 
 function statusOf(of: ClientHttp2Session, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
