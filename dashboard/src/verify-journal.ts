@@ -9,6 +9,7 @@
  */
 import { fromBinary } from "@bufbuild/protobuf";
 import { SiteMessageSchema } from "../../src/protocol/gen/consilium/v1/federation_pb.ts";
+import { type Bytes, sha256, toHex } from "./digest.ts";
 
 const CHAIN = "consilium.journal/1";
 const DOMAIN = "consilium.v1.envelope\0";
@@ -17,8 +18,6 @@ const SPKI_PREFIX = "3059301306072a8648ce3d020106082a8648ce3d03010703420004";
 const SPKI_BYTES = 91;
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256" } as const;
 const SIGNING = { name: "ECDSA", hash: "SHA-256" } as const;
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 export interface ChainedRecord {
   readonly number: number;
@@ -131,16 +130,8 @@ function publicKeyIn(pem: string): Bytes | undefined {
   return at < 0 || at % 2 === 1 ? undefined : der.slice(at / 2, at / 2 + SPKI_BYTES);
 }
 
-async function sha256(bytes: Bytes): Promise<string> {
-  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
-}
-
 function utf8(text: string): Bytes {
   return new TextEncoder().encode(text) as Bytes;
-}
-
-function toHex(bytes: Uint8Array): string {
-  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function fromBase64(text: string): Bytes {

@@ -53,7 +53,7 @@ with \`--json\`.
 ${services.map(serviceSection).join("\n")}
 ## Beside the services
 
-Plain requests, whose bodies are JSON. Those of the first rows sign people in; the others want a session: downloads by its
+Plain requests, whose bodies are JSON but for pieces of files. Those of the first rows sign people in; the others want a session: downloads by its
 cookie alone, all else by its second token as well.
 
 | request | asks for | who may |
@@ -80,6 +80,10 @@ const ASKED: Readonly<Record<OpenRoute | Route, string>> = {
   "POST /passkey/registered": "its registration by its answer",
   "POST /passkey/remove": "its removal, with the sessions that it opened",
   "POST /passkey/at-name": "a link to this console at `localhost`",
+  "GET /study-files": "the files that this session brought for a study, and the limits of others",
+  "POST /study-file":
+    "`?name=net.onnx&offset=0&bytes=TOTAL&sha256=…&upload=…`: a piece of such a file, of that digest, as the body; the first without `upload`, the next with the one that was answered",
+  "DELETE /study-file": "`?name=net.onnx`: takes it back",
   "GET /volume": "`?case=ID&part=t1`, t1ce, t2, flair, labels or prediction: a scan or a map as NIfTI",
   "GET /sheet": "`?intake=KEY&case=ID&state=STATE`: a contact sheet of intake as PNG",
   "GET /download/model.onnx":

@@ -25,6 +25,8 @@ interface OnTheCommandLine {
 const FILES = "works on files of whoever runs it, named by paths; a browser names none, and no home is asked";
 const PROCESS = "a process of the machine, which its service manager starts and stops";
 const ENGINE = "an engineer's tool for networks, without a home";
+/** By which a browser brings an ONNX network, and weights to start from. */
+const STUDY_FILES = ["GET /study-files", "POST /study-file", "DELETE /study-file"] as const;
 
 export const WHERE: Readonly<Record<string, InBoth | OnTheCommandLine>> = {
   demo: { why: "begins a federation of its own, to look at" },
@@ -67,14 +69,8 @@ export const WHERE: Readonly<Record<string, InBoth | OnTheCommandLine>> = {
     asked: ["coordinator verifyJournal", "coordinator listJournal", "coordinator listCountersigned"],
     but: "the browser checks chain, signatures and countersigned heads by itself as well; --head takes heads from elsewhere",
   },
-  "study check": {
-    asked: ["coordinator checkStudy"],
-    but: "a network or weights in files of their own need the command",
-  },
-  "study submit": {
-    asked: ["coordinator submitStudy"],
-    but: "a network or weights in files of their own need the command",
-  },
+  "study check": { asked: ["coordinator checkStudy", ...STUDY_FILES] },
+  "study submit": { asked: ["coordinator submitStudy", ...STUDY_FILES] },
   "study statistics": { asked: ["coordinator getStatus"] },
   "study matrix": { asked: ["coordinator getStatus"] },
   "study plan": { asked: ["coordinator getStudy"] },

@@ -164,6 +164,21 @@ export const LIMITS = {
   /** Between two looks for a change, and two signs of life, of a stream. */
   consoleLookMs: 1_000,
   consoleSignOfLifeMs: 5_000,
+  /**
+   * Files of a study that browsers bring, one by one and together: their bytes, how many one session and all keep, and how
+   * long without a piece or a use. A file comes in pieces of chunkBytes, so many read at a time.
+   */
+  consoleStudyFileBytes: 2 * 1024 ** 3,
+  consoleStudyFilesBytes: 4 * 1024 ** 3,
+  consoleStudyFilesOfSession: 4,
+  consoleStudyFiles: 16,
+  consoleStudyFileIdleMs: 60 * 60_000,
+  consoleStudyFileChars: 120,
+  consoleStudyPieces: 4,
+  /** Between two looks for such files whose time is over. */
+  consoleStudyFilesLookMs: 60_000,
+  /** Checking or submitting a study with files of its own. */
+  consoleStudyMs: 10 * 60_000,
   /** Records of the journal in one answer. */
   journalPageRecords: 500,
 } as const;

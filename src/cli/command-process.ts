@@ -5,8 +5,8 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { ConsiliumError, ERROR_CODES, type ErrorCode } from "../base/index.ts";
-import type { Registered, RegisterOrder, Work } from "../console/index.ts";
-import type { Replay } from "../coordinator/index.ts";
+import type { Registered, RegisterOrder, StudyCommands, Work } from "../console/index.ts";
+import type { Replay, SubmittedStudy } from "../coordinator/index.ts";
 import type { Examination } from "../site/index.ts";
 import { endInWords, endOf, textOf } from "./child-process.ts";
 
@@ -24,6 +24,44 @@ export function doctorProcess({ launcher, home }: Started): Work<Examination> {
 
 export function replayProcess({ launcher, home }: Started): Work<Replay> {
   return commandProcess(launcher, "replay", () => ["replay", "--home", home], "rounds");
+}
+
+/** As `study submit --json` writes it. */
+interface SubmittedDocument extends Omit<SubmittedStudy, "hash"> {
+  readonly studyHash: SubmittedStudy["hash"];
+}
+
+interface StudyOrder {
+  readonly path: string;
+  readonly sites: readonly string[];
+}
+
+/** Reads studies whose network or weights are files. */
+export function studyProcesses({ launcher, home }: Started): StudyCommands {
+  const check = commandProcess<{ studyHash: string }, string>(
+    launcher,
+    "study",
+    (path) => ["study", "check", path],
+    "studyHash",
+  );
+  const submit = commandProcess<SubmittedDocument, StudyOrder>(launcher, "study", submitArgs(home), "studyHash");
+  const silent = (): void => undefined;
+  return {
+    async check(path, signal) {
+      await check(signal, silent, path);
+    },
+    async submit(path, sites, signal) {
+      const { studyHash: hash, name, roster, notJoined } = await submit(signal, silent, { path, sites });
+      return { hash, name, roster, notJoined };
+    },
+  };
+}
+
+function submitArgs(home: string): (order: StudyOrder) => readonly string[] {
+  return ({ path, sites }) => [
+    ...["study", "submit", path, "--home", home],
+    ...(sites.length === 0 ? [] : [`--sites=${sites.join(",")}`]),
+  ];
 }
 
 /** As `site data --json` writes it. */

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { systemClock } from "../base/index.ts";
 import type { Coordinator } from "../coordinator/index.ts";
-import { replayProcess } from "./command-process.ts";
+import { replayProcess, studyProcesses } from "./command-process.ts";
 import { modelFile } from "./model-file.ts";
 import { openStudy } from "./open-study.ts";
 
@@ -37,8 +37,10 @@ export async function serveDashboard({
   const {
     builtDashboard,
     coordinatorConsole,
+    offeredStudies,
     offerLinks,
     openIdProvider,
+    openStudyFiles,
     PASSKEYS_FILE,
     readSignInFile,
     replayWork,
@@ -46,18 +48,19 @@ export async function serveDashboard({
     studyReport,
   } = await import("../console/index.ts");
   const identity = signIn === undefined ? undefined : openIdProvider(await readSignInFile(signIn), systemClock);
-  const { studyFromText } = await import("../study/index.ts");
   const { name, id } = coordinator.federation();
   const replay = replayWork(replayProcess({ launcher, home }));
-  const routes = coordinatorConsole({
-    home,
+  const studyFiles = await openStudyFiles(join(home, "study-files"), systemClock);
+  const studies = offeredStudies({
     coordinator,
-    replay,
-    openStudy(yaml) {
-      const { study, initial } = openStudy(studyFromText(yaml, "study"), undefined, "study");
+    files: studyFiles,
+    commands: studyProcesses({ launcher, home }),
+    openStudy(declared) {
+      const { study, initial } = openStudy(declared, undefined, "study");
       return { study, initialParameters: initial };
     },
   });
+  const routes = coordinatorConsole({ home, coordinator, replay, studies });
   const server = await startConsoleServer({
     face: "coordinator",
     name,
@@ -66,6 +69,7 @@ export async function serveDashboard({
     port,
     files: builtDashboard(import.meta.url),
     routes,
+    studyFiles,
     identity,
     passkeysFile: join(home, PASSKEYS_FILE),
     onRefused: (error) => note(refusalOf(error)),
@@ -80,7 +84,8 @@ export async function serveDashboard({
     async close() {
       await links.close();
       await server.close();
-      await replay.close();
+      await Promise.all([replay.close(), studies.close()]);
+      await studyFiles.close();
     },
   };
 }

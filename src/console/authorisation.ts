@@ -81,6 +81,8 @@ interface RouteRights {
 
 /** Who may register a passkey, to sign in by under the same role, and remove one. */
 const WITH_PASSKEYS: RouteRights = { roles: ["operator"], shows: "both tokens" };
+/** Who may bring the files that a study names: whoever may submit it. */
+const WITH_STUDIES: RouteRights = { roles: ["lead"], shows: "both tokens" };
 const WITH_PATIENTS: RouteRights = { roles: PATIENTS, shows: "both tokens" };
 
 /** All other plain requests, by what they ask for. Beside both lists there are the page's own files alone. */
@@ -91,6 +93,9 @@ export const ROUTES = {
   "POST /passkey/registered": WITH_PASSKEYS,
   "POST /passkey/remove": WITH_PASSKEYS,
   "POST /passkey/at-name": WITH_PASSKEYS,
+  "GET /study-files": WITH_STUDIES,
+  "POST /study-file": WITH_STUDIES,
+  "DELETE /study-file": WITH_STUDIES,
   "GET /volume": WITH_PATIENTS,
   "GET /sheet": WITH_PATIENTS,
   "GET /download/model.onnx": { roles: ["lead", "operator"], shows: "cookie" },

@@ -6,6 +6,7 @@ import type { DownloadName, Face, OpenRoute, Route } from "./authorisation.ts";
 import type { IdentityProvider } from "./identity-provider.ts";
 import type { Passkeys } from "./passkeys.ts";
 import type { Session, Sessions } from "./sessions.ts";
+import type { StudyFiles } from "./study-files.ts";
 
 export interface ConsoleOptions {
   readonly face: Face;
@@ -25,6 +26,8 @@ export interface ConsoleOptions {
   readonly volume?: ((caseId: string, part: string) => Promise<Uint8Array>) | undefined;
   /** A contact sheet of a case of intake, a PNG file; undefined where the home has no cases. @throws ConsiliumError */
   readonly sheet?: ((intakeKey: string, caseId: string, state: string) => Promise<Uint8Array>) | undefined;
+  /** What studies that browsers submit name; undefined where none are submitted. */
+  readonly studyFiles?: StudyFiles | undefined;
   /** Where the home keeps its operators' passkeys; undefined for a console without. */
   readonly passkeysFile?: string | undefined;
   /** By whom people may sign in beside one-time links. */

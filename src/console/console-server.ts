@@ -25,11 +25,12 @@ import { refuse } from "./plain-http.ts";
 import { createSessions } from "./sessions.ts";
 import { SIGN_IN_ROUTES, SIGN_OUT_ROUTE } from "./sign-in-routes.ts";
 import { answerStatic, COMMON_HEADERS, readStaticFiles } from "./static-files.ts";
+import { STUDY_FILE_ROUTES } from "./study-file-routes.ts";
 
 const API = "/api";
 
 const OPEN_HANDLERS: OpenHandlers = { ...SIGN_IN_ROUTES, ...PASSKEY_SIGN_IN_ROUTES };
-const HANDLERS: Handlers = { ...SIGN_OUT_ROUTE, ...PASSKEY_ROUTES, ...FILE_ROUTES };
+const HANDLERS: Handlers = { ...SIGN_OUT_ROUTE, ...PASSKEY_ROUTES, ...FILE_ROUTES, ...STUDY_FILE_ROUTES };
 
 export interface ConsoleServer {
   /** `http://127.0.0.1:PORT` */
@@ -95,6 +96,10 @@ export async function startConsoleServer(options: ConsoleOptions): Promise<Conso
     const { passkeysFile: file, name } = options;
     context.passkeys = openPasskeys({ file, name, origin: context.atName, clock });
   }
+  const look = setInterval(() => {
+    // A disk that removes nothing now is tried again at the next look.
+    options.studyFiles?.removeEnded(context.sessions.isOver).catch(() => undefined);
+  }, LIMITS.consoleStudyFilesLookMs).unref();
   return {
     url,
     signInLink(role) {
@@ -108,6 +113,7 @@ export async function startConsoleServer(options: ConsoleOptions): Promise<Conso
       return removePasskeyFrom(passkeysFile, id);
     },
     async close() {
+      clearInterval(look);
       await Promise.all([server, second].map(closed));
     },
   };

@@ -7,10 +7,11 @@ import {
   compareStudyModels,
   modelsOf,
   roundCount,
-  type StudyToSubmit,
   verifyHome,
 } from "../coordinator/index.ts";
 import { CoordinatorConsole, toConnectError } from "../protocol/index.ts";
+import { SESSION } from "./callers.ts";
+import type { OfferedStudies } from "./offered-studies.ts";
 import { statusStream } from "./status-stream.ts";
 import { checkedPlan, submittedPlan } from "./study-plan.ts";
 import type { ReplayWork } from "./works.ts";
@@ -18,13 +19,12 @@ import type { ReplayWork } from "./works.ts";
 export interface CoordinatorConsoleOptions {
   readonly home: string;
   readonly coordinator: Coordinator;
-  /** A study file's text, made ready to submit. @throws ConsiliumError `study-invalid` */
-  readonly openStudy: (yaml: string) => StudyToSubmit;
+  readonly studies: Pick<OfferedStudies, "check" | "submit">;
   readonly replay: Pick<ReplayWork, "begin" | "view">;
 }
 
 export function coordinatorConsole(options: CoordinatorConsoleOptions): (router: ConnectRouter) => void {
-  const { home, coordinator, openStudy, replay } = options;
+  const { home, coordinator, studies, replay } = options;
   const passphrases = createRateLimit(
     "passphrases of the authority's key",
     LIMITS.consoleSignInsBurst,
@@ -50,12 +50,13 @@ export function coordinatorConsole(options: CoordinatorConsoleOptions): (router:
         }
       },
       getStudy: () => document(submittedPlan(coordinator.state())),
-      checkStudy: ({ yaml }) => answered(() => document(checkedPlan(coordinator.state(), openStudy(yaml).study))),
-      submitStudy: ({ yaml, sites }) =>
+      checkStudy: ({ yaml }, { values }) =>
         answered(async () => {
-          const study = openStudy(yaml);
-          return document(await coordinator.submitStudy({ ...study, ...(sites.length > 0 && { sites }) }));
+          const study = await studies.check(yaml, values.get(SESSION));
+          return document(checkedPlan(coordinator.state(), study));
         }),
+      submitStudy: (asked, { values }) =>
+        answered(async () => document(await studies.submit(asked, values.get(SESSION)))),
       stopStudy: ({ reason }) =>
         answered(async () => {
           await coordinator.stopStudy(words(reason));

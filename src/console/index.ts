@@ -15,6 +15,7 @@ export { type IdentityProvider, openIdProvider } from "./identity-provider.ts";
 export { offerLinks, removePasskeyOf, requestLink, type SignInLink } from "./link-file.ts";
 export type { Work } from "./long-work.ts";
 export type { NextCommands } from "./next-commands.ts";
+export { offeredStudies, type StudyCommands } from "./offered-studies.ts";
 export { type ListedPasskey, listPasskeys, PASSKEYS_FILE } from "./passkeys.ts";
 export { readSignInFile, roleOf, type SignInRules } from "./sign-in-file.ts";
 export { type ListedCase, type ListedCases, type SiteCases, siteCases } from "./site-cases.ts";
@@ -28,6 +29,7 @@ export {
   siteDatasets,
 } from "./site-datasets.ts";
 export { builtDashboard } from "./static-files.ts";
+export { openStudyFiles, type StudyFilesThere, type StudyFileView } from "./study-files.ts";
 export { checkedPlan, submittedPlan } from "./study-plan.ts";
 export { studyReport } from "./study-report.ts";
 export {

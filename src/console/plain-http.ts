@@ -18,20 +18,26 @@ export function readCookie(request: Headed, wanted: string): string | undefined 
 
 /** @throws ConsiliumError `file-not-found` for what is larger, or no JSON object */
 export async function readBody(request: IncomingMessage, atMost: number): Promise<Readonly<Record<string, unknown>>> {
-  const pieces: Buffer[] = [];
-  let length = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
-    length += piece.length;
-    if (length > atMost) throw notOffered("a request of that size");
-    pieces.push(piece);
-  }
+  const bytes = await readBytes(request, atMost, () => notOffered("a request of that size"));
   try {
-    const value: unknown = JSON.parse(Buffer.concat(pieces).toString("utf8"));
+    const value: unknown = JSON.parse(bytes.toString("utf8"));
     if (typeof value === "object" && value !== null) return value as Readonly<Record<string, unknown>>;
   } catch {
     // Told below in the same words.
   }
   throw notOffered("a request that is no JSON object");
+}
+
+/** @throws what `tooLarge` gives, before more is kept */
+export async function readBytes(request: IncomingMessage, atMost: number, tooLarge: () => Error): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let length = 0;
+  for await (const piece of request as AsyncIterable<Buffer>) {
+    length += piece.length;
+    if (length > atMost) throw tooLarge();
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces);
 }
 
 const STATUS_BY_CODE: Readonly<Record<string, number>> = {
@@ -40,6 +46,10 @@ const STATUS_BY_CODE: Readonly<Record<string, number>> = {
   "limit-exceeded": 429,
   "study-unknown": 404,
   "file-not-found": 404,
+  "message-invalid": 400,
+  "object-corrupt": 400,
+  "object-refused": 409,
+  "disk-full": 507,
 };
 
 export function refuse(response: ServerResponse, error: unknown): void {

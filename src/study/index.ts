@@ -9,7 +9,7 @@ export {
 } from "./combinations.ts";
 export { describePostProcessing, describeStudy, MODALITY_NAMES } from "./describe-study.ts";
 export { hasMatrix, isEvaluated } from "./evaluated-rounds.ts";
-export { type LoadedStudy, loadStudyFile, studyFromText } from "./load-study.ts";
+export { type FindFile, type LoadedStudy, loadStudyFile, loadStudyText } from "./load-study.ts";
 export { networkOutputs, networkStrides } from "./network-shape.ts";
 export { orderedRegions } from "./ordered-regions.ts";
 export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";

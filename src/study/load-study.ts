@@ -26,6 +26,14 @@ export interface LoadedStudy {
   readonly modelFile?: string;
 }
 
+export interface FoundFile {
+  readonly path: string;
+  readonly sha256: Sha256;
+}
+
+/** Finds a file by what the study calls it. @param subject where the study names it */
+export type FindFile = (file: string, subject: string) => Promise<FoundFile>;
+
 /**
  * @throws ConsiliumError `file-not-found`, `file-unreadable`, `limit-exceeded` or `study-invalid`, with every
  * problem of the file named.
@@ -34,9 +42,30 @@ export async function loadStudyFile(path: string, facts: NetworkFacts = {}): Pro
   const subject = basename(path);
   const study = parseStudy(parseYaml(await readBounded(path), subject), subject, facts);
   const folder = dirname(resolve(path));
+  return withItsFiles(study, subject, (file, named) => fileOnDisk(resolve(folder, file), named));
+}
+
+/**
+ * A study file's text, for whoever has no such file on this machine.
+ * @throws ConsiliumError `limit-exceeded` or `study-invalid`, with every problem of the text named, and what `find` throws.
+ */
+export async function loadStudyText(text: string, subject: string, find: FindFile): Promise<LoadedStudy> {
+  if (text.length > LIMITS.studyFileBytes) {
+    throw new ConsiliumError("limit-exceeded", {
+      subject,
+      expected: `at most ${LIMITS.studyFileBytes} characters`,
+      actual: `${text.length}`,
+      hint: "A study file has some dozens of lines: check what was pasted.",
+    });
+  }
+  return withItsFiles(parseStudy(parseYaml(text, subject), subject), subject, find);
+}
+
+/** @throws ConsiliumError `study-invalid` where a file is not the one that the study declares by its hash */
+async function withItsFiles(study: Study, subject: string, find: FindFile): Promise<LoadedStudy> {
   const { network, initial } = study;
-  const model = network.kind === "onnx" ? await pin(network, folder, `${subject}, network.file`) : undefined;
-  const weights = initial === undefined ? undefined : await pin(initial, folder, `${subject}, initial.file`);
+  const model = network.kind === "onnx" ? await pin(network, `${subject}, network.file`, find) : undefined;
+  const weights = initial === undefined ? undefined : await pin(initial, `${subject}, initial.file`, find);
   return {
     study: {
       ...study,
@@ -46,33 +75,6 @@ export async function loadStudyFile(path: string, facts: NetworkFacts = {}): Pro
     ...(weights && { initialFile: weights.path }),
     ...(model && { modelFile: model.path }),
   };
-}
-
-/**
- * A study file's text, for whoever has no file: it names no files of its own.
- * @throws ConsiliumError `limit-exceeded` or `study-invalid`, with every problem of the text named.
- */
-export function studyFromText(text: string, subject: string): Study {
-  if (text.length > LIMITS.studyFileBytes) {
-    throw new ConsiliumError("limit-exceeded", {
-      subject,
-      expected: `at most ${LIMITS.studyFileBytes} characters`,
-      actual: `${text.length}`,
-      hint: "A study file has some dozens of lines: check what was pasted.",
-    });
-  }
-  const study = parseStudy(parseYaml(text, subject), subject);
-  const names =
-    study.network.kind === "onnx" ? "network.file" : study.initial === undefined ? undefined : "initial.file";
-  if (names === undefined) return study;
-  throw studyError(subject, [
-    {
-      path: names,
-      expected: "a study that names no files",
-      actual: "a file",
-      hint: "Submit it where the file lies: `consilium study submit`.",
-    },
-  ]);
 }
 
 /** Parses the text of a study file to plain data. @throws ConsiliumError `study-invalid` */
@@ -134,10 +136,22 @@ async function readBounded(path: string): Promise<string> {
 
 async function pin(
   declared: { readonly file: string; readonly sha256?: string | undefined },
-  folder: string,
   subject: string,
+  find: FindFile,
 ): Promise<{ path: string; reference: { file: string; sha256: Sha256 } }> {
-  const path = resolve(folder, declared.file);
+  const { path, sha256 } = await find(declared.file, subject);
+  if (declared.sha256 !== undefined && declared.sha256 !== sha256) {
+    throw new ConsiliumError("study-invalid", {
+      subject,
+      expected: `a file of SHA-256 ${declared.sha256}`,
+      actual: sha256,
+      hint: "The file is not the one that the study declares: bring the right one, or correct the hash.",
+    });
+  }
+  return { path, reference: { file: basename(path), sha256 } };
+}
+
+async function fileOnDisk(path: string, subject: string): Promise<FoundFile> {
   const { size } = await stat(path).catch((cause: unknown) => {
     throw fileError(path, cause, subject);
   });
@@ -149,18 +163,10 @@ async function pin(
       hint: "Use a smaller file.",
     });
   }
-  const digest = await hashFile(path).catch((cause: unknown) => {
+  const sha256 = await hashFile(path).catch((cause: unknown) => {
     throw fileError(path, cause, subject);
   });
-  if (declared.sha256 !== undefined && declared.sha256 !== digest) {
-    throw new ConsiliumError("study-invalid", {
-      subject,
-      expected: `a file of SHA-256 ${declared.sha256}`,
-      actual: digest,
-      hint: "The file is not the one that the study declares: bring the right one, or correct the hash.",
-    });
-  }
-  return { path, reference: { file: basename(path), sha256: digest } };
+  return { path, sha256 };
 }
 
 async function hashFile(path: string): Promise<Sha256> {

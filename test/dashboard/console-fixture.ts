@@ -3,13 +3,17 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect } from "vitest";
+import { openStudy, openStudyFile } from "../../src/cli/open-study.ts";
 import type { ConsoleOptions } from "../../src/console/console-context.ts";
 import {
   type ConsoleServer,
   coordinatorConsole,
+  offeredStudies,
+  openStudyFiles,
   type Role,
   registrationWork,
   replayWork,
+  type StudyCommands,
   siteCases,
   siteConsole,
   siteDatasets,
@@ -23,11 +27,25 @@ interface Fixture {
   folder: string;
   coordinator: Coordinator;
   server: ConsoleServer;
+  studyFiles: Awaited<ReturnType<typeof openStudyFiles>>;
+  studies: ReturnType<typeof offeredStudies>;
   nowMs: number;
 }
 
 /** What the present test has. */
 export const at = {} as Fixture;
+
+/** By the functions of the commands, without their processes. */
+const COMMANDS: StudyCommands = {
+  async check(path) {
+    await openStudyFile(path);
+  },
+  async submit(path, sites) {
+    const { study, initial, modelFile } = await openStudyFile(path);
+    const objects = { study, initialParameters: initial, modelFile };
+    return at.coordinator.submitStudy({ ...objects, ...(sites.length > 0 && { sites }) });
+  },
+};
 
 export function useConsole(): void {
   beforeEach(async () => {
@@ -37,10 +55,22 @@ export function useConsole(): void {
     await initCoordinator({ home, name: "Test", listen: "127.0.0.1:0", nowMs: at.nowMs });
     at.coordinator = await openCoordinator({ home });
     await writeFile(join(at.folder, "index.html"), "<!doctype html><title>Consilium</title>");
+    at.studyFiles = await openStudyFiles(join(home, "study-files"), { nowMs: () => at.nowMs });
+    at.studies = offeredStudies({
+      coordinator: at.coordinator,
+      files: at.studyFiles,
+      commands: COMMANDS,
+      openStudy(study) {
+        const { initial } = openStudy(study, undefined, "study");
+        return { study, initialParameters: initial };
+      },
+    });
     at.server = await start();
   });
   afterEach(async () => {
     await at.server.close();
+    await at.studies.close();
+    await at.studyFiles.close();
     await at.coordinator.close();
     await rm(at.folder, { recursive: true, force: true });
   });
@@ -51,9 +81,7 @@ export function start(other: Partial<ConsoleOptions> = {}): Promise<ConsoleServe
     home: join(at.folder, "home"),
     coordinator: at.coordinator,
     replay: replayWork(() => Promise.reject(new RangeError("no replay in this test"))),
-    openStudy: () => {
-      throw new RangeError("no study in this test");
-    },
+    studies: at.studies,
   });
   // Both services on one server, so that every method is tried behind the same door.
   const cases = siteCases({
@@ -83,6 +111,7 @@ export function start(other: Partial<ConsoleOptions> = {}): Promise<ConsoleServe
       coordinatorRoutes(router);
       siteRoutes(router);
     },
+    studyFiles: at.studyFiles,
     volume: cases.volume,
     sheet: datasets.sheet,
     download: (name) => (name === "report.html" ? studyReport(at.coordinator) : Promise.resolve("content")),
