@@ -91,6 +91,21 @@ test("an outline is of the scans that it was drawn from, and of no others", asyn
   await cases.close();
 });
 
+test("a machine without room for the model's folder fails the outline, and not the console", async () => {
+  const cases = siteCases({ home, exportModel: () => Promise.reject(new RangeError("not asked for")) });
+  const temporary = process.env.TMPDIR;
+  process.env.TMPDIR = join(root, "absent");
+  try {
+    await cases.predict("two");
+    await expect.poll(() => cases.list()).toMatchObject({ work: null, failed: { caseId: "two" } });
+  } finally {
+    if (temporary === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = temporary;
+  }
+  await cases.predict("two");
+  await cases.close();
+});
+
 test("nothing is outlined once the console closes, even where the model was being written", async () => {
   let written = (): void => undefined;
   let begun = (): void => undefined;

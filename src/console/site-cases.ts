@@ -87,8 +87,9 @@ export function siteCases({ home, exportModel, threads = 2 }: SiteCasesOptions):
   };
 
   const outline = async (model: Sha256, files: CaseFiles, data: RegisteredData): Promise<void> => {
-    const folder = await mkdtemp(join(tmpdir(), "consilium-model-"));
+    let folder: string | undefined;
     try {
+      folder = await mkdtemp(join(tmpdir(), "consilium-model-"));
       const modelDir = join(folder, "model");
       await dropStalePredictions(home, model, data);
       await exportModel(modelDir);
@@ -104,13 +105,10 @@ export function siteCases({ home, exportModel, threads = 2 }: SiteCasesOptions):
       await repliesOf(worker, (done, total) => {
         work = { caseId: files.id, done, total };
       });
-    } catch (error) {
-      failed = { caseId: files.id, error: (error instanceof ConsiliumError ? error : stopped(error)).toJSON() };
     } finally {
       await worker?.terminate();
       worker = undefined;
-      work = null;
-      await rm(folder, { recursive: true, force: true });
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
     }
   };
 
@@ -141,7 +139,13 @@ export function siteCases({ home, exportModel, threads = 2 }: SiteCasesOptions):
       if (work !== null) throw busy(work.caseId);
       work = { caseId, done: 0, total: 1 };
       failed = null;
-      running = outline(model.sha256, files, data);
+      running = outline(model.sha256, files, data)
+        .catch((error: unknown) => {
+          failed = { caseId, error: (error instanceof ConsiliumError ? error : stopped(error)).toJSON() };
+        })
+        .finally(() => {
+          work = null;
+        });
       return list();
     },
     async close() {

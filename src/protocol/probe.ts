@@ -171,10 +171,18 @@ export function handshake(socket: TLSSocket, address: string): Promise<Handshake
     socket.once("error", fail);
     socket.once("close", () => fail(new Error("the connection was closed")));
     socket.once("secureConnect", () => {
-      const { raw, issuerCertificate } = socket.getPeerCertificate(true);
-      const facts = readCertificate(new Uint8Array(raw));
-      resolve({ facts, issuer: certificateFingerprint(issuerCertificate.raw), protocol: socket.getProtocol() ?? "" });
+      try {
+        resolve(shown(socket));
+      } catch (error) {
+        fail(error);
+      }
       socket.destroy();
     });
   });
+}
+
+function shown(socket: TLSSocket): Handshake {
+  const { raw, issuerCertificate } = socket.getPeerCertificate(true);
+  const facts = readCertificate(new Uint8Array(raw));
+  return { facts, issuer: certificateFingerprint(issuerCertificate.raw), protocol: socket.getProtocol() ?? "" };
 }

@@ -74,7 +74,9 @@ export const serve = defineCommand({
       ...(federation === undefined ? [] : ["--federation", federation]),
       ...(labels === undefined ? [] : ["--labels", labels]),
     ];
-    const store = await openJobStore(segmentProcess({ launcher, args, ...(mayMiss && { mayMiss }) }));
+    const store = await openJobStore(segmentProcess({ launcher, args, ...(mayMiss && { mayMiss }) }), (error) =>
+      progress.note(notRemoved(error)),
+    );
     const service = createService(store, token);
     const server = secured
       ? createTlsServer({ cert: await readFile(tlsCert), key: await readFile(tlsKey) }, service)
@@ -94,6 +96,12 @@ export const serve = defineCommand({
     return { json: { served: true }, text: "Stopped." };
   },
 });
+
+/** Without paths: names of files are the client's. */
+function notRemoved(error: unknown): string {
+  const { code = "unknown" } = error as NodeJS.ErrnoException;
+  return `Files of a job that ended could not be removed (${code}): tried again when the job goes, and when this stops.`;
+}
 
 function notSecured(host: string): ConsiliumError {
   return new ConsiliumError("usage", {

@@ -155,6 +155,8 @@ async function follow(
 ): Promise<void> {
   let toldRound = 0;
   const gone = Promise.race(processes.map(({ ended }) => ended.then(() => undefined)));
+  // Awaited below; until then a process that fails must not leave it unheard.
+  gone.catch(() => undefined);
   for (;;) {
     signal.throwIfAborted();
     const { study } = await adminClient(home).status();

@@ -15,10 +15,12 @@ let url: string;
 /** Lets the next job go on. */
 let release: (() => void)[];
 let nowMs: number;
+let troubles: unknown[];
 
 beforeEach(async () => {
   release = [];
   nowMs = 0;
+  troubles = [];
   store = await openJobStore(
     async (job, signal) => {
       await new Promise<void>((resolve) => {
@@ -36,6 +38,7 @@ beforeEach(async () => {
       await writeFile(join(job.results, "label-map.nii.gz"), "labels");
       return { volumesMl: { WT: 1 } };
     },
+    (error) => troubles.push(error),
     () => nowMs,
   );
   server = createServer(createService(store, TOKEN)).listen(0, "127.0.0.1");
@@ -46,6 +49,7 @@ afterEach(async () => {
   server.closeAllConnections();
   server.close();
   await store.close();
+  expect(troubles).toEqual([]);
 });
 
 async function call(
@@ -146,7 +150,7 @@ it("ends a job that takes too long, and goes on with the next", async () => {
         reject(signal.reason as Error);
       });
     });
-  const short = await openJobStore(work, Date.now, 50);
+  const short = await openJobStore(work, (error) => troubles.push(error), Date.now, 50);
   try {
     const jobs = [await short.open("dicom"), await short.open("dicom")];
     for (const job of jobs) short.start(job);
@@ -155,6 +159,26 @@ it("ends a job that takes too long, and goes on with the next", async () => {
     expect(jobs[0].outcome).toMatchObject({ error: { code: "internal", actual: "TimeoutError" } });
   } finally {
     await short.close();
+  }
+});
+
+it("goes on where files of a job cannot be removed, and says so", async () => {
+  const told: unknown[] = [];
+  const unremovable = "x".repeat(300);
+  const work = (job: { id: string }): Promise<{ id: string }> => {
+    Object.assign(job, { files: unremovable });
+    return Promise.resolve({ id: job.id });
+  };
+  const stubborn = await openJobStore(work, (error) => told.push(error));
+  try {
+    const jobs = [await stubborn.open("dicom"), await stubborn.open("dicom")];
+    for (const job of jobs) stubborn.start(job);
+    await expect.poll(() => jobs.map(({ state }) => state), { timeout: 5000 }).toEqual(["done", "done"]);
+    await expect
+      .poll(() => told, { timeout: 5000 })
+      .toMatchObject([{ code: "ENAMETOOLONG" }, { code: "ENAMETOOLONG" }]);
+  } finally {
+    await stubborn.close();
   }
 });
 

@@ -47,8 +47,10 @@ export interface JobStore {
   close(): Promise<void>;
 }
 
+/** @param trouble hears why scans that are not needed any more still lie in their folder; removing them is tried again. */
 export async function openJobStore(
   work: Work,
+  trouble: (error: unknown) => void,
   nowMs: () => number = Date.now,
   jobMs: number = LIMITS.serveJobMs,
 ): Promise<JobStore> {
@@ -78,7 +80,9 @@ export async function openJobStore(
       limit.release();
     }
     // Scans are not needed any more.
-    for (const folder of [job.files, job.work]) await rm(folder, { recursive: true, force: true });
+    for (const folder of [job.files, job.work]) {
+      await rm(folder, { recursive: true, force: true }).catch(trouble);
+    }
     job.touchedAtMs = nowMs();
     running = undefined;
     next();
@@ -99,7 +103,7 @@ export async function openJobStore(
       if (idle && nowMs() - job.touchedAtMs > LIMITS.serveKeptMs) await remove(job);
     }
   }
-  const sweep = setInterval(() => void removeOld(), LIMITS.serveKeptMs / 10);
+  const sweep = setInterval(() => void removeOld().catch(trouble), LIMITS.serveKeptMs / 10);
   sweep.unref();
   return {
     async open(kind) {
