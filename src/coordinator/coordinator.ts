@@ -271,18 +271,19 @@ export async function assembleCoordinator(parts: CoordinatorParts): Promise<Coor
     await take({ kind: "study-submitted", hash, ...prepared, atMs: clock.nowMs() });
     return submittedStudy(machineOf().state(), hash);
   };
+  const service = createService({
+    machine: machineOf,
+    secrets,
+    store,
+    contacts,
+    chain: { head: journal.head, holds: journal.holds, rolledBack: tellTrouble },
+    home: () => home,
+    clock,
+    wayChanged: (siteId, mutualTls) => tell({ kind: "way", siteId, mutualTls }),
+    defect: tellTrouble,
+  });
   return {
-    service: createService({
-      machine: machineOf,
-      secrets,
-      store,
-      contacts,
-      chain: { head: journal.head, holds: journal.holds, rolledBack: tellTrouble },
-      home: () => home,
-      clock,
-      wayChanged: (siteId, mutualTls) => tell({ kind: "way", siteId, mutualTls }),
-      defect: tellTrouble,
-    }),
+    service,
     federation: () => home,
     state: () => machineOf().state(),
     status: (roundsAfter = 0, study) =>
@@ -349,6 +350,7 @@ export async function assembleCoordinator(parts: CoordinatorParts): Promise<Coor
     tick: () => duties.tick(),
     async close() {
       await duties.stop();
+      await service.idle();
       await machineOf().idle();
       journal.close();
       lock.release();

@@ -275,6 +275,19 @@ describe("an update", () => {
     expect(await refusalOf(sendBytes(site, new Uint8Array(40)))).toBe("object-refused");
   });
 
+  test("that a site sends when the coordinator closes is whole on disk before the home is let go", async () => {
+    await begin();
+    const [{ siteId, enrolment }] = federation.sites;
+    const { keySha256 } = readCertificate(enrolment.certificatePem);
+    const bytes = new Uint8Array(40);
+    const piece = { sha256: sha256(bytes), offset: 0, totalBytes: 40, bytes };
+    // Whoever asked is gone: a connection that broke, a site that was stopped.
+    void federation.coordinator.service.writeObject({ siteId, keySha256 }, piece);
+    await federation.coordinator.close();
+    expect(await readdir(join(federation.home, "objects", "incoming", siteId))).toEqual([piece.sha256]);
+    await federation.reopen();
+  });
+
   test("takes the place of what the site sent before and never announced", async () => {
     await begin();
     const [site] = federation.sites;

@@ -19,20 +19,32 @@ export interface ServiceOptions extends CorrespondenceOptions, EnrollingOptions 
   readonly defect: (error: unknown) => void;
 }
 
-export function createService(options: ServiceOptions): FederationService {
+export interface CoordinatorService extends FederationService {
+  /** Resolves once the calls underway now have ended, whoever waits for them still: what they write is then written. */
+  idle(): Promise<void>;
+}
+
+export function createService(options: ServiceOptions): CoordinatorService {
   return withDefectsTold(undefendedService(options), options.defect);
 }
 
-function withDefectsTold(service: FederationService, defect: (error: unknown) => void): FederationService {
+function withDefectsTold(service: FederationService, defect: (error: unknown) => void): CoordinatorService {
+  const underway = new Set<Promise<unknown>>();
   const told = async <T>(work: Promise<T>): Promise<T> => {
+    underway.add(work);
     try {
       return await work;
     } catch (error) {
       if (!(error instanceof ConsiliumError) || OWN_FAULTS.has(error.code)) defect(error);
       throw error;
+    } finally {
+      underway.delete(work);
     }
   };
   return {
+    async idle() {
+      await Promise.allSettled(underway);
+    },
     enrol: (request) => told(service.enrol(request)),
     exchange: (peer, envelope) => told(service.exchange(peer, envelope)),
     readObject: (peer, range) => told(service.readObject(peer, range)),

@@ -80,8 +80,8 @@ export async function scoresOfModel(
     return work.evaluate(
       { parameters, ...(statistics && { runningStatistics: statistics }), ...EVALUATION },
       ({ done, total }) => {
-        report(...toldProgress(prepared.study, done, total));
-        void shift.emit({ kind: "progress", activity: "evaluating", round, done, total });
+        const event = { kind: "progress", activity: "evaluating", round, done, total } as const;
+        report(...toldProgress(prepared.study, done, total), event);
       },
     );
   });

@@ -159,6 +159,8 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
     async sendUpdate({ sha256: hash, studyHash, round, onProgress, signal }) {
       const fromFile = store.objectPath(hash);
       const size = await store.objectBytes(hash);
+      // Withdrawn or stopped meanwhile, it does not leave, and the home may be another's by now.
+      signal?.throwIfAborted();
       await log.record({ what: "update", to, bytes: size, sha256: hash, studyHash, round }, clock.nowMs());
       await roomMayCome(() => link.sendObject({ sha256: hash, fromFile, onProgress, signal }));
     },

@@ -165,6 +165,34 @@ describe("a site at work", () => {
     expect(coordinator.finalSha256()).toBe(undisturbed.coordinator.finalSha256());
   });
 
+  it("ends with what a listener to its progress throws, as with that of any other", async () => {
+    const { coordinator, sites } = await federation();
+    for (const last of [1, 3]) {
+      const onEvent = (event: SiteEvent): void => {
+        if (event.kind === "progress" && event.done === last) throw new RangeError(`heard of ${last}`);
+      };
+      const run = runTestSite({ site: sites[0], link: linkOf(sites[0], coordinator.service), onEvent });
+      await expect(run).rejects.toThrow(`heard of ${last}`);
+    }
+    expect(told(coordinator, "update")).toEqual([]);
+  });
+
+  it("lets nothing leave and writes nothing more once it is stopped between two steps of a sending", async () => {
+    const { coordinator, sites } = await federation();
+    const stop = new AbortController();
+    const objectBytes = async (hash: string): Promise<number> => {
+      stop.abort();
+      return sites[0].store.objectBytes(hash);
+    };
+    const site = { ...sites[0], store: { ...sites[0].store, objectBytes } };
+    const link = linkOf(site, coordinator.service);
+    expect(await runTestSite({ site, link, signal: stop.signal })).toEqual({ kind: "stopped" });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    const left = (await readSiteLogOf(site.store)).map(({ what }) => what);
+    expect(left).toContain("approval");
+    expect(left).not.toContain("update");
+  });
+
   it("keeps the cases that a study began with, whatever is registered later", async () => {
     const made = await federation();
     await runUntil(made, (event) => event.kind === "update-sent");

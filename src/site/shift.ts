@@ -293,6 +293,9 @@ export function workKey({ kind }: Directive): string {
   return `${kind.case} ${kind.value.studyHash} ${kind.value.round}`;
 }
 
+/** How far work is, as the coordinator is told it, and as the site's own operator is. */
+export type Report = (done: number, total: number, event?: SiteEvent & { readonly kind: "progress" }) => void;
+
 /**
  * Runs long work for an order while telling the coordinator, at every heartbeat, how far it is. Where the answer no
  * longer asks for this order, the work is stopped and its result never leaves.
@@ -300,20 +303,34 @@ export function workKey({ kind }: Directive): string {
  * An unreachable coordinator does not stop the work; that is told when the work is done and is to be sent.
  *
  * @param onAnswer hears the order as each answer repeats it: its deadline may be another.
+ * @throws what the work throws, and what a listener to its progress does
  */
 export async function withSignsOfLife<T>(
   shift: Shift,
   order: Directive,
   activity: Progress["activity"],
-  work: (report: (done: number, total: number) => void, signal: AbortSignal) => Promise<T>,
+  work: (report: Report, signal: AbortSignal) => Promise<T>,
   onAnswer?: (order: Directive) => void,
 ): Promise<Worked<T>> {
   const stopWork = new AbortController();
   const signal = AbortSignal.any([shift.signal, stopWork.signal]);
   let progress: Progress = { activity, done: 0, total: 0 };
-  const running = work((done, total) => {
+  let endWork: (error: unknown) => void = () => undefined;
+  const unheard = new Promise<never>((_, reject) => {
+    endWork = reject;
+  });
+  let told: Promise<unknown> = Promise.resolve();
+  const report: Report = (done, total, event) => {
     progress = { activity, done, total };
-  }, signal).then((value) => ({ kind: "finished", value }) as const);
+    if (event === undefined) return;
+    told = Promise.all([told, shift.emit(event)]);
+    told.catch(endWork);
+  };
+  const worked = work(report, signal).then(async (value) => {
+    await told;
+    return { kind: "finished", value } as const;
+  });
+  const running = Promise.race([worked, unheard]);
   running.catch(() => undefined);
   try {
     for (;;) {

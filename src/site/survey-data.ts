@@ -72,8 +72,8 @@ async function talliesOf(
     const work = await openEngineFor(shift, studyHash, prepared);
     signal.throwIfAborted();
     return work.tally(({ done, total }) => {
-      report(...inHundredths(done, total));
-      void shift.emit({ kind: "progress", activity: "surveying", round: 0, done, total });
+      const event = { kind: "progress", activity: "surveying", round: 0, done, total } as const;
+      report(...inHundredths(done, total), event);
     });
   });
   if (tallied.kind === "withdrawn") await shift.engine.drop();

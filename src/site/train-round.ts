@@ -30,7 +30,7 @@ import { withLocalFigures } from "./local-figures.ts";
 import { maskUpdate } from "./masked-update.ts";
 import type { Answer } from "./outgoing.ts";
 import { openEngineFor, type PreparedOrder, prepareOrder } from "./prepare-order.ts";
-import { type Shift, say, untilReached, type Worked, withSignsOfLife } from "./shift.ts";
+import { type Report, type Shift, say, untilReached, type Worked, withSignsOfLife } from "./shift.ts";
 import { floatsOf, keepFloats } from "./site-store.ts";
 import { isHeld } from "./study-news.ts";
 import {
@@ -152,7 +152,7 @@ async function updateOf(
   await shift.emit({ kind: "training", studyHash, round, attempt, steps });
   const begunMs = coordinatorTimeMs(shift);
   let underway: LocalWork | undefined;
-  const train = async (report: (done: number, total: number) => void, signal: AbortSignal): Promise<TrainResult> => {
+  const train = async (report: Report, signal: AbortSignal): Promise<TrainResult> => {
     const work = await openEngineFor(shift, studyHash, prepared);
     signal.throwIfAborted();
     const request: TrainRequest = {
@@ -167,15 +167,8 @@ async function updateOf(
     };
     underway = work;
     return work.train(request, ({ done, total, loss }) => {
-      report(...toldProgress(study, done, total));
-      void shift.emit({
-        kind: "progress",
-        activity: "training",
-        round,
-        done,
-        total,
-        ...(loss !== undefined && { loss }),
-      });
+      const event = { kind: "progress", activity: "training", round, done, total } as const;
+      report(...toldProgress(study, done, total), { ...event, ...(loss !== undefined && { loss }) });
     });
   };
   // Its deadline moves with the lead's changes, with pauses, and where the coordinator was away.
