@@ -15,27 +15,43 @@ export interface CasePoolOptions {
   readonly signal?: AbortSignal;
 }
 
-/** @returns the records in the order of `orders`. */
+/**
+ * @returns the records in the order of `orders`.
+ * @throws what a record cannot be written for, and the signal's reason: no thread is at work any more then
+ */
 export async function runCases(orders: readonly CaseOrder[], options: CasePoolOptions): Promise<CaseRecord[]> {
   const records: CaseRecord[] = [];
   let next = 0;
+  let broken = false;
   async function lane(): Promise<void> {
     let worker: Worker | undefined;
     try {
-      while (next < orders.length) {
+      while (next < orders.length && !broken) {
         options.signal?.throwIfAborted();
         const index = next++;
-        worker ??= startWorkerThread(import.meta.url, "intake", "intake.worker", { workerData: options.setup });
+        worker ??= startThread(options.setup);
         const ended = await oneCase(worker, orders[index], options);
         if (!ended.alive) worker = undefined;
         records[index] = ended.record;
       }
+    } catch (error) {
+      broken = true;
+      throw error;
     } finally {
       await worker?.terminate();
     }
   }
-  await Promise.all(Array.from({ length: Math.min(options.workers, orders.length) }, lane));
+  const lanes = Array.from({ length: Math.min(options.workers, orders.length) }, lane);
+  // Whoever hears of a failure may let go of the folder that the others still write to.
+  await Promise.allSettled(lanes);
+  await Promise.all(lanes);
   return records;
+}
+
+function startThread(setup: IntakeSetup): Worker {
+  const worker = startWorkerThread(import.meta.url, "intake", "intake.worker", { workerData: setup });
+  // Its case hears of it too, and tells; a thread that fails once it was given up has no case any more.
+  return worker.on("error", () => undefined);
 }
 
 async function oneCase(
