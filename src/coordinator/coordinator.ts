@@ -336,14 +336,17 @@ export async function assembleCoordinator(parts: CoordinatorParts): Promise<Coor
           const result = resultOf(machineOf().state(), store);
           if (result === undefined) return;
           listeners.delete(check);
+          signal?.removeEventListener("abort", stop);
           resolve(result);
         };
-        listeners.add(check);
-        signal?.addEventListener("abort", () => {
+        const stop = (): void => {
           listeners.delete(check);
-          reject(signal.reason as Error);
-        });
+          reject(signal?.reason as Error);
+        };
+        listeners.add(check);
+        signal?.addEventListener("abort", stop, { once: true });
         check();
+        if (signal?.aborted) stop();
       }),
     objectPath: (sha256) => store.pathOf(sha256),
     journal,

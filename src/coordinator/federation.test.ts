@@ -51,6 +51,8 @@ describe("a study", () => {
     federation = await newFederation(SITES);
     const study = await submitSmall(federation.coordinator, smallStudy({ count: 3 }));
     const ended = federation.coordinator.waitForStudyEnd();
+    const stopped = AbortSignal.abort(new RangeError("stopped before"));
+    await expect(federation.coordinator.waitForStudyEnd(stopped)).rejects.toThrow("stopped before");
     await runToEnd(federation);
     const { end, finalModel, bestModel } = await ended;
     expect(end.kind).toBe("done");

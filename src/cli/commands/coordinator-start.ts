@@ -4,6 +4,7 @@ import { createCoordinatorTeller } from "../coordinator-news.ts";
 import { option } from "../options.ts";
 import { passphraseOptions, presentPassphrase } from "../passphrase.ts";
 import type { Dashboard } from "../serve-dashboard.ts";
+import { untilAborted } from "../until-aborted.ts";
 
 export const coordinatorStart = defineCommand({
   path: ["coordinator", "start"],
@@ -40,7 +41,7 @@ export const coordinatorStart = defineCommand({
           dashboard = await serveDashboard({ coordinator, home, version, launcher, port, signIn, note: progress.note });
           progress.note(`Dashboard at ${dashboard.url}; sign in: consilium coordinator dashboard --home ${home}`);
         }
-        const end = options.once ? (await coordinator.waitForStudyEnd(signal)).end : await untilAborted(signal);
+        const end = options.once ? (await coordinator.waitForStudyEnd(signal)).end : await untilStopped(signal);
         return end.kind === "done"
           ? { json: { ...end } as never, text: `The study is done. Best model: round ${end.bestRound}.` }
           : { json: { ...end } as never, text: `The study failed: ${end.reason}`, exitCode: 1 };
@@ -54,9 +55,7 @@ export const coordinatorStart = defineCommand({
   },
 });
 
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason as Error);
-    signal.addEventListener("abort", () => reject(signal.reason as Error));
-  });
+async function untilStopped(signal: AbortSignal): Promise<never> {
+  await untilAborted(signal);
+  throw signal.reason;
 }

@@ -4,6 +4,7 @@ import { ConsiliumError } from "../../base/index.ts";
 import type { Role } from "../../console/index.ts";
 import { type CommandResult, defineCommand } from "../command.ts";
 import { option } from "../options.ts";
+import { untilAborted } from "../until-aborted.ts";
 
 const ROLES = ["lead", "reviewer", "operator", "auditor", "read-only"] as const satisfies readonly Role[];
 
@@ -93,7 +94,7 @@ export const siteConsole = defineCommand({
     try {
       progress.note(`Console of ${siteId} at ${server.url}, for this machine only. Sign in as ${role}, once:`);
       progress.note(server.signInLink(role).url);
-      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      await untilAborted(signal);
       throw signal.reason;
     } finally {
       await links.close();

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import { defineCommand } from "../command.ts";
 import { countOf } from "../format.ts";
 import { option } from "../options.ts";
+import { untilAborted } from "../until-aborted.ts";
 
 export const docs = defineCommand({
   path: ["docs"],
@@ -32,7 +33,7 @@ export const docs = defineCommand({
     const site = await serveSite(files, options.port ?? 0);
     try {
       progress.note(`Documentation at ${site.url}, for this machine only.`);
-      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      await untilAborted(signal);
       throw signal.reason;
     } finally {
       await site.close();

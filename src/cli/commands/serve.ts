@@ -14,6 +14,7 @@ import { createService } from "../serve/http-service.ts";
 import { openJobStore } from "../serve/job-store.ts";
 import { segmentProcess } from "../serve/segment-process.ts";
 import { readOrMakeToken } from "../serve/token-file.ts";
+import { untilAborted } from "../until-aborted.ts";
 
 const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
 const REQUEST_MS = 15 * 60_000;
@@ -87,7 +88,7 @@ export const serve = defineCommand({
       await once(server, "listening");
       const { port: bound } = server.address() as AddressInfo;
       progress.note(`Serving on ${secured ? "https" : "http"}://${host}:${bound}; the token is in ${options.token}.`);
-      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      await untilAborted(signal);
     } finally {
       server.close();
       server.closeAllConnections();
