@@ -13,7 +13,7 @@ import {
 } from "../coordinator/index.ts";
 import { type CaseFigure, type RegionMeans, worstSites } from "../segmentation/index.ts";
 import { renderReport, type SiteTraffic } from "../simulate/index.ts";
-import { orderedRegions } from "../study/index.ts";
+import { withOrderedRegions } from "../study/index.ts";
 
 const PAGE = 500;
 
@@ -25,12 +25,13 @@ export async function studyReport(
   const state = coordinator.state();
   const { study: record, phase, sites } = named === undefined ? state : stateOfStudy(state, named);
   const records = roundsOf(record);
-  const rounds = records.map(roundStatusOf);
+  if (record === null) throw noReport();
+  const { roster, hash } = record;
+  const study = withOrderedRegions(record.study);
+  const rounds = records.map((round) => roundStatusOf(round, study));
   const wanted = phase.kind === "done" ? phase.bestRound : rounds.at(-1)?.round;
   const told = rounds.find(({ round }) => round === wanted);
-  if (record === null || told === undefined) throw noReport();
-  const { roster, hash } = record;
-  const study = { ...record.study, task: { ...record.study.task, regions: orderedRegions(record.study) } };
+  if (told === undefined) throw noReport();
   const regions = Object.keys(study.task.regions);
   const cases = roster.map(({ siteId }) => sites[siteId]?.data);
   const gradientSteps = rounds.reduce((sum, round) => sum + round.trained.gradientSteps, 0);

@@ -1,4 +1,5 @@
 /** Cross-site matrices for people and programs: a row for each model, the global one first, a cell for each site. */
+import { inRegionOrder, type Study } from "../study/index.ts";
 import { meanDiceOf } from "./phases/evaluating.ts";
 import type { EvaluationRecord, MatrixRecord, MissingCells, RoundRecord, StudyRecord } from "./records.ts";
 import { roundOf } from "./settled-rounds.ts";
@@ -41,17 +42,17 @@ export function matrixStatuses(study: StudyRecord, roundsAfter = 0): MatrixStatu
   const { matrices = [] } = study;
   return matrices
     .filter(({ round }) => round > roundsAfter)
-    .map((matrix) => matrixStatus(matrix, roundOf(study, matrix.round)));
+    .map((matrix) => matrixStatus(study.study, matrix, roundOf(study, matrix.round)));
 }
 
-function matrixStatus(matrix: MatrixRecord, summed: RoundRecord | undefined): MatrixStatus {
+function matrixStatus(study: Study, matrix: MatrixRecord, summed: RoundRecord | undefined): MatrixStatus {
   const { round, closedMs, models, cells, missing } = matrix;
   const evaluated = summed?.evaluation?.sites ?? {};
   const told = [...Object.keys(cells), ...Object.keys(evaluated), ...missing.map(({ siteId }) => siteId)];
   const sites = [...new Set(told)].sort();
   const row = (of: string | null, at: (siteId: string) => EvaluationRecord | undefined): MatrixRow => ({
     of,
-    cells: sites.map((siteId) => cellOf(at(siteId))),
+    cells: sites.map((siteId) => cellOf(study, at(siteId))),
   });
   const rows = [
     row(null, (siteId) => evaluated[siteId]),
@@ -60,10 +61,10 @@ function matrixStatus(matrix: MatrixRecord, summed: RoundRecord | undefined): Ma
   return { round, closedMs, sites, rows, missing };
 }
 
-function cellOf(told: EvaluationRecord | undefined): MatrixCell | null {
+function cellOf(study: Study, told: EvaluationRecord | undefined): MatrixCell | null {
   if (told === undefined || Object.keys(told.regions).length === 0) return null;
   const regions = Object.fromEntries(
-    Object.entries(told.regions).map(([region, { diceSum, diceCases, hd95Sum, hd95Cases }]) => {
+    Object.entries(inRegionOrder(study, told.regions)).map(([region, { diceSum, diceCases, hd95Sum, hd95Cases }]) => {
       return [region, { dice: meanOf(diceSum, diceCases), hd95: meanOf(hd95Sum, hd95Cases) }];
     }),
   );

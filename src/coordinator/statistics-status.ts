@@ -7,7 +7,7 @@ import {
   type PooledLabel,
   poolStatistics,
 } from "../aggregation/index.ts";
-import type { CellRange, StatisticsSpec } from "../study/index.ts";
+import { type CellRange, orderedRegions, type StatisticsSpec } from "../study/index.ts";
 import type { LeftOut, StudyRecord } from "./records.ts";
 
 export interface StatisticsStatus {
@@ -45,7 +45,7 @@ export function statisticsStatus({ study, statistics }: StudyRecord): Statistics
     study,
     Object.values(statistics.sites).map(({ figures }) => figures),
   );
-  const { channels, regions, labels: classes } = study.task;
+  const { channels, labels: classes } = study.task;
   const list = (
     of: HistogramStatus["of"],
     unit: HistogramStatus["unit"],
@@ -79,7 +79,7 @@ export function statisticsStatus({ study, statistics }: StudyRecord): Statistics
     histograms: [
       ...list("intensities", "", channels, intensities),
       ...list("voxelSizes", "mm", AXES, voxelSizes, AXES_IN_WORDS),
-      ...list("volumes", "ml", Object.keys(regions), volumes),
+      ...list("volumes", "ml", Object.keys(orderedRegions(study)), volumes),
     ],
   };
 }

@@ -2,6 +2,7 @@
 import { intervalOfMoments, NO_PATIENTS } from "../aggregation/index.ts";
 import { type Sha256, sumBy } from "../base/index.ts";
 import { certificateFingerprint, isIssued, readCertificate } from "../protocol/index.ts";
+import { inRegionOrder, type Study } from "../study/index.ts";
 import type { Authorities } from "./authority.ts";
 import type { Contacts } from "./contacts.ts";
 import type { Federation } from "./home.ts";
@@ -211,6 +212,8 @@ export interface StatusOptions {
   readonly roundsAfter?: number;
 }
 
+type OfTask = Pick<Study, "task">;
+
 const OFF_WHERE_SUMMED: readonly string[] = [
   "Cases, losses and Dice of single sites are off (metrics: summed): each site compares itself with the others.",
   "Shares of single sites in the model are off: weights are summed under masks.",
@@ -285,7 +288,7 @@ function studyStatus({ phase }: CoordinatorState, study: StudyRecord, roundsAfte
     came: cameOf(phase),
     drawn: (phase.kind === "collecting" && phase.drawn) || null,
     failures: failuresOf(phase),
-    rounds: roundsOf(study, roundsAfter).map(roundStatusOf),
+    rounds: roundsOf(study, roundsAfter).map((round) => roundStatusOf(round, study.study)),
     failedRounds: study.failedRounds ?? [],
     best,
     bestByRegion: Object.fromEntries(
@@ -361,7 +364,8 @@ function bestStatus(study: StudyRecord): StudyStatus["best"] {
   return round && meanDice !== null ? { round: round.round, meanDice, sha256: round.model.sha256 } : null;
 }
 
-export function roundStatusOf(record: RoundRecord): RoundStatus {
+/** @param study whose round it is */
+export function roundStatusOf(record: RoundRecord, study: OfTask): RoundStatus {
   const { round, startedMs, aggregatedMs, model, updates, shares, leftOut, evaluation, figures } = record;
   const present = 1 - leftOut.reduce((sum, { shareLost = 0 }) => sum + shareLost, 0);
   return {
@@ -383,7 +387,7 @@ export function roundStatusOf(record: RoundRecord): RoundStatus {
         local,
       } = updates[siteId];
       const told = evaluation?.sites[siteId];
-      const dice = told ? siteFigures(told) : null;
+      const dice = told ? siteFigures(study, told) : null;
       const work = { trainingCases, gradientSteps, stepsAsked, meanLoss, clippedCoordinates };
       return {
         id: siteId,
@@ -393,12 +397,12 @@ export function roundStatusOf(record: RoundRecord): RoundStatus {
         cameMs: atMs,
         updateBytes: bytes,
         dice,
-        local: local ? localStatus(local) : null,
+        local: local ? localStatus(study, local) : null,
       };
     }),
     leftOut,
-    dice: evaluation ? allFigures(evaluation) : null,
-    outOfSample: outOfSampleStatus(evaluation),
+    dice: evaluation ? allFigures(study, evaluation) : null,
+    outOfSample: outOfSampleStatus(study, evaluation),
     trained:
       figures === undefined
         ? trainedBy(shares.map(({ siteId }) => updates[siteId]))
@@ -425,36 +429,39 @@ function trainedInSum(sites: number, figures: NonNullable<RoundRecord["figures"]
   return { sites, trainingCases, gradientSteps, meanLoss, clippedCoordinates };
 }
 
-function localStatus({ cases, before, after }: LocalFigures): RoundSiteStatus["local"] {
-  const atMs = 0;
-  return { before: siteFigures({ cases, regions: before, atMs }), after: siteFigures({ cases, regions: after, atMs }) };
+function localStatus(study: OfTask, { cases, before, after }: LocalFigures): RoundSiteStatus["local"] {
+  const figures = (regions: LocalFigures["before"]): FigureStatus | null =>
+    siteFigures(study, { cases, regions, atMs: 0 });
+  return { before: figures(before), after: figures(after) };
 }
 
-function outOfSampleStatus(evaluation: RoundEvaluation | undefined): RoundStatus["outOfSample"] {
+function outOfSampleStatus(study: OfTask, evaluation: RoundEvaluation | undefined): RoundStatus["outOfSample"] {
   if (evaluation?.outOfSample === undefined) return null;
   const { meanDice, regions } = evaluation.outOfSample;
   const sites = Object.fromEntries(
-    evaluation.outOfSample.sites.map((siteId) => [siteId, siteFigures(evaluation.sites[siteId])]),
+    evaluation.outOfSample.sites.map((siteId) => [siteId, siteFigures(study, evaluation.sites[siteId])]),
   );
   const cases = Object.values(sites).reduce((sum, each) => sum + (each?.cases ?? 0), 0);
-  return { sites, dice: { mean: meanDice, cases, regions: meansOf(regions) } };
+  return { sites, dice: { mean: meanDice, cases, regions: meansOf(study, regions) } };
 }
 
-function siteFigures(record: EvaluationRecord): FigureStatus | null {
+function siteFigures(study: OfTask, record: EvaluationRecord): FigureStatus | null {
   if (Object.keys(record.regions).length === 0) return null;
-  return { mean: siteMeanDice(record), cases: record.cases, regions: meansOf(record.regions) };
+  return { mean: siteMeanDice(record), cases: record.cases, regions: meansOf(study, record.regions) };
 }
 
-function allFigures({ meanDice, regions, sites, summedCases, outOfSample }: RoundEvaluation): FigureStatus {
+function allFigures(study: OfTask, evaluation: RoundEvaluation): FigureStatus {
+  const { meanDice, regions, sites, summedCases, outOfSample } = evaluation;
   const told = Object.entries(sites)
     .filter(([siteId, site]) => Object.keys(site.regions).length > 0 && !outOfSample?.sites.includes(siteId))
     .map(([, site]) => site);
   const cases = summedCases ?? told.reduce((sum, each) => sum + each.cases, 0);
-  return { mean: meanDice, cases, regions: meansOf(regions) };
+  return { mean: meanDice, cases, regions: meansOf(study, regions) };
 }
 
-function meansOf(regions: Readonly<Record<string, RegionSums>>): FigureStatus["regions"] {
-  return Object.fromEntries(Object.entries(regions).map(([region, sums]) => [region, figureOf(sums)]));
+function meansOf(study: OfTask, regions: Readonly<Record<string, RegionSums>>): FigureStatus["regions"] {
+  const ordered = Object.entries(inRegionOrder(study, regions));
+  return Object.fromEntries(ordered.map(([region, sums]) => [region, figureOf(sums)]));
 }
 
 function figureOf({ diceSum, diceCases, hd95Sum, hd95Cases, diceMoments, hd95Moments }: RegionSums): RegionFigure {

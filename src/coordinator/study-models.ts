@@ -48,7 +48,7 @@ function entry(record: Record, end: End): ModelEntry {
   const done = end.kind === "done";
   const shown = (round: number | undefined): RoundStatus | undefined => {
     const found = round === undefined ? undefined : roundOf(record, round);
-    return found && roundStatusOf(found);
+    return found && roundStatusOf(found, study);
   };
   const best = done ? shown(end.bestRound) : undefined;
   const first = shown(summariesOf(record)[0]?.round);

@@ -529,8 +529,8 @@ describe("what leaves a site", () => {
       expect(first.cases).toBe(expected.cases);
       if (expected.regions !== 3) expect(first.regions).toEqual(expected.regions);
       else {
-        expect(first.regions.map(({ region }) => region)).toEqual(["ET", "TC", "WT"]);
-        expect(first.regions.map(({ hd95Cases }) => hd95Cases)).toEqual([0, 2, 2]);
+        expect(first.regions.map(({ region }) => region)).toEqual(["WT", "TC", "ET"]);
+        expect(first.regions.map(({ hd95Cases }) => hd95Cases)).toEqual([2, 2, 0]);
         expect(first.regions.map(({ diceCases }) => diceCases)).toEqual([2, 2, 2]);
         expect(first.regions.flatMap(({ diceByCase }) => diceByCase)).toEqual([]);
         // Beside the sum of two they would give each one's score away.

@@ -11,7 +11,7 @@ export { describePostProcessing, describeStudy, MODALITY_NAMES } from "./describ
 export { hasMatrix, isEvaluated } from "./evaluated-rounds.ts";
 export { type FindFile, type LoadedStudy, loadStudyFile, loadStudyText } from "./load-study.ts";
 export { networkOutputs, networkStrides } from "./network-shape.ts";
-export { orderedRegions } from "./ordered-regions.ts";
+export { inRegionOrder, orderedRegions, withOrderedRegions } from "./ordered-regions.ts";
 export { parseStudy, studyFromBytes, studyHash, studyToBytes } from "./parse-study.ts";
 export { outputChannels, regionClasses } from "./region-outputs.ts";
 export {

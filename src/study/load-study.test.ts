@@ -162,7 +162,7 @@ describe("a study file", () => {
       `${GOOD.replace("  patch", "  loss: {kind: regionCrossEntropy}\n  patch")}task: {outputs: regions, regions: {ET: [3], WT: [1, 2, 3]}}\n`,
       "task.regions",
       "nested regions, largest first",
-      "ET [3], WT [1, 2, 3]",
+      "WT [1, 2, 3], ET [3]",
     ],
     [
       "strides of another number",
@@ -307,6 +307,22 @@ describe("a study's hash", () => {
     const reordered = parseStudy(Object.fromEntries(Object.entries(study).reverse()));
     expect(studyHash(reordered)).toBe(studyHash(study));
     expect(studyHash({ ...study, minCasesPerMetric: 2 })).not.toBe(studyHash(study));
+  });
+
+  it("travels with regions as outputs, in whichever order they are written", () => {
+    const regions = { ET: [3], WT: [1, 2, 3], TC: [1, 3] };
+    const loss = { kind: "regionCrossEntropyAndDice" };
+    const optimiser = { kind: "sgd", learningRate: 0.01 };
+    const study = parseStudy({
+      schema: "consilium.study/1",
+      name: "Regions",
+      task: { outputs: "regions", regions },
+      network: { kind: "unet3d", levels: 3 },
+      training: { optimiser, loss, patch: [16, 16, 16], stepsPerRound: 2 },
+      rounds: { count: 1 },
+    });
+    const came = studyFromBytes(studyToBytes(study), studyHash(study));
+    for (const { task } of [study, came]) expect(Object.keys(task.regions)).toEqual(["WT", "TC", "ET"]);
   });
 
   it("holds for the bytes that travel, and for no others", async () => {

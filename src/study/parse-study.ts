@@ -3,6 +3,7 @@
  * sends: the schema first, then the checks across keys.
  */
 import { ConsiliumError, canonicalJson, LIMITS, type Sha256, sha256 } from "../base/index.ts";
+import { withOrderedRegions } from "./ordered-regions.ts";
 import { type Study, studySchema } from "./schema.ts";
 import { checkStudyConsistency, type NetworkFacts } from "./study-consistency.ts";
 import { problemsOf, studyError } from "./study-problems.ts";
@@ -11,8 +12,9 @@ import { problemsOf, studyError } from "./study-problems.ts";
 export function parseStudy(value: unknown, subject = "study", facts: NetworkFacts = {}): Study {
   const parsed = studySchema.safeParse(value);
   if (!parsed.success) throw studyError(subject, problemsOf(parsed.error.issues, value));
-  checkStudyConsistency(parsed.data, facts, subject);
-  return parsed.data;
+  const study = withOrderedRegions(parsed.data);
+  checkStudyConsistency(study, facts, subject);
+  return study;
 }
 
 /** SHA-256 of the study's canonical JSON, defaults written out: what a site approves and every message names. */

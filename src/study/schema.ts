@@ -16,9 +16,9 @@ export const MODALITIES = ["t1", "t1ce", "t2", "flair"] as const;
 export type Modality = (typeof MODALITIES)[number];
 
 const task = z.strictObject({
-  /** Regions as unions of classes, in the order that reports show them. */
+  /** Regions as unions of classes; everywhere in the order from the largest to the smallest. */
   regions: z.record(z.string(), z.array(count).min(1)).default({ WT: [1, 2, 3], TC: [1, 3], ET: [3] }),
-  /** What the network's output channels are: classes that exclude each other, or regions, in their order above. */
+  /** What the network's output channels are: classes that exclude each other, or regions, the largest first. */
   outputs: z.enum(["classes", "regions"]).default("classes"),
   /** Class names in the order of the network's output channels; class 0 is background. */
   labels: z.array(z.string()).min(2).default(["background", "necroticCore", "oedema", "enhancingTumour"]),

@@ -229,7 +229,7 @@ function lossProblems({ task, training, network }: Study, facts: NetworkFacts): 
       actual: Object.entries(task.regions)
         .map(([region, classes]) => `${region} [${classes.join(", ")}]`)
         .join(", "),
-      hint: "Order them as WT [1, 2, 3], TC [1, 3], ET [3]: a voxel's class is told by the smallest region around it.",
+      hint: "Nest them as WT [1, 2, 3], TC [1, 3], ET [3]: a voxel's class is told by the smallest region around it.",
     });
   }
   const weights = "classWeights" in loss ? loss.classWeights : undefined;

@@ -10,6 +10,7 @@
  */
 import { ConsiliumError, invariant, LIMITS } from "../../base/index.ts";
 import { checkContext, siteNoise } from "../../privacy/index.ts";
+import { withOrderedRegions } from "../../study/index.ts";
 import type { ApprovalReceived, StudySubmitted } from "../events.ts";
 import { isMasked, roundContext, uploadBytes } from "../masked-round.ts";
 import type { RosterEntry, StudyRecord } from "../records.ts";
@@ -28,7 +29,8 @@ import { startStudy } from "./surveying.ts";
 import { studyMismatch } from "./wrong-study.ts";
 
 export function submitStudy(state: CoordinatorState, event: StudySubmitted): Taken {
-  const { hash, study, initial, network, parameterCount, atMs } = event;
+  const { hash, initial, network, parameterCount, atMs } = event;
+  const study = withOrderedRegions(event.study);
   const subject = `study ${study.name}`;
   const { phase } = state;
   if (phase.kind !== "idle" && phase.kind !== "done" && phase.kind !== "failed") {

@@ -1,5 +1,6 @@
 /** The ends of a study: its final model, or the reason why there is none. Both are phases, and both are told to sites. */
 import { type ErrorCode, invariant } from "../../base/index.ts";
+import { inRegionOrder } from "../../study/index.ts";
 import type { StudyStopped } from "../events.ts";
 import { isClosing } from "../masked-round.ts";
 import type { DoneEnd, RegionBest, StudyRecord } from "../records.ts";
@@ -50,7 +51,7 @@ export function bestByRegion(study: StudyRecord): Record<string, RegionBest> {
       if (diceCases > 0 && !(best[region]?.dice >= dice)) best[region] = { round, model, dice };
     }
   }
-  return best;
+  return inRegionOrder(study.study, best);
 }
 
 /**
