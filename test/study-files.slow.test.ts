@@ -90,13 +90,21 @@ test("a lead brings a network and weights, and a site is offered the study", asy
   const network = encodeOnnx(unet3d(SIZES));
   const weights = parametersToSafetensors(networkParameters(unet3d({ ...SIZES, seed: 8 })));
   expect(network.length).toBeGreaterThan(2 * LIMITS.chunkBytes);
-  let pieces = 0;
-  page.on("request", (request) => {
-    if (request.url().includes("/study-file?") && request.method() === "POST") pieces++;
+  // The second piece is held back, so that there is time to see how far the file is.
+  let [pieces, letGo] = [0, (): void => undefined];
+  const held = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  await page.route(/\/study-file\?/, async (route) => {
+    if (route.request().method() === "POST") pieces++;
+    if (pieces === 2) await held;
+    await route.continue();
   });
   await choose(page, write("ours.onnx", network), write("start.safetensors", weights));
-  await page.getByRole("progressbar", { name: /^Bringing/ }).waitFor();
+  const progress = page.getByRole("progressbar", { name: "Bringing ours.onnx" });
+  await expect.poll(() => progress.getAttribute("value")).toBe(String(LIMITS.chunkBytes));
   expect(await checkIt.isDisabled()).toBe(true);
+  letGo();
   await there.getByText("start.safetensors").waitFor();
   expect(pieces).toBe(Math.ceil(network.length / LIMITS.chunkBytes) + Math.ceil(weights.length / LIMITS.chunkBytes));
   expect(await there.textContent()).toContain(sha256(network).slice(0, 12));
