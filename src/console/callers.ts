@@ -47,6 +47,8 @@ export function authorise({ calls, sessions }: ConsoleContext): Interceptor {
       calls.take(session.csrf);
       if (!request.stream) return await next(request);
       if (streams >= LIMITS.consoleStreams) throw tooManyStreams();
+      // One that has been aborted already says so to no listener, and its room would never be free again.
+      request.signal.throwIfAborted();
       streams++;
       request.signal.addEventListener("abort", () => streams--, { once: true });
       const answered = await next(request);
