@@ -323,7 +323,7 @@ export async function withSignsOfLife<T>(
   const report: Report = (done, total, event) => {
     progress = { activity, done, total };
     if (event === undefined) return;
-    told = Promise.all([told, shift.emit(event)]);
+    told = Promise.all([told, shift.emit(event)]).then(() => undefined);
     told.catch(endWork);
   };
   const worked = work(report, signal).then(async (value) => {
