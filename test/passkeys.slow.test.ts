@@ -6,18 +6,14 @@ import type { Browser, CDPSession, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openBrowser, visit } from "./dashboard/browser.ts";
 import { checkScreen } from "./dashboard/check-screen.ts";
-import { openProcesses, type Processes, says } from "./dashboard/processes.ts";
+import { foundWithOneSite, openProcesses, type Processes, says } from "./dashboard/processes.ts";
 
 let processes: Processes;
 let browser: Browser;
 
 beforeAll(async () => {
   processes = openProcesses("passkeys");
-  const { run, start } = processes;
-  await run("coordinator", "init", "--home", "c", "--name", "Keys", "--listen", "127.0.0.1:0", "--unencrypted");
-  await says(start("coordinator", "start", "--home", "c"), /Dashboard at/);
-  await run("coordinator", "invite", "--home", "c", "--site", "tum", "--out", "tum.invitation");
-  await run("site", "join", "--home", "site", "--invitation", "tum.invitation");
+  await foundWithOneSite(processes, "Keys");
   browser = await openBrowser();
 }, 600_000);
 

@@ -7,7 +7,7 @@ import type { ChildProcess } from "node:child_process";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openBrowser, type Visit, visit } from "./dashboard/browser.ts";
-import { openProcesses, type Processes, says } from "./dashboard/processes.ts";
+import { foundWithOneSite, openProcesses, type Processes, says } from "./dashboard/processes.ts";
 
 const [FIRST, MORE] = [5, 10];
 const PATIENCE_MS = 60_000;
@@ -17,11 +17,8 @@ let browser: Browser;
 
 beforeAll(async () => {
   processes = openProcesses("register-data");
-  const { run, start } = processes;
-  await run("coordinator", "init", "--home", "c", "--name", "Data", "--listen", "127.0.0.1:0", "--unencrypted");
-  await says(start("coordinator", "start", "--home", "c"), /Dashboard at/);
-  await run("coordinator", "invite", "--home", "c", "--site", "tum", "--out", "tum.invitation");
-  await run("site", "join", "--home", "site", "--invitation", "tum.invitation");
+  const { run } = processes;
+  await foundWithOneSite(processes, "Data");
   await run("cohort", "make", "--cases", String(FIRST), "--out", "first", "--spacing", "4", "--seed", "1");
   await run("cohort", "make", "--cases", String(MORE), "--out", "more", "--spacing", "4", "--seed", "1");
   await run("site", "data", "--home", "site", "--dataset", "first");

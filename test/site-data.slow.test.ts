@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readNifti, writeNifti } from "../src/imaging/index.ts";
 import { openBrowser, type Visit, visit } from "./dashboard/browser.ts";
 import { checkScreen } from "./dashboard/check-screen.ts";
-import { openProcesses, type Processes, says } from "./dashboard/processes.ts";
+import { foundWithOneSite, openProcesses, type Processes, says } from "./dashboard/processes.ts";
 import { writePatient } from "./made/dicom-patients.ts";
 
 const CASES = 9;
@@ -53,10 +53,7 @@ async function spoil(id: string): Promise<void> {
 beforeAll(async () => {
   processes = openProcesses("site-data");
   const { run, folder } = processes;
-  await run("coordinator", "init", "--home", "c", "--name", "Data", "--listen", "127.0.0.1:0", "--unencrypted");
-  await says(processes.start("coordinator", "start", "--home", "c"), /Dashboard at/);
-  await run("coordinator", "invite", "--home", "c", "--site", "tum", "--out", "tum.invitation");
-  await run("site", "join", "--home", "site", "--invitation", "tum.invitation");
+  await foundWithOneSite(processes, "Data");
   await run("cohort", "make", "--cases", String(CASES), "--out", "data", "--spacing", "4", "--seed", "1");
   browser = await openBrowser();
   writeFileSync(join(folder, "study.yaml"), STUDY);

@@ -5,7 +5,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openBrowser, visit } from "./dashboard/browser.ts";
 import { checkScreen } from "./dashboard/check-screen.ts";
-import { openProcesses, type Processes, says } from "./dashboard/processes.ts";
+import { foundWithOneSite, openProcesses, type Processes, says } from "./dashboard/processes.ts";
 
 const STUDY = `schema: consilium.study/1
 name: Glioma outlines
@@ -20,11 +20,8 @@ let browser: Browser;
 
 beforeAll(async () => {
   processes = openProcesses("site-doctor");
-  const { run, start, folder } = processes;
-  await run("coordinator", "init", "--home", "c", "--name", "Doctors", "--listen", "127.0.0.1:0", "--unencrypted");
-  await says(start("coordinator", "start", "--home", "c"), /Dashboard at/);
-  await run("coordinator", "invite", "--home", "c", "--site", "tum", "--out", "tum.invitation");
-  await run("site", "join", "--home", "site", "--invitation", "tum.invitation");
+  const { run, folder } = processes;
+  await foundWithOneSite(processes, "Doctors");
   writeFileSync(join(folder, "study.yaml"), STUDY);
   await run("study", "submit", "--home", "c", "study.yaml");
   await run("site", "review", "--home", "site");

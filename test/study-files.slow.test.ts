@@ -12,7 +12,7 @@ import { unet3d } from "../src/networks/index.ts";
 import { networkParameters } from "../src/training/index.ts";
 import { openBrowser, type Visit, visit } from "./dashboard/browser.ts";
 import { checkScreen } from "./dashboard/check-screen.ts";
-import { openProcesses, type Processes, says } from "./dashboard/processes.ts";
+import { foundWithOneSite, openProcesses, type Processes } from "./dashboard/processes.ts";
 
 /** Large enough for several pieces. */
 const SIZES = {
@@ -41,11 +41,7 @@ let opened: Visit;
 
 beforeAll(async () => {
   processes = openProcesses("study-files");
-  const { run, start } = processes;
-  await run("coordinator", "init", "--home", "c", "--name", "Own", "--listen", "127.0.0.1:0", "--unencrypted");
-  await says(start("coordinator", "start", "--home", "c"), /Dashboard at/);
-  await run("coordinator", "invite", "--home", "c", "--site", "tum", "--out", "tum.invitation");
-  await run("site", "join", "--home", "site", "--invitation", "tum.invitation");
+  await foundWithOneSite(processes, "Own");
   browser = await openBrowser();
 }, 300_000);
 

@@ -49,6 +49,14 @@ export function openProcesses(name: string): Processes {
   };
 }
 
+/** Founds a federation whose coordinator runs from home `c`; `tum` joins it, with home `site`. */
+export async function foundWithOneSite({ run, start }: Processes, name: string): Promise<void> {
+  await run("coordinator", "init", "--home", "c", "--name", name, "--listen", "127.0.0.1:0", "--unencrypted");
+  await says(start("coordinator", "start", "--home", "c"), /Dashboard at/);
+  await run("coordinator", "invite", "--home", "c", "--site", "tum", "--out", "tum.invitation");
+  await run("site", "join", "--home", "site", "--invitation", "tum.invitation");
+}
+
 /** Resolves with the first match in what a process writes. */
 export function says(child: ChildProcess, pattern: RegExp): Promise<string> {
   return new Promise((resolve, reject) => {
