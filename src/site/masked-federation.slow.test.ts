@@ -25,7 +25,7 @@ it("a site that dies at any step of a masked federation goes on, and the model i
 });
 
 it("a masked round fails, with nothing opened, where too few are left", async () => {
-  const begun = await begin(root, { secureAggregation: { threshold: 3 } }, { count: 1, deadlineS: 3 });
+  const begun = await begin(root, { secureAggregation: { threshold: 3 } }, { count: 1 });
   const final = await finalOf(begun, stoppingRun(begun, ["b", "c"]));
   expect(final).toMatch(/Round 1 had 1 of 3 updates/);
 });

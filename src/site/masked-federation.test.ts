@@ -96,7 +96,7 @@ describe("a masked federation", () => {
   });
 
   it("sums the survivors where a site drops after it shared its secrets, as the plain round does", async () => {
-    const rounds = { count: 1, quorum: 2, deadlineS: 3 };
+    const rounds = { count: 1, quorum: 2 };
     const [masked, open] = await Promise.all([MASKED, {}].map((privacy) => withoutC(privacy, rounds)));
     expect(masked.final).toBe(open.final);
     expect(masked.final).not.toBe(plain);

@@ -164,10 +164,7 @@ async function attempt(
   if (failed >= LIMITS.siteAttempts) return pauseAndAsk(shift, shift.timing.heartbeatMs);
   try {
     const worked = await run();
-    if (worked.kind === "withdrawn") {
-      await shift.emit({ kind: "withdrawn", round: orderOf(directive).round });
-      return { kind: "next", directive: worked.directive };
-    }
+    if (worked.kind === "withdrawn") return await withdrawn(shift, directive, worked.directive);
     const { verdict, directive: next } = worked.value;
     await tellVerdict(shift, key.split(" ")[0], verdict);
     if (verdict.outcome === "rejected") throw errorFromRecord(verdict);
@@ -175,10 +172,31 @@ async function attempt(
   } catch (error) {
     shift.signal.throwIfAborted();
     if (endsTheShift(error) || !(error instanceof ConsiliumError)) throw error;
+    const now = await overtakenBy(shift, directive, error);
+    if (now !== undefined) return await withdrawn(shift, directive, now);
     failures.set(key, failed + 1);
     await shift.engine.drop();
     return reportFailure(shift, directive, error, failed + 1);
   }
+}
+
+async function withdrawn(shift: Shift, directive: Directive, next: Directive): Promise<Next> {
+  await shift.emit({ kind: "withdrawn", round: orderOf(directive).round });
+  return { kind: "next", directive: next };
+}
+
+/**
+ * An object that the coordinator takes or has no longer may be of a round that closed without this site: then work came
+ * late, and did not fail. @returns the order that holds now; undefined where it is the same one, or the error another
+ */
+async function overtakenBy(
+  shift: Shift,
+  directive: Directive,
+  { code }: ConsiliumError,
+): Promise<Directive | undefined> {
+  if (code !== "object-refused" && code !== "object-missing") return undefined;
+  const now = await ask(shift);
+  return orderKey(now) === orderKey(directive) ? undefined : now;
 }
 
 /** The code goes out and nothing else of the error: its words may name a case. */

@@ -3,10 +3,12 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { type Coordinator, openCoordinator } from "../../coordinator/index.ts";
+import type { SiteEvent } from "../events.ts";
 import { readSite, type Site } from "../home.ts";
 import type { RunOutcome } from "../run-site.ts";
 import { Crash, type CrashPlan, fated } from "./crash-points.ts";
 import { joinSites, newCoordinatorHome, submit } from "./federation-suite.ts";
+import { type HandClock, handClock } from "./hand-clock.ts";
 import { linkOf, runTestSite, tinyStudy } from "./test-site.ts";
 
 const AGGREGATION = { algorithm: "fedavg", weightBy: "cases", precisionBits: 24 };
@@ -18,6 +20,8 @@ export interface Begun {
   readonly sites: readonly Site[];
   readonly home: string;
   coordinator: Coordinator;
+  /** The coordinator's. */
+  readonly clock: HandClock;
   readonly studyHash: string;
 }
 
@@ -32,10 +36,11 @@ export async function begin(
   const folder = join(root, `run-${runs++}`);
   await mkdir(folder);
   const home = await newCoordinatorHome(folder);
-  const coordinator = await openCoordinator({ home });
+  const clock = handClock();
+  const coordinator = await openCoordinator({ home, clock });
   const sites = await joinSites(folder, coordinator, "memory", casesOf);
   const studyHash = await submit(coordinator, tinyStudy({ rounds, aggregation: AGGREGATION, privacy, ...more }));
-  return { sites, home, coordinator, studyHash };
+  return { sites, home, coordinator, clock, studyHash };
 }
 
 /** Everybody runs to the end; says which model came out, or why none. */
@@ -79,16 +84,39 @@ export async function dyingRun(root: string, plan?: CrashPlan) {
 }
 
 /** The sites named go for good when they are to train: in a masked round, after they shared their secrets. */
-export function stoppingRun({ coordinator }: Begun, leaving: readonly string[]) {
+export function stoppingRun(begun: Begun, leaving: readonly string[]) {
+  const run = runWithLeavers(begun);
   return (site: Site): Promise<RunOutcome> => {
     const stop = new AbortController();
-    return runTestSite({
-      site,
-      link: linkOf(site, coordinator.service),
-      signal: stop.signal,
-      onEvent: (event) => {
-        if (event.kind === "training" && leaving.includes(site.siteId)) stop.abort();
-      },
+    return run(site, stop.signal, (event) => {
+      if (event.kind === "training" && leaving.includes(site.siteId)) stop.abort();
     });
+  };
+}
+
+/**
+ * Runs sites that may stop for good. As soon as sites that are gone are all that the coordinator waits for, its clock
+ * reaches the deadline: no test waits for one, and none comes before a site that is slow.
+ */
+export function runWithLeavers({ coordinator, clock, sites }: Begun) {
+  const gone = new Set<string>();
+  const look = async (): Promise<void> => {
+    const { came = [], deadlineMs } = coordinator.status().study ?? {};
+    const missing = sites.filter(({ siteId }) => !came.includes(siteId));
+    if (typeof deadlineMs !== "number" || !missing.every(({ siteId }) => gone.has(siteId))) return;
+    clock.reach(deadlineMs);
+    await coordinator.tick();
+  };
+  coordinator.onNews(() => {
+    if ("deadlineMs" in coordinator.state().phase) setImmediate(() => void look());
+  });
+  return async (site: Site, signal: AbortSignal, onEvent?: (event: SiteEvent) => void): Promise<RunOutcome> => {
+    const link = linkOf(site, coordinator.service);
+    const outcome = await runTestSite({ site, link, signal, ...(onEvent && { onEvent }) });
+    if (outcome.kind === "stopped") {
+      gone.add(site.siteId);
+      await look();
+    }
+    return outcome;
   };
 }

@@ -14,6 +14,10 @@ export interface TinyWorkHooks {
   /** Called before each step, each evaluated case and each tallied one; may throw, or wait. */
   readonly onStep?: (where: "train" | "evaluate" | "tally", round: number, done: number) => void | Promise<void>;
   readonly onClose?: () => void;
+  /** By which steps that have a time are ended, in milliseconds: `performance.now` unless given. */
+  readonly nowMs?: () => number;
+  /** Hears how long steps have from now on, in milliseconds, where that is told while they are taken. */
+  readonly onTimeLeft?: (ms: number) => void;
 }
 
 export function tinyWork(hooks: TinyWorkHooks = {}): OpenWork {
@@ -22,6 +26,7 @@ export function tinyWork(hooks: TinyWorkHooks = {}): OpenWork {
 
 function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork {
   const { learningRate } = study.training.optimiser;
+  const { nowMs = () => performance.now() } = hooks;
   let finishAtMs: number | undefined;
   return {
     async train(request, onProgress) {
@@ -32,11 +37,11 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
       const own = study.training.runningStatistics === "local";
       const statistics = request.runningStatistics?.slice() ?? new Float32Array(2);
       let lossSum = 0;
-      finishAtMs = finishWithinMs === undefined ? undefined : performance.now() + finishWithinMs;
+      finishAtMs = finishWithinMs === undefined ? undefined : nowMs() + finishWithinMs;
       const least = leastSteps(study, asked);
       let steps = 0;
       for (let step = 0; step < asked; step++) {
-        if (finishAtMs !== undefined && step >= least && performance.now() > finishAtMs) break;
+        if (finishAtMs !== undefined && step >= least && nowMs() > finishAtMs) break;
         steps++;
         await hooks.onStep?.("train", round, step);
         const random = createRandom(study.training.seed, "case", siteId, round, step);
@@ -66,7 +71,8 @@ function openTiny(study: Study, data: SiteData, hooks: TinyWorkHooks): LocalWork
       };
     },
     finishWithin(ms) {
-      if (finishAtMs !== undefined) finishAtMs = performance.now() + ms;
+      if (finishAtMs !== undefined) finishAtMs = nowMs() + ms;
+      hooks.onTimeLeft?.(ms);
     },
     async evaluate({ parameters: model, runningStatistics: statistics = [] }, onProgress) {
       const parameters = model.slice();

@@ -11,7 +11,7 @@ import { temporaryFolder } from "./testing/test-site.ts";
 
 const CASES = { a: 6, b: 3, c: 11, d: 5, e: 4, f: 7, g: 3, h: 8 };
 const SITES = Object.keys(CASES);
-const rounds = (quorum: number) => ({ count: 2, quorum, deadlineS: 30 });
+const rounds = (quorum: number) => ({ count: 2, quorum });
 const masking = (neighbours: object) => ({ threshold: 5, neighbours: { aboveSites: 7, ...neighbours } });
 
 let root: string;
