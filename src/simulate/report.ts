@@ -269,7 +269,7 @@ main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.7rem; line-height: 1.2; margin: 0 0 .5rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
-.lead { color: var(--soft); max-width: 46rem; }
+.lead { color: var(--soft); max-width: 46rem; overflow-wrap: anywhere; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .8rem; margin: 1.4rem 0; }
 .tile { background: var(--fill); border-radius: .5rem; padding: .9rem 1rem; }
 .tile b { display: block; font-size: 1.7rem; color: var(--accent); font-variant-numeric: tabular-nums; }
@@ -284,7 +284,7 @@ th { color: var(--soft); font-weight: 600; }
 .matrix td { font-variant-numeric: tabular-nums; }
 .matrix .all th, .matrix .all td { border-bottom: 2px solid var(--soft); }
 .matrix .own { font-weight: 700; }
-.charts, .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1rem; }
+.charts, .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); gap: 1rem; }
 figure { margin: 0; }
 figcaption { color: var(--soft); font-size: .85rem; }
 .chart { width: 100%; height: auto; font-size: 12px; }

@@ -18,8 +18,10 @@ export async function checkScreen(page: Page, name: string): Promise<void> {
     }
   }
   await page.setViewportSize({ width: 390, height: 844 });
-  const overflow = await page.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
-  expect(overflow, `${name} is wider than 390 pixels`).toBeLessThanOrEqual(0);
+  for (const frame of page.frames()) {
+    const overflow = await frame.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
+    expect(overflow, `${name}, ${frame.url()} at 390 pixels is too wide`).toBeLessThanOrEqual(0);
+  }
   expect(await seriousProblems(page), `${name}, 390 pixels`).toEqual([]);
   if (PICTURES !== undefined) {
     await page.emulateMedia({ colorScheme: "light" });
