@@ -144,7 +144,7 @@ function spaced(label: string): string {
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = (row: readonly string[], tag: "th" | "td"): string =>
     `<tr>${row.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
-  return `<table><thead>${cells(head, "th")}</thead><tbody>${rows.map((row) => cells(row, "td")).join("")}</tbody></table>`;
+  return `<div class="scroll" role="group" aria-label="table" tabindex="0"><table><thead>${cells(head, "th")}</thead><tbody>${rows.map((row) => cells(row, "td")).join("")}</tbody></table></div>`;
 }
 
 const STYLE = `
@@ -156,6 +156,7 @@ h1 { font-size: 1.4rem; margin: 0 0 .4rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.05rem; margin: 1.1rem 0 .4rem; }
 .use { background: #fff4e5; border-left: .3rem solid #b5541c; padding: .5rem .8rem; margin: 0; }
 .note { background: var(--fill); padding: .5rem .8rem; margin: .5rem 0 0; }
+.scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; width: 100%; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .5rem .3rem 0; text-align: left; font-variant-numeric: tabular-nums; }
 th { color: var(--soft); font-weight: 600; }

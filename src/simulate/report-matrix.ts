@@ -37,7 +37,7 @@ function matrixTable({ round, sites, rows, missing }: MatrixStatus): string {
     return `Without figures of ${some} by ${siteId}: ${reason}.`;
   });
   return (
-    `<h3>Round ${round}</h3><div class="scroll"><table class="matrix">` +
+    `<h3>Round ${round}</h3><div class="scroll" role="group" aria-label="table" tabindex="0"><table class="matrix">` +
     `<thead><tr><th scope="col">Model of</th>${head}</tr></thead><tbody>${body.join("")}</tbody></table></div>` +
     words.map((sentence) => `<p class="small">${escapeHtml(sentence)}</p>`).join("")
   );

@@ -17,16 +17,21 @@ export async function checkScreen(page: Page, name: string): Promise<void> {
       await page.screenshot({ path: join(PICTURES, `dashboard-${name}-${theme}.png`), fullPage: true });
     }
   }
-  await page.setViewportSize({ width: 390, height: 844 });
-  for (const frame of page.frames()) {
-    const overflow = await frame.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
-    expect(overflow, `${name}, ${frame.url()} at 390 pixels is too wide`).toBeLessThanOrEqual(0);
-  }
-  expect(await seriousProblems(page), `${name}, 390 pixels`).toEqual([]);
+  await checkOnTelephone(page, name);
   if (PICTURES !== undefined) {
     await page.emulateMedia({ colorScheme: "light" });
     await page.screenshot({ path: join(PICTURES, `dashboard-${name}-narrow.png`) });
   }
   await page.setViewportSize({ width: 1280, height: 900 });
   await page.emulateMedia({ colorScheme: "light" });
+}
+
+/** Leaves the page as narrow as a telephone. */
+export async function checkOnTelephone(page: Page, name: string): Promise<void> {
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const frame of page.frames()) {
+    const overflow = await frame.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
+    expect(overflow, `${name}, ${frame.url()}: pixels beyond 390`).toBeLessThanOrEqual(0);
+  }
+  expect(await seriousProblems(page), `${name}, 390 pixels`).toEqual([]);
 }
