@@ -5,6 +5,7 @@ const everywhere = ["src/**/*.test.ts", "scripts/**/*.test.ts", "test/**/*.test.
 
 export default defineConfig({
   test: {
+    // A condition that is polled for comes sooner or later: how soon is the machine's affair.
     // One test file a core; engines inside the tests use one thread unless they say otherwise.
     maxWorkers: 2,
     projects: [
@@ -15,6 +16,7 @@ export default defineConfig({
           exclude: ["**/*.slow.test.ts", "**/node_modules/**"],
           testTimeout: 30_000,
           hookTimeout: 60_000,
+          expect: { poll: { timeout: 20_000 } },
         },
       },
       {
@@ -23,6 +25,7 @@ export default defineConfig({
           include: everywhere.map((glob) => glob.replace(".test.ts", ".slow.test.ts")),
           testTimeout: 15 * 60_000,
           hookTimeout: 5 * 60_000,
+          expect: { poll: { timeout: 120_000 } },
         },
       },
     ],

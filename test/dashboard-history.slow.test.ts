@@ -144,7 +144,7 @@ test("the dashboard of ten sites with 500 rounds paints soon and stays smooth", 
   const slider = page.getByRole("slider").first();
   await slider.focus();
   for (let i = 0; i < 20; i++) await page.keyboard.press("ArrowLeft");
-  expect(await slider.getAttribute("aria-valuetext")).toMatch(/^Round 480: WT 0\.\d{3}/);
+  await expect.poll(() => slider.getAttribute("aria-valuetext")).toMatch(/^Round 480: WT 0\.\d{3}/);
   await page.getByRole("button", { name: /^Theme/ }).click();
   await page.getByRole("button", { name: `Show all ${ROUNDS} rounds` }).click();
   await page.getByRole("cell", { name: "1", exact: true }).first().waitFor();

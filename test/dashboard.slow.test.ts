@@ -243,7 +243,7 @@ test("a study from its submission to the audit, in browsers", async () => {
   auditor.setDefaultTimeout(PATIENCE_MS);
   await show(auditor, "Audit");
   await auditor.getByText("holds", { exact: true }).waitFor();
-  expect(await auditor.getByText("in this chain, signed").count()).toBe(3);
+  await expect.poll(() => auditor.getByText("in this chain, signed").count()).toBe(3);
   const verified = JSON.parse(await processes.run("coordinator", "verify", "--home", "coordinator", "--json"));
   expect(await auditor.getByRole("main").textContent()).toContain(verified.head.sha256.slice(0, 12));
   await auditor.getByRole("button", { name: "Full check at the coordinator" }).click();

@@ -70,7 +70,7 @@ test("a case of 240 x 240 x 155 is seen soon, and answers to keys and controls",
   checkTime("first slice", firstMs, 3_000);
   checkTime("all scans", allMs, 10_000);
 
-  expect(await page.locator(".panes figure:visible").count()).toBe(4);
+  await expect.poll(() => page.locator(".panes figure:visible").count()).toBe(4);
   await page.getByText("T1 with contrast, label map").waitFor();
   await checkScreen(page, "viewer");
 
@@ -81,7 +81,7 @@ test("a case of 240 x 240 x 155 is seen soon, and answers to keys and controls",
   await page.keyboard.press("PageUp");
   await page.getByText(`Slice ${slice + 10} of 155`).waitFor();
   // The second pane was not touched: it follows the first.
-  expect((await pictureOf(page, 1)).equals(before)).toBe(false);
+  await expect.poll(async () => (await pictureOf(page, 1)).equals(before)).toBe(false);
 
   const position = await page.getByText(/^voxel/).textContent();
   await page
@@ -161,13 +161,12 @@ test("files of the reader's own machine are shown, and nothing is sent", async (
   await page.getByRole("alert").getByText("expected a NIfTI file").waitFor();
   await page.getByText("T1, label map").waitFor();
   await page.getByText(/^voxel/).waitFor();
-  expect(await page.locator(".panes figcaption:visible").allTextContents()).toEqual([
-    "T1, label map",
-    "FLAIR, label map",
-  ]);
+  await expect
+    .poll(() => page.locator(".panes figcaption:visible").allTextContents())
+    .toEqual(["T1, label map", "FLAIR, label map"]);
   await page.getByLabel("Enhancing tumour is").selectOption("3");
   await page.getByRole("alert").getByText("Choose 4 if the map is written so").waitFor();
-  expect(await page.getByLabel("WT whole tumour").count()).toBe(0);
+  await expect.poll(() => page.getByLabel("WT whole tumour").count()).toBe(0);
   expect(asked).toEqual([]);
   for (const { foreign, complaints } of visits) {
     expect(foreign).toEqual([]);

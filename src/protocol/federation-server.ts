@@ -8,7 +8,7 @@
  * (`server-guards.ts`).
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createSecureServer, type Http2Session, type ServerHttp2Session } from "node:http2";
+import { constants, createSecureServer, type Http2Session, type ServerHttp2Session } from "node:http2";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
@@ -125,8 +125,8 @@ export async function startFederationServer(options: FederationServerOptions): P
       sealed.answer(request as unknown as IncomingMessage, response as unknown as ServerResponse);
       return;
     }
-    request.setTimeout(LIMITS.requestTimeoutMs, () => request.stream.close());
-    const tooLong = setTimeout(() => request.stream.close(), limits.callMs).unref();
+    request.setTimeout(LIMITS.requestTimeoutMs, () => request.stream.close(constants.NGHTTP2_CANCEL));
+    const tooLong = setTimeout(() => request.stream.close(constants.NGHTTP2_CANCEL), limits.callMs).unref();
     request.stream.once("close", () => clearTimeout(tooLong));
     if (!guards.mayCall(request.stream.session)) {
       response.writeHead(TOO_MANY_REQUESTS).end();

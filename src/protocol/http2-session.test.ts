@@ -3,7 +3,7 @@ import { createServer } from "node:http2";
 import { type AddressInfo, connect } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { create } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../base/index.ts";
 import { keptSession } from "./http2-session.ts";
 import {
@@ -86,6 +86,12 @@ describe("a message over a network that breaks", () => {
 });
 
 describe("a connection that stands and falls silent", () => {
+  /** Time of what asks for signs of life, and of nothing below it, is in the test's hand. */
+  const holdTime = (): void => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval"] });
+  };
+  afterEach(() => void vi.useRealTimers());
+
   async function standing(pings?: { everyMs: number; withinMs: number }) {
     const between = await wire();
     const session = keptSession({
@@ -108,9 +114,14 @@ describe("a connection that stands and falls silent", () => {
   }
 
   test("is asked for a sign of life, given up without one, and another opened", async () => {
+    holdTime();
     const { between, ask, status } = await standing({ everyMs: 60, withinMs: 200 });
     between.swallowAll();
-    await expect(ask()).rejects.toThrow(/silence|closed|cancel/i);
+    const unheard = expect(ask()).rejects.toThrow(/silence|closed|cancel/i);
+    await new Promise((resolve) => setImmediate(resolve));
+    // What came last is news yet; then it is asked, and given its time to answer.
+    vi.advanceTimersByTime(60 + 60 + 200);
+    await unheard;
     expect(await ask()).toBe(status);
     expect(between.connections()).toBe(2);
   });
@@ -156,9 +167,13 @@ describe("a connection that stands and falls silent", () => {
   });
 
   test("that answers stays the same one, however long it is asked", async () => {
+    holdTime();
     const { between, ask, status } = await standing({ everyMs: 20, withinMs: 400 });
-    await new Promise((resolve) => setTimeout(resolve, 700));
-    expect(await ask()).toBe(status);
+    for (let asked = 0; asked < 20; asked++) {
+      // What came last is news yet, and then it is asked; what it answers comes before what is asked of it after.
+      vi.advanceTimersByTime(20 + 20);
+      expect(await ask()).toBe(status);
+    }
     expect(between.connections()).toBe(1);
   });
 });

@@ -6,6 +6,7 @@ import { openCoordinator } from "../coordinator/index.ts";
 import type { SiteEvent } from "./events.ts";
 import { approveStudy } from "./review-studies.ts";
 import { joinSites, newCoordinatorHome, submit } from "./testing/federation-suite.ts";
+import { gate } from "./testing/gate.ts";
 import { linkOf, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 import { tinyWork } from "./testing/tiny-work.ts";
 
@@ -33,13 +34,16 @@ it("stops its work, is named in the rounds without it, and takes part again once
         resolve();
       });
     });
+  const [isBack, comeBack] = gate();
   let decided = false;
   const running = sites.map((site) => {
     const isLeaver = site === a;
     const openWork = tinyWork({
       onStep: async (where, round) => {
-        await new Promise((resolve) => setTimeout(resolve, 2));
-        if (!isLeaver || where !== "train" || round !== 2 || decided) return;
+        if (where !== "train") return;
+        // The others are in round 3 until the site has its part in the next.
+        if (!isLeaver && round === 3) await isBack;
+        if (!isLeaver || round !== 2 || decided) return;
         decided = true;
         const decision = {
           home: a.home,
@@ -50,14 +54,18 @@ it("stops its work, is named in the rounds without it, and takes part again once
         } as const;
         expect((await approveStudy(decision)).decision.approved).toBe(false);
         // The work goes on until the next sign of life finds that the site has left.
-        await new Promise((resolve) => setTimeout(resolve, 60_000).unref());
+        await new Promise(() => undefined);
       },
     });
     return runTestSite({
       site,
       link: linkOf(site, coordinator.service),
       openWork,
-      onEvent: (event) => void (isLeaver && heard.push(event)),
+      onEvent: (event) => {
+        if (!isLeaver) return;
+        heard.push(event);
+        if (event.kind === "approval-sent" && event.approved && decided) comeBack();
+      },
     });
   });
   await reached(3);

@@ -11,7 +11,15 @@ import { approveStudy } from "./review-studies.ts";
 import { readRound } from "./study-progress.ts";
 import { Crash, fated } from "./testing/crash-points.ts";
 import { type ScriptedCoordinator, scriptedCoordinator } from "./testing/scripted-coordinator.ts";
-import { joinTestSite, linkOf, madeUpCases, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
+import {
+  joinTestSite,
+  linkOf,
+  madeUpCases,
+  runTestSite,
+  temporaryFolder,
+  tinyStudy,
+  UNTOLD,
+} from "./testing/test-site.ts";
 
 const PATIENT_LEVEL = { clipNorm: 1, noiseMultiplier: 2, samplingRate: 1, delta: 1e-5 };
 const study = (changes: object = {}, count = 2) =>
@@ -79,7 +87,7 @@ describe("a site's private round", () => {
       const { coordinator, site } = await begin();
       await setPrivacyBudget(site.home, AMPLE);
       const dying = fated(site, linkOf(site, coordinator.service), plan);
-      await expect(runTestSite({ site: dying.site, link: dying.link })).rejects.toThrow(Crash);
+      await expect(runTestSite({ site: dying.site, link: dying.link, timing: UNTOLD })).rejects.toThrow(Crash);
       const made = (await readRound(site.store, coordinator.studyHash))?.update?.sha256;
       expect(made).toBeDefined();
       const again = await readSite(site.home);
@@ -96,7 +104,7 @@ describe("a site's private round", () => {
     const { coordinator, site } = await begin();
     await setPrivacyBudget(site.home, AMPLE);
     const dying = fated(site, linkOf(site, coordinator.service), { at: pays, when: "after" });
-    await expect(runTestSite({ site: dying.site, link: dying.link })).rejects.toThrow(Crash);
+    await expect(runTestSite({ site: dying.site, link: dying.link, timing: UNTOLD })).rejects.toThrow(Crash);
     const again = await readSite(site.home);
     await runTestSite({ site: again, link: linkOf(again, coordinator.service) });
     expect((await privacyAccount(site.home)).studies[0].rounds).toBe(2);
@@ -107,7 +115,7 @@ describe("a site's private round", () => {
     const { coordinator, site } = await begin();
     await setPrivacyBudget(site.home, AMPLE);
     const dying = fated(site, linkOf(site, coordinator.service), { at: steps.indexOf("send"), when: "before" });
-    await expect(runTestSite({ site: dying.site, link: dying.link })).rejects.toThrow(Crash);
+    await expect(runTestSite({ site: dying.site, link: dying.link, timing: UNTOLD })).rejects.toThrow(Crash);
     coordinator.override = (_, usual) =>
       usual.kind.case === "train"
         ? { ...usual, kind: { case: "train", value: { ...usual.kind.value, globalSha256: "f".repeat(64) } } }
@@ -137,7 +145,7 @@ async function stepsOf(): Promise<readonly string[]> {
   const { coordinator, site } = await begin();
   await setPrivacyBudget(site.home, AMPLE);
   const watched = fated(site, linkOf(site, coordinator.service));
-  await runTestSite({ site: watched.site, link: watched.link });
+  await runTestSite({ site: watched.site, link: watched.link, timing: UNTOLD });
   undisturbed = watched.steps;
   return undisturbed;
 }

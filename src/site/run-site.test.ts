@@ -1,7 +1,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { ConsiliumError, LIMITS, sha256 } from "../base/index.ts";
 import { DirectiveSchema, type ReviewStudy, RosterEntrySchema } from "../protocol/index.ts";
 import type { Study } from "../study/index.ts";
@@ -12,16 +12,11 @@ import { runSite } from "./run-site.ts";
 import { readSiteLogOf } from "./site-log.ts";
 import { siteStatus } from "./site-status.ts";
 import { type ScriptedCoordinator, scriptedCoordinator } from "./testing/scripted-coordinator.ts";
-import {
-  joinTestSite,
-  linkOf,
-  madeUpCases,
-  QUICK,
-  runTestSite,
-  temporaryFolder,
-  tinyStudy,
-} from "./testing/test-site.ts";
+import { joinTestSite, linkOf, madeUpCases, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
 import { tinyWork } from "./testing/tiny-work.ts";
+
+/** What no sign of life takes on any machine that tests run on. */
+const LONGEST_WAIT_MS = 20_000;
 
 let root: string;
 beforeEach(async () => {
@@ -67,6 +62,17 @@ function told<K extends string>(coordinator: ScriptedCoordinator, kind: K): Reco
 
 function runAll({ coordinator, sites }: TestFederation, openWork = tinyWork()): ReturnType<typeof runTestSite>[] {
   return sites.map((site) => runTestSite({ site, link: linkOf(site, coordinator.service), openWork }));
+}
+
+/** Work of which each step lasts until the next sign of life. */
+function toldWork(coordinator: ScriptedCoordinator): OpenWork {
+  const polls = (): number => told(coordinator, "poll").length;
+  return tinyWork({
+    onStep: async () => {
+      const before = polls();
+      await vi.waitUntil(() => polls() > before, { interval: 1, timeout: LONGEST_WAIT_MS });
+    },
+  });
 }
 
 /** Runs the first site until so many events of a kind came. */
@@ -409,6 +415,7 @@ describe("a coordinator that is away, full or strange", () => {
     const { coordinator } = made;
     let closed = 0;
     let withdrawn = false;
+    let isHeard = false;
     coordinator.override = (_siteId, usual) => {
       const activity = coordinator.received.at(-1)?.message.kind;
       if (withdrawn || activity?.case !== "poll" || activity.value.activity !== "training") return usual;
@@ -417,11 +424,15 @@ describe("a coordinator that is away, full or strange", () => {
     };
     const openWork = tinyWork({
       onStep: async (where) => {
-        if (where === "train" && !withdrawn) await new Promise((resolve) => setTimeout(resolve, 60));
+        if (where === "train" && !isHeard) await new Promise(() => undefined);
       },
       onClose: () => closed++,
     });
-    const events = await runUntil(made, () => false, openWork);
+    const until = ({ kind }: SiteEvent): boolean => {
+      if (kind === "withdrawn") isHeard = true;
+      return false;
+    };
+    const events = await runUntil(made, until, openWork);
     expect(events.filter(({ kind }) => kind === "withdrawn")).toHaveLength(1);
     expect(closed).toBe(2);
     expect(told(coordinator, "update")).toHaveLength(3);
@@ -444,8 +455,7 @@ describe("a coordinator that is away, full or strange", () => {
 
   it("hears signs of life with progress while work takes long", async () => {
     const made = await federation();
-    const openWork = tinyWork({ onStep: () => new Promise((resolve) => setTimeout(resolve, QUICK.heartbeatMs)) });
-    await runUntil(made, () => false, openWork);
+    await runUntil(made, () => false, toldWork(made.coordinator));
     const polls = told(made.coordinator, "poll").filter(({ activity }) => activity === "training");
     expect(polls.length).toBeGreaterThanOrEqual(3);
     expect(polls.some(({ stepsDone, stepsTotal }) => Number(stepsDone) > 0 && stepsTotal === 3)).toBe(true);
@@ -456,8 +466,7 @@ describe("a coordinator that is away, full or strange", () => {
 describe("what leaves a site", () => {
   it("is all in its log, in order, with the digests of what the coordinator received", async () => {
     const made = await federation();
-    const openWork = tinyWork({ onStep: () => new Promise((resolve) => setTimeout(resolve, QUICK.heartbeatMs)) });
-    await Promise.all(runAll(made, openWork));
+    await Promise.all(runAll(made, toldWork(made.coordinator)));
     const { coordinator, sites } = made;
     const entries = await readSiteLogOf(sites[0].store);
     const logged = new Set(entries.map((entry) => entry.sha256));

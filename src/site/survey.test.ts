@@ -2,7 +2,7 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { type DataStatistics, poolStatistics } from "../aggregation/index.ts";
 import { type Coordinator, openCoordinator, verifyHome } from "../coordinator/index.ts";
 import { SiteMessageSchema } from "../protocol/index.ts";
@@ -15,7 +15,7 @@ import { readSiteLogOf } from "./site-log.ts";
 import { surveyData } from "./survey-data.ts";
 import { Crash, fated } from "./testing/crash-points.ts";
 import { joinSites, newCoordinatorHome, submit } from "./testing/federation-suite.ts";
-import { linkOf, QUICK, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-site.ts";
+import { linkOf, runTestSite, temporaryFolder, tinyStudy, UNTOLD } from "./testing/test-site.ts";
 import { tinyTally, tinyWork } from "./testing/tiny-work.ts";
 import { toldStatistics } from "./told-statistics.ts";
 
@@ -25,6 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
 
+const SOON = { interval: 1, timeout: 20_000 };
 const STATISTICS = { leastPatients: 4, intensities: { bins: 4 }, voxelSizes: {}, volumes: {}, labels: true };
 const asking = tinyStudy({ rounds: { count: 1 }, statistics: STATISTICS });
 
@@ -125,12 +126,15 @@ describe("sites that are asked for statistics", () => {
   it("say in hundredths how far they are, a site whose number of cases is withheld too", async () => {
     const all = await federation("progress");
     const said: Record<string, string[]> = { a: [], b: [], c: [] };
-    const openWork = tinyWork({
-      onStep: (where) =>
-        where === "tally" ? new Promise((resolve) => setTimeout(resolve, 3 * QUICK.heartbeatMs)) : undefined,
-    });
     await Promise.all(
       all.sites.map((site) => {
+        const openWork = tinyWork({
+          onStep: async (where) => {
+            const before = said[site.siteId].length;
+            // Each case lasts until the next sign of life.
+            if (where === "tally") await vi.waitUntil(() => said[site.siteId].length > before, SOON);
+          },
+        });
         const link = linkOf(site, all.coordinator.service);
         const exchange: typeof link.exchange = (request) => {
           const { kind } = fromBinary(SiteMessageSchema, request.body);
@@ -185,7 +189,8 @@ describe("a death while statistics are told", () => {
     const [a, ...others] = all.sites;
     await approveAll(all, others);
     const first = fated(a, linkOf(a, all.coordinator.service));
-    await Promise.all([runTestSite({ site: first.site, link: first.link }), runAll({ ...all, sites: others })]);
+    const watched = runTestSite({ site: first.site, link: first.link, timing: UNTOLD });
+    await Promise.all([watched, runAll({ ...all, sites: others })]);
     undisturbed = toldBy(all);
     steps = first.steps;
     await all.coordinator.close();
@@ -202,7 +207,8 @@ describe("a death while statistics are told", () => {
     const at = steps.indexOf("write statistics") + further;
     await approveAll(all, others);
     const first = fated(a, linkOf(a, all.coordinator.service), { at, when });
-    await expect(runTestSite({ site: first.site, link: first.link })).rejects.toBeInstanceOf(Crash);
+    const dying = runTestSite({ site: first.site, link: first.link, timing: UNTOLD });
+    await expect(dying).rejects.toBeInstanceOf(Crash);
     const again = await readSite(a.home);
     let tallied = 0;
     const openWork = tinyWork({

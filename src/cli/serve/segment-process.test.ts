@@ -10,14 +10,15 @@ import { segmentProcess } from "./segment-process.ts";
 const root = await mkdtemp(join(tmpdir(), "consilium-process-"));
 afterAll(() => rm(root, { recursive: true, force: true }));
 
-/** Keeps a file as `segment` keeps scans, and takes its time to end. */
+/** Keeps a file as `segment` keeps scans, whole once it is there and no sooner than it may be asked to stop; takes its time to end. */
 const SLOW = `
-import { writeFileSync } from "node:fs";
+import { renameSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-writeFileSync(join(tmpdir(), "scan.nii"), String(process.pid));
 setInterval(() => {}, 1000);
 process.on("SIGTERM", () => setTimeout(() => process.exit(130), 300));
+writeFileSync(join(tmpdir(), "begun"), String(process.pid));
+renameSync(join(tmpdir(), "begun"), join(tmpdir(), "scan.nii"));
 `;
 
 /** Says its arguments as an outcome. */

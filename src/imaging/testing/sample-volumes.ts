@@ -11,10 +11,14 @@ export function volumeOf<A extends VoxelArray>(dims: Triple, data: A, affine: Af
   return { dims, data, affineVoxelToRas: affine };
 }
 
-/** A folder of its own for a test file, removed at its end. */
+const folders: string[] = [];
+// Here, where the file is read: within a test or a hook it is too late to ask for it.
+afterAll(() => Promise.all(folders.splice(0).map((folder) => rm(folder, { recursive: true, force: true }))));
+
+/** A folder of its own, removed at the end of the test file. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "consilium-imaging-"));
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
 }
 

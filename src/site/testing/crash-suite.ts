@@ -5,7 +5,7 @@ import { readSite } from "../home.ts";
 import { readSiteLogOf } from "../site-log.ts";
 import { Crash, type CrashPlan, fated } from "./crash-points.ts";
 import { scriptedCoordinator } from "./scripted-coordinator.ts";
-import { joinTestSite, linkOf, madeUpCases, runTestSite, tinyStudy } from "./test-site.ts";
+import { joinTestSite, linkOf, madeUpCases, runTestSite, tinyStudy, UNTOLD } from "./test-site.ts";
 
 export interface RunRecord {
   readonly finalSha256: string;
@@ -35,7 +35,7 @@ export async function crashedRun(
   const home = await joinTestSite({ root: folder, siteId: "a", invitation, service, cases: madeUpCases("a", 6) });
   const site = await readSite(home);
   const first = fated(site, linkOf(site, service), plan);
-  const crashed = await runTestSite({ site: first.site, link: first.link }).then(
+  const crashed = await runTestSite({ site: first.site, link: first.link, timing: UNTOLD }).then(
     () => false,
     (error: unknown) => {
       if (error instanceof Crash) return true;

@@ -77,6 +77,8 @@ export function linkOf(site: Site, service: FederationService): CoordinatorLink 
 }
 
 export const QUICK = { heartbeatMs: 50, pauseMs: 5, backoffMinMs: 1, backoffMaxMs: 5 } as const;
+/** No sign of life in between, so that a site takes the same steps however long one of them lasts. */
+export const UNTOLD = { ...QUICK, heartbeatMs: 600_000 } as const;
 
 export type TestRun = Partial<RunSiteOptions> & { readonly site: Site; readonly link: CoordinatorLink };
 
