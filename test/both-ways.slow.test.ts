@@ -134,7 +134,7 @@ test("what a command does a browser does, and the command line sees it", async (
   const lead = await open(await linkAs("lead", ...dashboard), "Models");
   const compared = await json<{ sites: readonly { after: number }[] }>("model", "compare", "--home", "c");
   const row = lead.getByRole("region", { name: "Comparison by site" }).getByRole("row", { name: /^tum/ });
-  expect(await row.textContent()).toContain(compared.sites[0].after.toFixed(3));
+  await expect.poll(() => row.textContent()).toContain(compared.sites[0].after.toFixed(3));
   await lead.getByText("Both models have figures at 1 site: an interval takes three.").waitFor();
   await lead.getByLabel("Region").selectOption("ET");
   const ofRegion = await json<typeof compared>("model", "compare", "--home", "c", "--region", "ET");
@@ -153,9 +153,8 @@ test("what a command does a browser does, and the command line sees it", async (
   const auditor = await open(await linkAs("auditor", ...dashboard), "Audit");
   await auditor.getByRole("button", { name: "Sum the rounds again" }).click();
   await auditor.getByText("every round is equal").waitFor();
-  expect(
-    await auditor.getByRole("region", { name: "Rounds summed again" }).getByText("equal", { exact: true }).count(),
-  ).toBe(4);
+  const summed = auditor.getByRole("region", { name: "Rounds summed again" });
+  await expect.poll(() => summed.getByText("equal", { exact: true }).count()).toBe(4);
   await checkScreen(auditor, "audit-replay");
   await processes.run("study", "report", "--home", "c", "--out", "report.html");
   const report = await auditor.evaluate(async () => (await fetch("/download/report.html")).text());

@@ -1,4 +1,7 @@
-/** A coordinator's process is killed (SIGKILL) at seeded moments of a study over TLS; the model comes out the same. */
+/**
+ * A coordinator's process is killed (SIGKILL) at seeded moments of a study over TLS; the model comes out the same. Moments
+ * are counted in orders that sites have carried out, so that no machine is too fast for the kills or too slow.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -16,6 +19,8 @@ import { smallParameters, smallStudy } from "./testing/studies.ts";
 const SITES = ["tum", "ucsf", "upenn"];
 const KILLS = 50;
 const SEED = 11;
+/** Between two kills. As many and one more of each other site leave orders over: each round has six. */
+const MOST_ORDERS = 20;
 const study = smallStudy({ count: 200, deadlineS: 86_400 });
 const script = fileURLToPath(new URL("./testing/run-coordinator.ts", import.meta.url));
 
@@ -72,18 +77,28 @@ test(`a study of ${study.rounds.count} rounds outlives ${KILLS} SIGKILLs of its 
   const random = createRandom("kills", SEED);
   let stopped = false;
   let unreachable = 0;
+  let orders = 0;
+  let look = (): void => undefined;
   const work = sites.map(async (site) => {
     while (!stopped) {
       const told = await actOrWait(site);
       if (told === "unreachable") unreachable++;
+      if (told === "train" || told === "evaluate") orders++;
+      look();
       if (told === "done" || told === "failed") return told;
     }
     return "stopped";
   });
   let kills = 0;
   const killing = (async () => {
-    while (kills < KILLS && !stopped) {
-      await new Promise((resolve) => setTimeout(resolve, random.between(20, 250)));
+    while (kills < KILLS) {
+      const due = orders + 1 + random.integer(MOST_ORDERS);
+      while (orders < due && !stopped) {
+        await new Promise<void>((resolve) => {
+          look = resolve;
+        });
+      }
+      if (stopped) return;
       child.kill("SIGKILL");
       await once(child, "exit");
       kills++;
@@ -92,6 +107,7 @@ test(`a study of ${study.rounds.count} rounds outlives ${KILLS} SIGKILLs of its 
   })();
   const told = await Promise.all(work);
   stopped = true;
+  look();
   await killing;
   for (const { link } of sites) await link.close();
   expect(told).toEqual(SITES.map(() => "done"));

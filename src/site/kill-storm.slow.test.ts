@@ -2,6 +2,7 @@
  * A coordinator and three sites as processes over TLS, each killed (SIGKILL) at seeded moments, alone or together, for
  * as long as the kills last: the study goes on, and ends in the bits of one that nobody disturbed.
  */
+import { writeFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,8 +16,9 @@ import { linkOf, runTestSite, temporaryFolder, tinyStudy } from "./testing/test-
 
 const KILLS = 40;
 const SEED = 5;
-/** More than the storm leaves time for. */
+/** Of which each waits for its share of the kills: no machine is so fast that the study ends before the storm. */
 const ROUNDS = 30;
+const PROCESSES = 4;
 const STEP_MS = "15";
 const SUMMED = { algorithm: "fedavg", weightBy: "cases", precisionBits: 24 };
 const PLAIN = tinyStudy({ rounds: { count: ROUNDS }, aggregation: SUMMED });
@@ -53,27 +55,37 @@ async function calmFinal(): Promise<string> {
   return finalModel.sha256;
 }
 
-/** How each process of a federation is started, by name. */
-async function prepare(name: string, study: Study): Promise<ReadonlyMap<string, () => TestProcess>> {
+interface Prepared {
+  /** How each process of the federation is started, by name. */
+  readonly starts: ReadonlyMap<string, () => TestProcess>;
+  /** Rounds after this one are not trained for now. */
+  letTrain(lastRound: number): void;
+}
+
+async function prepare(name: string, study: Study): Promise<Prepared> {
   const { home, sites } = await stoppedFederation(join(root, name), study);
-  return new Map([
+  const lastRoundFile = join(root, `${name}.last-round`);
+  const startSite = (siteHome: string) => () => processes.start("site-process", siteHome, STEP_MS, lastRoundFile);
+  const starts = new Map([
     ["coordinator", () => processes.start("coordinator-process", home)],
-    ...sites.map((site) => [site.siteId, () => processes.start("site-process", site.home, STEP_MS)] as const),
+    ...sites.map((site) => [site.siteId, startSite(site.home)] as const),
   ]);
+  return { starts, letTrain: (lastRound) => writeFileSync(lastRoundFile, String(lastRound)) };
 }
 
 const isEnded = ({ kind }: Record<string, unknown>): boolean => kind === "ended done";
 
 /** @returns what each site ended with, and how often whom was killed */
-async function storm(starts: ReadonlyMap<string, () => TestProcess>) {
+async function storm({ starts, letTrain }: Prepared) {
   const random = createRandom("kill-storm", SEED);
+  letTrain(1);
   const running = new Map([...starts].map(([name, start]) => [name, start()]));
   const kills: Record<string, number> = {};
   const total = (): number => Object.values(kills).reduce((sum, each) => sum + each, 0);
-  while (total() < KILLS) {
+  while (total() < KILLS || Object.keys(kills).length < PROCESSES) {
     await sleep(random.between(50, 1_500));
     // Whoever has said nothing yet has not begun.
-    const alive = [...running].filter(([, { lines }]) => lines.length > 0 && !lines.some(isEnded));
+    const alive = [...running].filter(([, { lines }]) => lines.length > 0);
     const victims = alive.filter(() => random.between(0, 1) < 0.5);
     await Promise.all(victims.map(([, process]) => process.kill()));
     for (const [name, process] of victims) {
@@ -82,7 +94,9 @@ async function storm(starts: ReadonlyMap<string, () => TestProcess>) {
       kills[name] = (kills[name] ?? 0) + 1;
       running.set(name, (starts.get(name) as () => TestProcess)());
     }
+    letTrain(Math.min(ROUNDS - 1, 1 + Math.floor((total() / KILLS) * ROUNDS)));
   }
+  letTrain(ROUNDS);
   const coordinator = running.get("coordinator") as TestProcess;
   const sites = [...running].filter(([name]) => name !== "coordinator").map(([, process]) => process);
   const ends = await Promise.all([
