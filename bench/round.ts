@@ -3,7 +3,8 @@
  *
  *   pip install --target flower flwr==1.42.0
  *   pip install --target nvflare nvflare==2.9.0
- *   npx tsx bench/round.ts [--sites 29] [--levels 6] [--base 32] [--flower flower] [--nvflare nvflare] [--dir DIR] [--json]
+ *   npx tsx bench/round.ts [--sites 29] [--levels 6] [--base 32] [--flower flower] [--nvflare nvflare]
+ *     [--few-at-a-time 6] [--dir DIR] [--json]
  *
  * Every site takes the model, adds one to each weight and sends all weights back; the server has the mean. Levels and
  * base are of the UNet3D that says how many weights there are: 6 and 32 make 31 million.
@@ -15,6 +16,15 @@
  *             deployment engine has them, with --insecure: no TLS (bench/round/flower)
  *   NVFlare   `nvflare poc`, its guide's proof of concept on one machine: a server and a client for each site
  *             (bench/round/nvflare_round.py)
+ *
+ * With --few-at-a-time, for models of which the peers' clients cannot all hold one at once in the machine's memory, only so
+ * many of their clients work at the same time; ours remain as they are:
+ *
+ *   Flower    its process mode (`flower-supernode --isolation process`): every SuperNode with a `flower-superexec` of its
+ *             own, started before the round; all but so many are stopped (SIGSTOP) and each is let go (SIGCONT) when a
+ *             ClientApp has ended. All SuperNodes hold the model
+ *   NVFlare   its simulator (`SimEnv` with so many threads): a server in one process, and a process for a client while it
+ *             works, started in the round. Without TLS. The server's memory is that of its process alone, without clients
  *
  * Memory is the largest proportional set size (Pss of /proc/PID/smaps_rollup) of the server with all processes that it
  * started, looked at ten times a second: Linux alone.
@@ -39,6 +49,7 @@ const { values } = parseArgs({
     nvflare: { type: "string" },
     python: { type: "string", default: "python3" },
     dir: { type: "string" },
+    "few-at-a-time": { type: "string" },
     json: { type: "boolean", default: false },
   },
 });
@@ -53,7 +64,10 @@ const LAUNCHER = join(root, "bin", "consilium.mjs");
 const SITE_PROCESSES = 4;
 /** Of a whole run: a peer that hangs ends here. */
 const LIMIT_MS = 30 * 60_000;
+/** From an executor's first word to its first question for work. */
+const EXECUTOR_READY_MS = 5000;
 const sites = Number(values.sites);
+const few = values["few-at-a-time"] === undefined ? undefined : Number(values["few-at-a-time"]);
 const studyDocument = {
   schema: "consilium.study/1",
   name: "A round without training",
@@ -66,12 +80,19 @@ const parameters = networkParameters(networkOfStudy(parseStudy(studyDocument))).
 
 const folder = mkdtempSync(join(values.dir ?? tmpdir(), "consilium-round-"));
 const started: ChildProcess[] = [];
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
+}
 try {
   const rows: Record<string, Figures> = { Consilium: await ours() };
   if (values.flower !== undefined) rows.Flower = await flower(resolve(values.flower));
   if (values.nvflare !== undefined) rows.NVFlare = await nvflare(resolve(values.nvflare));
   tell(rows);
 } finally {
+  await cleanUp();
+}
+
+async function cleanUp(): Promise<void> {
   await endAll();
   rmSync(folder, { recursive: true, force: true });
 }
@@ -136,13 +157,20 @@ async function flower(installed: string): Promise<Figures> {
   const server = run("flower-superlink", "--insecure", "--disable-runtime-dependency-installation");
   const memory = watchMemory(server);
   await untilSaid(server, /running on/i);
-  for (let i = 0; i < sites; i++) {
-    const port = String(9100 + i);
-    await untilSaid(
-      run("flower-supernode", "--insecure", "--superlink", "127.0.0.1:8000", "--port", port),
-      /SuperNode ID/,
-    );
-  }
+  const ports = Array.from({ length: sites }, (_, i) => String(9100 + i));
+  const isolation = few === undefined ? "subprocess" : "process";
+  const nodes = ports.map((port) =>
+    run(
+      "flower-supernode",
+      "--insecure",
+      ...["--superlink", "127.0.0.1:8000"],
+      ...["--port", port, "--isolation", isolation],
+    ),
+  );
+  await Promise.all(nodes.map((node) => untilSaid(node, /SuperNode ID/)));
+  const executorOf = (port: string): ChildProcess =>
+    run("flower-superexec", "--insecure", "--runtime-api-address", `127.0.0.1:${port}`);
+  const turns = few === undefined ? undefined : await fewAtATime(ports.map(executorOf), few);
   const config = `parameters=${parameters} sites=${sites}`;
   const app = join(root, "bench", "round", "flower");
   const seconds = await untilSaid(
@@ -150,8 +178,44 @@ async function flower(installed: string): Promise<Figures> {
     /ROUND TOOK ([\d.]+)/,
   );
   const serverPeakBytes = memory.stop();
+  turns?.stop();
   await endAll();
   return { seconds: Number(seconds), serverPeakBytes };
+}
+
+/** Holds all executors but `few`; one whose ClientApp has ended gives its turn to the next. */
+async function fewAtATime(executors: readonly ChildProcess[], few: number): Promise<{ stop(): void }> {
+  const pids = executors.map(({ pid }) => pid ?? 0);
+  await Promise.all(executors.map((each) => untilSaid(each, /Starting Flower SuperExec/)));
+  await sleep(EXECUTOR_READY_MS);
+  const waiting = pids.slice(few);
+  for (const pid of waiting) process.kill(pid, "SIGSTOP");
+  const running = new Set(pids.slice(0, few));
+  const timer = setInterval(() => {
+    for (const pid of running) {
+      if (!hasEndedChild(pid)) continue;
+      running.delete(pid);
+      process.kill(pid, "SIGSTOP");
+      const next = waiting.shift();
+      if (next === undefined) continue;
+      running.add(next);
+      process.kill(next, "SIGCONT");
+    }
+  }, 20);
+  return { stop: () => clearInterval(timer) };
+}
+
+/** An executor does not wait for its ClientApp: one that has ended stays as a zombie. */
+function hasEndedChild(pid: number): boolean {
+  return treeOf(pid).some((each) => each !== pid && /^State:\s+Z/m.test(statusOf(each)));
+}
+
+function statusOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 async function nvflare(installed: string): Promise<Figures> {
@@ -164,9 +228,11 @@ async function nvflare(installed: string): Promise<Figures> {
     PATH: `${join(installed, "bin")}:${process.env.PATH}`,
   };
   const script = join(root, "bench", "round", "nvflare_round.py");
-  const run = start(values.python, [script, workspace, String(sites), String(parameters)], env);
+  const fewArgument = few === undefined ? [] : [String(few)];
+  const run = start(values.python, [script, workspace, String(sites), String(parameters), ...fewArgument], env);
   const serverPid = Number(await untilSaid(run, /SERVER (\d+)/));
-  const memory = watchMemory({ pid: serverPid });
+  // The simulator's server starts the clients: they are not the server's memory.
+  const memory = watchMemory({ pid: serverPid }, few === undefined ? treeOf : (pid) => [pid]);
   const seconds = await untilSaid(run, /ROUND TOOK ([\d.]+)/);
   const serverPeakBytes = memory.stop();
   await untilSaid(run, /ENDED/);
@@ -215,12 +281,15 @@ function untilSaid(child: ChildProcess, pattern: RegExp): Promise<string | undef
   });
 }
 
-function watchMemory({ pid }: { readonly pid?: number | undefined }): { stop(): number } {
+function watchMemory(
+  { pid }: { readonly pid?: number | undefined },
+  processes: (pid: number) => number[] = treeOf,
+): { stop(): number } {
   let peak = 0;
   const timer = setInterval(() => {
     peak = Math.max(
       peak,
-      treeOf(pid ?? 0).reduce((sum, each) => sum + pssOf(each), 0),
+      processes(pid ?? 0).reduce((sum, each) => sum + pssOf(each), 0),
     );
   }, 100);
   return {

@@ -1,6 +1,7 @@
-"""NVFlare's part of bench/round.ts: its NumPy recipe of FedAvg, one round, in its proof-of-concept environment.
+"""NVFlare's part of bench/round.ts: its NumPy recipe of FedAvg, one round, in its proof-of-concept environment or, where it
+is told how many clients may work at once, in its simulator.
 
-    python3 bench/round/nvflare_round.py WORKSPACE SITES PARAMETERS
+    python3 bench/round/nvflare_round.py WORKSPACE SITES PARAMETERS [FEW]
 
 NVFLARE_POC_WORKSPACE names the folder of the environment. Prints `SERVER PID` once the server runs, and `ROUND TOOK SECONDS`:
 from "Round 0 started" to "Finished FedAvg", as the server's log of the job has them.
@@ -16,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 from nvflare.app_common.np.recipes.fedavg import NumpyFedAvgRecipe
-from nvflare.recipe import PocEnv
+from nvflare.recipe import PocEnv, SimEnv
 
 LIMIT_S = 1800
 WORDS = ("Round 0 started", "Finished FedAvg")
 
 
-def main(workspace, sites, parameters):
+def main(workspace, sites, parameters, few=None):
     checkpoint = Path(workspace, "model.npy").absolute()
     np.save(checkpoint, np.zeros(parameters, np.float32))
     recipe = NumpyFedAvgRecipe(
@@ -33,6 +34,11 @@ def main(workspace, sites, parameters):
         train_script=str(Path(__file__).with_name("nvflare_client.py")),
     )
     threading.Thread(target=tell_server, daemon=True).start()
+    if few is not None:
+        recipe.execute(SimEnv(num_clients=sites, num_threads=few, workspace_root=workspace))
+        print(f"ROUND TOOK {round_seconds(Path(workspace)):.3f}", flush=True)
+        print("ENDED", flush=True)
+        return
     environment = PocEnv(num_clients=sites)
     try:
         recipe.execute(environment)
@@ -44,14 +50,27 @@ def main(workspace, sites, parameters):
 
 
 def tell_server():
-    """The server's process: the parent of the one that runs the job."""
+    """The server's process: the parent of the one that runs the job; in the simulator, of those that are clients."""
     end = time.monotonic() + LIMIT_S
     while time.monotonic() < end:
         for process in Path("/proc").iterdir():
-            if process.name.isdigit() and b"server_train" in command_of(process):
-                print(f"SERVER {process.name}", flush=True)
+            if not process.name.isdigit():
+                continue
+            command = command_of(process)
+            server = process.name if b"server_train" in command else None
+            if b"simulator_worker" in command:
+                server = parent_of(process)
+            if server is not None:
+                print(f"SERVER {server}", flush=True)
                 return
         time.sleep(0.1)
+
+
+def parent_of(process):
+    try:
+        return re.search(r"^PPid:\s+(\d+)", (process / "status").read_text(), re.MULTILINE)[1]
+    except OSError:
+        return None
 
 
 def command_of(process):
@@ -80,4 +99,4 @@ def moment_before(words, text):
     return datetime.strptime(times[-1], "%Y-%m-%d %H:%M:%S,%f") if times else None
 
 
-main(os.path.abspath(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+main(os.path.abspath(sys.argv[1]), *map(int, sys.argv[2:]))
