@@ -1,5 +1,5 @@
 /** The elements that an object made from a series takes over: whose scan it is, and of which study (PS3.3, C.7.1 and C.7.2). */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { DataSet, DicomElement } from "./encode-dicom.ts";
 import type { SourceSeries } from "./source-series.ts";
 
@@ -37,6 +37,14 @@ export function reference({ sopClassUid, sopInstanceUid, frame }: SourceSeries["
 
 export function newUid(): string {
   return `2.25.${BigInt(`0x${randomUUID().replaceAll("-", "")}`)}`;
+}
+
+/** The same for the same name: a UUID made of it (RFC 9562, version 8) as a UID (PS3.5, B.2). */
+export function uidOfName(name: string): string {
+  const uuid = createHash("sha256").update(name).digest().subarray(0, 16);
+  uuid[6] = (uuid[6] & 0x0f) | 0x80;
+  uuid[8] = (uuid[8] & 0x3f) | 0x80;
+  return `2.25.${BigInt(`0x${uuid.toString("hex")}`)}`;
 }
 
 /** As DICOM writes them, UTC. */

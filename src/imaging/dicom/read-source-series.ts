@@ -4,6 +4,7 @@
  */
 import type { DataSet } from "dicom-parser";
 import type { SourceSeries } from "../dicom-write/source-series.ts";
+import { uidOfName } from "../dicom-write/source-tags.ts";
 import { decodeText } from "./decode-text.ts";
 import { corrupt, readDicomHeader } from "./dicom-file.ts";
 import type { FrameStack } from "./stack-frames.ts";
@@ -39,7 +40,7 @@ export async function readSourceSeries({ frames }: FrameStack): Promise<SourceSe
       referringPhysician: text("x00080090"),
     },
     seriesInstanceUid: series,
-    frameOfReferenceUid: frameOfReference,
+    frameOfReferenceUid: frameOfReference === "" ? ownFrameOfReference(series) : frameOfReference,
     positionReferenceIndicator: text("x00201040"),
     orientation,
     slices: frames.map(({ image, frame }) => {
@@ -52,6 +53,14 @@ export async function readSourceSeries({ frames }: FrameStack): Promise<SourceSe
       };
     }),
   };
+}
+
+/**
+ * Of a series whose files name none: places in millimetres need one (Frame of Reference UID is of type 1, PS3.3, C.7.4.1,
+ * and in a structure set C.8.8.5), and share it with nothing but what is made from the same series.
+ */
+function ownFrameOfReference(series: string): string {
+  return uidOfName(`consilium frame of reference of ${series}`);
 }
 
 function textReader(dataSet: DataSet): (tag: string) => string {
