@@ -1,6 +1,6 @@
 /** The service over a real socket; what a job does is a function here, the process that does it in earnest is `segment`. */
-import { writeFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
+import { readdir, writeFile } from "node:fs/promises";
+import { type ClientRequest, createServer, request, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -124,7 +124,6 @@ it("takes so many files and bytes in a job, and no more", async () => {
   await new Promise((resolve) => small.once("listening", resolve));
   const usual = url;
   url = `http://127.0.0.1:${(small.address() as AddressInfo).port}/v1/jobs`;
-  const opened = async () => (json((await call("POST", "", '{"kind":"dicom"}')).text) as { id: string }).id;
   try {
     const many = await opened();
     for (const name of ["IM1", "IM2"]) expect((await call("PUT", `/${many}/files/${name}`, "12345")).status).toBe(204);
@@ -139,6 +138,76 @@ it("takes so many files and bytes in a job, and no more", async () => {
     small.closeAllConnections();
     small.close();
   }
+});
+
+async function opened(): Promise<string> {
+  return (json((await call("POST", "", '{"kind":"dicom"}')).text) as { id: string }).id;
+}
+
+/** A file whose first bytes came in, and no more. */
+async function halfSent(id: string, name: string): Promise<{ sending: ClientRequest; answered: Promise<number> }> {
+  const { work } = store.find(id);
+  const before = (await readdir(work)).length;
+  const sending = request(`${url}/${id}/files/${name}`, {
+    method: "PUT",
+    headers: { authorization: `Bearer ${TOKEN}` },
+  });
+  const answered = new Promise<number>((resolve, reject) => {
+    sending.on("response", (response) => resolve(response.resume().statusCode ?? 0)).on("error", reject);
+  });
+  answered.catch(() => undefined);
+  sending.write("half of ");
+  await expect.poll(async () => (await readdir(work)).length).toBe(before + 1);
+  return { sending, answered };
+}
+
+it("takes a file when it is whole: a job starts with none that is coming, and one that was cut off is none", async () => {
+  const id = await opened();
+  expect((await call("PUT", `/${id}/files/IM1`, "whole")).status).toBe(204);
+  const second = await halfSent(id, "IM2");
+  expect(await readdir(store.find(id).files)).toEqual(["IM1"]);
+  const early = await call("POST", `/${id}/start`);
+  expect([early.status, early.text]).toEqual([400, expect.stringContaining("one with 1 still coming")]);
+  second.sending.end("it");
+  expect(await second.answered).toBe(204);
+  const third = await halfSent(id, "IM3");
+  third.sending.destroy();
+  await expect.poll(() => store.find(id).arriving).toBe(0);
+  const { files, work, bytes } = store.find(id);
+  expect([(await readdir(files)).sort(), await readdir(work), bytes]).toEqual([["IM1", "IM2"], [], 15]);
+  expect(json((await call("GET", `/${id}`)).text)).toMatchObject({ files: 2 });
+  expect((await call("POST", `/${id}/start`)).status).toBe(202);
+});
+
+it("counts a file that is sent again once", async () => {
+  const id = await opened();
+  for (const text of ["first", "again!"]) expect((await call("PUT", `/${id}/files/IM1`, text)).status).toBe(204);
+  expect(json((await call("GET", `/${id}`)).text)).toMatchObject({ files: 1 });
+  expect(store.find(id).bytes).toBe(6);
+});
+
+it("keeps a job that files are still coming into", async () => {
+  const id = await opened();
+  const slow = await halfSent(id, "IM1");
+  nowMs = LIMITS.serveKeptMs + 1;
+  await opened();
+  slow.sending.end();
+  expect(await slow.answered).toBe(204);
+  await opened();
+  expect((await call("GET", `/${id}`)).status).toBe(200);
+});
+
+it.each(["its deletion", "the end of the service"])("an upload ends with %s, and leaves nothing", async (end) => {
+  const id = await opened();
+  const { sending, answered } = await halfSent(id, "IM1");
+  const job = store.find(id);
+  if (end === "its deletion") expect((await call("DELETE", `/${id}`)).status).toBe(204);
+  else await store.close();
+  expect(job.arriving).toBe(0);
+  await expect(readdir(job.files)).rejects.toThrow("ENOENT");
+  await expect(readdir(job.work)).rejects.toThrow("ENOENT");
+  expect(await answered).toBe(404);
+  sending.destroy();
 });
 
 it("ends a job that takes too long, and goes on with the next", async () => {

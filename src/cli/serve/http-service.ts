@@ -12,13 +12,14 @@
  * Answers are never cached, and nothing of a request is logged.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { createReadStream, createWriteStream } from "node:fs";
+import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { ConsiliumError, type ErrorCode, type Json, LIMITS } from "../../base/index.ts";
-import { checkReceiving, JOB_KINDS, type Job, type JobStore } from "./job-store.ts";
+import { JOB_KINDS, type Job, type JobStore } from "./job-store.ts";
+import { receiveFile, type UploadLimits } from "./receive-file.ts";
 
 const FILE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 export const RESULTS = ["label-map.nii.gz", "report.html", "segmentation.dcm", "structures.dcm"] as const;
@@ -27,11 +28,10 @@ const MAX_JSON_BYTES = 4096;
 const STATUS: Readonly<Partial<Record<ErrorCode, number>>> = {
   "object-missing": 404,
   "limit-exceeded": 413,
+  "disk-full": 507,
   "message-invalid": 400,
   "signature-invalid": 401,
 };
-
-export type UploadLimits = Readonly<Record<"serveFiles" | "serveJobBytes", number>>;
 
 export function createService(store: JobStore, token: string, limits: UploadLimits = LIMITS): RequestListener {
   const expected = digestOf(`Bearer ${token}`);
@@ -76,16 +76,22 @@ async function route(
   }
   const job = store.find(id ?? "");
   if (part === undefined && method === "GET") {
-    const { state, kind, fileCount, outcome } = job;
-    return answer(response, 200, { id: job.id, kind, state, files: fileCount, position: store.position(job), outcome });
+    const { state, kind, sizes, outcome } = job;
+    const files = sizes.size;
+    return answer(response, 200, { id: job.id, kind, state, files, position: store.position(job), outcome });
   }
   if (part === undefined && method === "DELETE") {
     await store.remove(job);
     return answer(response, 204);
   }
-  if (part === "files" && method === "PUT") return receive(job, name ?? "", limits, request, response);
+  if (part === "files" && method === "PUT") {
+    if (!FILE_NAME.test(name ?? ""))
+      throw invalid("a name of letters, digits, dots, hyphens and underscores", "another");
+    await store.receive(job, (signal) => receiveFile(job, name, request, limits, signal));
+    return answer(response, 204);
+  }
   if (part === "start" && name === undefined && method === "POST") {
-    if (job.fileCount === 0) throw invalid("files", "none");
+    if (job.sizes.size === 0) throw invalid("files", "none");
     store.start(job);
     return answer(response, 202, { id: job.id, state: job.state });
   }
@@ -104,31 +110,6 @@ async function readJson(request: IncomingMessage): Promise<unknown> {
   } catch {
     throw invalid("a JSON document", "other text");
   }
-}
-
-async function receive(
-  job: Job,
-  name: string,
-  { serveFiles, serveJobBytes }: UploadLimits,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  checkReceiving(job);
-  if (!FILE_NAME.test(name)) throw invalid("a name of letters, digits, dots, hyphens and underscores", "another");
-  if (job.fileCount >= serveFiles) throw tooMuch(`at most ${serveFiles} files a job`);
-  job.fileCount++;
-  await pipeline(
-    request,
-    async function* (chunks: AsyncIterable<Buffer>) {
-      for await (const chunk of chunks) {
-        job.bytes += chunk.length;
-        if (job.bytes > serveJobBytes) throw tooMuch(`at most ${serveJobBytes} bytes a job`);
-        yield chunk;
-      }
-    },
-    createWriteStream(join(job.files, name), { mode: 0o600 }),
-  );
-  answer(response, 204);
 }
 
 async function sendResult(job: Job, name: string, response: ServerResponse): Promise<void> {
@@ -152,11 +133,6 @@ async function sendResult(job: Job, name: string, response: ServerResponse): Pro
 function invalid(expected: string, actual: string): ConsiliumError {
   const hint = "See docs/USE.md, Serve.";
   return new ConsiliumError("message-invalid", { subject: "request", expected, actual, hint });
-}
-
-function tooMuch(expected: string): ConsiliumError {
-  const hint = "Send the four series alone.";
-  return new ConsiliumError("limit-exceeded", { subject: "job", expected, actual: "more", hint });
 }
 
 function answer(response: ServerResponse, status: number, body?: Json): void {

@@ -6,6 +6,7 @@
  * Invariants
  * - Everything of a job lies in a folder of its own that this user alone can read, and goes with the job: when it is
  *   deleted, when its time is over, when the service ends.
+ * - What still comes in for a job is ended and waited for before its folder goes; a job starts when all of it is there.
  * - Numbers and sizes are bounded; what goes over is refused, never dropped in silence.
  */
 import { randomBytes } from "node:crypto";
@@ -24,10 +25,14 @@ export interface Job {
   /** Files that came in, and results, each in a folder. */
   readonly files: string;
   readonly results: string;
-  /** For what the work keeps meanwhile; gone when it ends. */
+  /** For what is not whole yet, and what the work keeps meanwhile; gone when it ends. */
   readonly work: string;
+  /** Bytes of each file that is whole. */
+  readonly sizes: Map<string, number>;
   state: JobState;
-  fileCount: number;
+  /** Files that are coming in. */
+  arriving: number;
+  /** Of all files, whole or coming in. */
   bytes: number;
   /** What the work said, or the failure. */
   outcome: Json;
@@ -40,11 +45,23 @@ export type Work = (job: Job, signal: AbortSignal) => Promise<Json>;
 export interface JobStore {
   open(kind: JobKind): Promise<Job>;
   find(id: string): Job;
+  /**
+   * Lets a file come into a job.
+   * @param take is given a signal by which the job's removal ends it
+   * @throws ConsiliumError `message-invalid` for a job that was started already
+   */
+  receive(job: Job, take: (signal: AbortSignal) => Promise<void>): Promise<void>;
+  /** @throws ConsiliumError `message-invalid` for a job that was started already, or that files are still coming into */
   start(job: Job): void;
   /** Jobs before it, itself not counted. */
   position(job: Job): number;
   remove(job: Job): Promise<void>;
   close(): Promise<void>;
+}
+
+interface Underway {
+  readonly abort: AbortController;
+  readonly ended: Promise<unknown>;
 }
 
 /** @param trouble hears why scans that are not needed any more still lie in their folder; removing them is tried again. */
@@ -57,6 +74,7 @@ export async function openJobStore(
   const root = await mkdtemp(join(tmpdir(), "consilium-serve-"));
   const jobs = new Map<string, Job>();
   const queue: Job[] = [];
+  const underway = new Map<Job, Set<Underway>>();
   const stopping = new AbortController();
   let running: { readonly job: Job; readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
 
@@ -87,8 +105,25 @@ export async function openJobStore(
     running = undefined;
     next();
   }
+  /** Does something in a job's folder, which the job's removal ends and waits for. */
+  async function within<T>(job: Job, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const abort = new AbortController();
+    const entry = { abort, ended: act(abort.signal) };
+    const own = underway.get(job) ?? new Set();
+    underway.set(job, own.add(entry));
+    try {
+      return await entry.ended;
+    } finally {
+      own.delete(entry);
+      job.touchedAtMs = nowMs();
+    }
+  }
   async function remove(job: Job): Promise<void> {
     jobs.delete(job.id);
+    const entries = [...(underway.get(job) ?? [])];
+    for (const { abort } of entries) abort.abort(jobMissing());
+    await Promise.allSettled(entries.map(({ ended }) => ended));
+    underway.delete(job);
     if (queue.includes(job)) queue.splice(queue.indexOf(job), 1);
     if (running?.job === job) {
       const { ended } = running;
@@ -99,7 +134,7 @@ export async function openJobStore(
   }
   async function removeOld(): Promise<void> {
     for (const job of [...jobs.values()]) {
-      const idle = job.state !== "waiting" && job.state !== "working";
+      const idle = job.state !== "waiting" && job.state !== "working" && job.arriving === 0;
       if (idle && nowMs() - job.touchedAtMs > LIMITS.serveKeptMs) await remove(job);
     }
   }
@@ -108,6 +143,7 @@ export async function openJobStore(
   return {
     async open(kind) {
       await removeOld();
+      if (stopping.signal.aborted) throw jobMissing();
       if (jobs.size >= LIMITS.serveJobs) {
         throw new ConsiliumError("limit-exceeded", {
           subject: "jobs",
@@ -124,28 +160,36 @@ export async function openJobStore(
         files,
         results,
         work: workFolder,
+        sizes: new Map(),
         state: "receiving",
-        fileCount: 0,
+        arriving: 0,
         bytes: 0,
         outcome: null,
         touchedAtMs: nowMs(),
       };
       jobs.set(id, job);
-      for (const folder of [files, results, workFolder]) await mkdir(folder, { recursive: true, mode: 0o700 });
+      await within(job, async () => {
+        for (const folder of [files, results, workFolder]) await mkdir(folder, { recursive: true, mode: 0o700 });
+      });
       return job;
     },
     find(id) {
       const job = jobs.get(id);
       if (job !== undefined) return job;
-      throw new ConsiliumError("object-missing", {
-        subject: "job",
-        expected: "a job of this service",
-        actual: "none of that name",
-        hint: "Jobs are gone when they were deleted, or an hour after their end.",
-      });
+      throw jobMissing();
+    },
+    async receive(job, take) {
+      checkReceiving(job);
+      job.arriving++;
+      try {
+        await within(job, take);
+      } finally {
+        job.arriving--;
+      }
     },
     start(job) {
       checkReceiving(job);
+      if (job.arriving > 0) throw stillComing(job.arriving);
       job.state = "waiting";
       queue.push(job);
       next();
@@ -161,8 +205,25 @@ export async function openJobStore(
   };
 }
 
-/** @throws ConsiliumError `message-invalid` for a job that was started already. */
-export function checkReceiving({ state }: Job): void {
+function jobMissing(): ConsiliumError {
+  return new ConsiliumError("object-missing", {
+    subject: "job",
+    expected: "a job of this service",
+    actual: "none of that name",
+    hint: "Jobs are gone when they were deleted, an hour after their end, and when the service stops.",
+  });
+}
+
+function stillComing(files: number): ConsiliumError {
+  return new ConsiliumError("message-invalid", {
+    subject: "job",
+    expected: "a job whose files are all there",
+    actual: `one with ${files} still coming`,
+    hint: "Start it once every upload was answered.",
+  });
+}
+
+function checkReceiving({ state }: Job): void {
   if (state === "receiving") return;
   throw new ConsiliumError("message-invalid", {
     subject: "job",
