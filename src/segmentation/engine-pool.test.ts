@@ -42,6 +42,8 @@ it("gives a training another time, in its thread and before it has one, and no o
     expect(stopped.steps).toBeGreaterThanOrEqual(50);
     expect(stopped.steps).toBeLessThan(steps);
     expect((await waiting).steps).toBe(4);
+    await pool.close();
+    await expect(first.train({ ...request, siteId: "north" })).rejects.toThrow("interrupted");
   } finally {
     await pool.close();
     await rm(folder, { recursive: true, force: true });

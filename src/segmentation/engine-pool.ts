@@ -98,6 +98,7 @@ export function openEnginePool({ study, network, workers, cacheDir, lowerings }:
     if (!closed) dispatch();
   }
   function submit(make: (id: number) => EngineJob, onProgress?: (progress: WorkProgress) => void): Promise<unknown> {
+    if (closed) return Promise.reject(interrupted());
     return new Promise((resolve, reject) => {
       const job = make(nextId++);
       const finishAtMs = job.kind === "train" ? fromNow(job.request.finishWithinMs) : undefined;

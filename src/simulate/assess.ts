@@ -139,23 +139,30 @@ async function trainBaselines(
       done.set(job, progress.done);
       onProgress({ phase: "Training on pooled data, and at each site alone", done: sumOf([...done.values()]), total });
     };
-  const pooledTasks = learningRates.map((rate) => async () => {
+  const pooledTasks = learningRates.map((rate) => async (signal: AbortSignal) => {
     const variant = withOverrides(study, { learningRate: rate });
     const own = openEnginePool({ study: variant, network, workers: 1, cacheDir, lowerings });
     try {
+      endWith(signal, own);
       const job = { study: variant, network, data: pooledData, stepsOfRounds: pooledSteps, initial };
       return await trainOnCases({ ...job, pool: own, onProgress: tell(`pooled ${rate}`) });
     } finally {
       await own.close();
     }
   });
-  const aloneTasks = trainers.map(({ id, data, steps }) => () => {
+  const aloneTasks = trainers.map(({ id, data, steps }) => (signal: AbortSignal) => {
+    endWith(signal, pool);
     const job = { pool, study, network, data, stepsOfRounds: steps, initial };
     return trainOnCases({ ...job, onProgress: tell(id) });
   });
   const trained = await atMost(workers, [...pooledTasks, ...aloneTasks]);
   const candidates = learningRates.map((rate, i) => ({ rate, trained: trained[i] }));
   return { pooled: chooseRate(candidates, diceOfChosen), alone: trained.slice(learningRates.length) };
+}
+
+/** Another baseline's failure ends the pool's work: whoever opened it closes it again and waits. */
+function endWith(signal: AbortSignal, pool: EnginePool): void {
+  signal.addEventListener("abort", () => void pool.close(), { once: true });
 }
 
 function sumOf(values: readonly number[]): number {

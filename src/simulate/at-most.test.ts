@@ -22,3 +22,22 @@ test("a failure starts nothing new, and is told", async () => {
   await expect(atMost(1, tasks)).rejects.toThrow("broken");
   expect(started).toEqual([0, 1]);
 });
+
+test("a failure ends what runs, and is thrown after its end", async () => {
+  const ended: string[] = [];
+  const slow = (signal: AbortSignal): Promise<void> =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => {
+        setTimeout(() => {
+          ended.push("slow");
+          reject(new Error("interrupted"));
+        }, 20);
+      });
+    });
+  const broken = async (): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    throw new Error("broken");
+  };
+  await expect(atMost(2, [slow, broken])).rejects.toThrow("broken");
+  expect(ended).toEqual(["slow"]);
+});
