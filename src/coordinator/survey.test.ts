@@ -6,6 +6,7 @@ import { parseStudy, type Study, studyHash } from "../study/index.ts";
 import { directiveFor } from "./directive.ts";
 import type { CoordinatorEvent, StatisticsReceived } from "./events.ts";
 import type { CoordinatorState } from "./state.ts";
+import { statisticsStatus } from "./statistics-status.ts";
 import { step } from "./step.ts";
 import { approval, approvals, failure, smallStudy, stateAfter, submitted, update } from "./testing/studies.ts";
 
@@ -142,5 +143,21 @@ describe("a study that declares statistics", () => {
       "rejected study-refused",
     );
     expect(verdictOf(open, { kind: "study-changed", atMs: 30, reason: "short", rounds: 1 })).toBe("accepted");
+  });
+
+  test("tells volumes in the order of regions, the largest first, however the study is written down", () => {
+    const volumes: Study = parseStudy({
+      ...smallStudy({ quorum: 2 }),
+      statistics: { volumes: { from: 0, to: 300, bins: 30 }, leastPatients: 3, leastSites: 2 },
+    });
+    const { study: record } = stateAfter(...submitted(SITES, volumes), ...approvals(SITES, volumes));
+    if (!record) throw new Error("the study is underway");
+    const { task } = record.study;
+    const statistics = { sites: {}, leftOut: [], startedMs: 20, closedMs: 30 };
+    const turned = Object.fromEntries(Object.entries(task.regions).reverse());
+    for (const regions of [task.regions, turned]) {
+      const written = { ...record, statistics, study: { ...record.study, task: { ...task, regions } } };
+      expect(statisticsStatus(written)?.histograms.map(({ name }) => name)).toEqual(["WT", "TC", "ET"]);
+    }
   });
 });

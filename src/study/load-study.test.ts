@@ -278,7 +278,8 @@ describe("a study file", () => {
   });
 
   it("refuses a file that is not there, and one far too large", async () => {
-    expect((await refusal(loadStudyFile(join(folder, "none.yaml")))).code).toBe("file-not-found");
+    const none = await refusal(loadStudyFile(join(folder, "none.yaml")));
+    expect([none.code, none.subject, none.hint]).toEqual(["file-not-found", "none.yaml", "Check the path."]);
     expect((await refusal(loadStudyFile(folder))).code).toBe("file-unreadable");
     expect((await refused(`${GOOD}# ${"x".repeat(1 << 20)}\n`)).code).toBe("limit-exceeded");
   });
@@ -296,6 +297,7 @@ describe("a study file", () => {
   it("refuses a named file that is missing or is another one", async () => {
     const missing = await refused(`${GOOD}initial: {file: none.safetensors}\n`);
     expect([missing.code, missing.subject]).toEqual(["file-not-found", "study.yaml, initial.file"]);
+    expect(missing.hint).toBe("Check the path, which is relative to the study file.");
     const other = await refused(`${GOOD}initial: {file: study.yaml, sha256: ${"0".repeat(64)}}\n`);
     expect(other.code).toBe("study-invalid");
   });

@@ -175,13 +175,15 @@ async function hashFile(path: string): Promise<Sha256> {
   return hash.digest("hex");
 }
 
-function fileError(path: string, cause: unknown, subject = basename(path)): ConsiliumError {
+/** @param subject where a study names the file; undefined of the study file itself */
+function fileError(path: string, cause: unknown, subject?: string): ConsiliumError {
   const missing = (cause as NodeJS.ErrnoException).code === "ENOENT";
+  const which = subject === undefined ? "" : ", which is relative to the study file";
   return new ConsiliumError(missing ? "file-not-found" : "file-unreadable", {
-    subject,
+    subject: subject ?? basename(path),
     expected: "a file that can be read",
     actual: missing ? `no file ${basename(path)}` : ((cause as NodeJS.ErrnoException).code ?? "a failed read"),
-    hint: missing ? "Check the path, which is relative to the study file." : "Check the file and its permissions.",
+    hint: missing ? `Check the path${which}.` : "Check the file and its permissions.",
     cause,
   });
 }
