@@ -33,6 +33,26 @@ describe("describeStudy", () => {
     }
   });
 
+  it("names all that leaves with the figures and with signs of life, and what never does, as the study has it", () => {
+    const text = describeStudy(study);
+    expect(text).toContain("how many validation cases this site has, sums of Dice and HD95 by region over them");
+    expect(text).toContain("from 3 patients on the sums of squares that intervals need");
+    expect(text).toContain("its version and clock, and, unless its data is registered with --private-counts, how many");
+    expect(text).toContain("Where work fails here: the code of the error.");
+    const never = (training: Partial<Study["training"]>): string | undefined =>
+      /What never leaves\n {2}- (.*)/.exec(
+        describeStudy({ ...study, training: { ...study.training, ...training } }),
+      )?.[1];
+    const always = "Scans, label maps, the names of cases and patients";
+    expect(never({})).toBe(`${always}, the optimiser's state.`);
+    expect(never({ optimiserState: "share" })).toBe(`${always}.`);
+    expect(never({ runningStatistics: "local" })).toBe(
+      `${always}, the optimiser's state, the norms' running statistics.`,
+    );
+    const summed = describeStudy({ ...study, metrics: "summed" });
+    expect(summed).not.toContain("sums of squares");
+  });
+
   it("says how many sites train in a round, also where no more take part, and the least share of work exactly", () => {
     const rounds = { ...study.rounds, sitesPerRound: 4, partialWork: { leastShare: 0.07 } };
     const text = describeStudy({ ...study, rounds });

@@ -6,7 +6,7 @@
 
 import { orderedRegions } from "./ordered-regions.ts";
 import type { Study } from "./schema.ts";
-import type { CellRange } from "./statistics-schema.ts";
+import { type CellRange, LEAST_PATIENTS } from "./statistics-schema.ts";
 
 export const MODALITY_NAMES = { t1: "T1", t1ce: "T1 with contrast", t2: "T2", flair: "FLAIR" } as const;
 
@@ -24,7 +24,7 @@ export function describeStudy(study: Study, account: StudyAccount = {}): string 
     ["What runs here", whatRuns(study)],
     ["On which data", onWhichData(study)],
     ["What leaves this site", whatLeaves(study)],
-    ["What never leaves", ["Scans, label maps, the names of cases and patients, the optimiser's state."]],
+    ["What never leaves", [whatNeverLeaves(study)]],
     ["What this study does not protect against", whatIsNotProtected(study, account)],
     ["Limits", limits(study)],
   ];
@@ -232,7 +232,8 @@ function whatLeaves(study: Study): string[] {
   const { rounds, aggregation, metrics, minCasesPerMetric } = study;
   const figures =
     metrics === "perSite"
-      ? "sums of Dice and HD95 by region over this site's validation cases, visible to the coordinator"
+      ? "how many validation cases this site has, sums of Dice and HD95 by region over them with how many define each, " +
+        `and from ${LEAST_PATIENTS} patients on the sums of squares that intervals need, visible to the coordinator`
       : "sums of Dice and HD95 by region, visible only as totals over all sites";
   return [
     ...statisticsInWords(study),
@@ -254,13 +255,15 @@ function whatLeaves(study: Study): string[] {
         ]
       : [
           `With it: the numbers of training cases and gradient steps, ${isNoisy(study) ? "" : "the mean loss, "}and a record of engine and processor.`,
-          `After every ${every(rounds)} and the last: ${figures}; none with fewer than ${minCasesPerMetric} validation case(s).`,
+          `After every ${every(rounds)} and the last: ${figures}; no figures with fewer than ${minCasesPerMetric} validation case(s).`,
           ...(rounds.evaluateLocal === true
             ? ["With each update the same sums of the model before training here and of this site's own after it."]
             : []),
           ...crossSiteInWords(study),
         ]),
-    "Signs of life: what the site is doing and how far it is.",
+    "Signs of life: what the site is doing and how far it is, its version and clock, and, unless its data is registered " +
+      "with --private-counts, how many cases are registered, with which scans, and how their labels are written.",
+    "Where work fails here: the code of the error.",
     "Every message and object is listed, with size and digest, in this site's own log.",
   ];
 }
@@ -313,6 +316,14 @@ function inTheUpdate({ training: { controlVariate, optimiserState, optimiser } }
   ];
   if (more.length === 0) return "one number";
   return `${1 + moments + (controlVariate ? 1 : 0)} numbers (one of its change, ${more.join(", ")})`;
+}
+
+function whatNeverLeaves({ training: { optimiserState, runningStatistics } }: Study): string {
+  const own = [
+    ...(optimiserState === "share" ? [] : ["the optimiser's state"]),
+    ...(runningStatistics === "local" ? ["the norms' running statistics"] : []),
+  ];
+  return `${["Scans", "label maps", "the names of cases and patients", ...own].join(", ")}.`;
 }
 
 function whatIsNotProtected(study: Study, { patientEpsilon, siteEpsilon }: StudyAccount): string[] {
