@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ConsiliumError } from "../base/index.ts";
 import { openSite, readSite, type Site } from "./home.ts";
 import { approveStudy, type ReviewOptions, reviewStudies } from "./review-studies.ts";
+import { findReview } from "./reviews.ts";
 import { runSite } from "./run-site.ts";
 import { siteStatus } from "./site-status.ts";
 import { type ScriptedCoordinator, scriptedCoordinator } from "./testing/scripted-coordinator.ts";
@@ -84,10 +85,21 @@ describe("approveStudy", () => {
 
   it("is refused for a study that nobody offered, and names those that were", async () => {
     const unknown = approveStudy({ ...options, study: "Tiny", decision: "approve" });
-    await expect(unknown).rejects.toMatchObject({ code: "study-unknown" });
+    await expect(unknown).rejects.toMatchObject({ code: "study-unknown", actual: "none that this site has heard of" });
     await reviewStudies(options);
     const other = approveStudy({ ...options, study: "Huge", decision: "approve" });
-    await expect(other).rejects.toMatchObject({ code: "study-unknown", expected: expect.stringContaining('"Tiny"') });
+    await expect(other).rejects.toMatchObject({
+      code: "study-unknown",
+      expected: expect.stringContaining('"Tiny"'),
+      actual: "none of them",
+    });
+  });
+
+  it("is refused for a name that two studies have, until the hash tells which", async () => {
+    const { reviews } = await reviewStudies(options);
+    const twins = [reviews[0], { ...reviews[0], studyHash: `0${reviews[0].studyHash.slice(1)}` }];
+    expect(() => findReview(twins, "Tiny")).toThrow("got 2 that it may mean");
+    expect(findReview(twins, twins[1].studyHash.slice(0, 6))).toBe(twins[1]);
   });
 
   it("is on disk before it is sent: the next conversation sends it where the coordinator was away", async () => {

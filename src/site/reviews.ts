@@ -122,7 +122,7 @@ export function findReview(reviews: readonly StudyReview[], study: string): Stud
   const byHash = study.length < 6 ? [] : reviews.filter(({ studyHash }) => studyHash.startsWith(study.toLowerCase()));
   const found = byHash.length > 0 ? byHash : reviews.filter((review) => review.study.name === study);
   if (found.length === 1) return found[0];
-  throw unknownStudy(study, found.length > 1 ? found : reviews);
+  throw found.length > 1 ? ambiguousStudy(study, found) : unknownStudy(study, reviews);
 }
 
 /** @throws ConsiliumError `study-refused` for an approval that this version cannot honour; `limit-exceeded` */
@@ -243,11 +243,24 @@ async function lastApproved(store: SiteStore, except: Sha256): Promise<Study | u
 }
 
 function unknownStudy(study: string, reviews: readonly StudyReview[]): ConsiliumError {
-  const known = reviews.map((review) => `"${review.study.name}" (${review.studyHash.slice(0, 12)})`);
+  const none = reviews.length === 0;
   return new ConsiliumError("study-unknown", {
     subject: `study "${study.slice(0, 80)}"`,
-    expected: known.length === 0 ? "a study that was offered to this site" : `one of ${known.join(", ")}`,
-    actual: "none of them, or more than one",
-    hint: "See what waits with `consilium site review`, and name the study by its hash.",
+    expected: none ? "a study that was offered to this site" : `one of ${inWords(reviews)}`,
+    actual: none ? "none that this site has heard of" : "none of them",
+    hint: "See what waits with `consilium site review`, which asks the coordinator.",
   });
+}
+
+function ambiguousStudy(study: string, found: readonly StudyReview[]): ConsiliumError {
+  return new ConsiliumError("study-unknown", {
+    subject: `study "${study.slice(0, 80)}"`,
+    expected: `one of ${inWords(found)}`,
+    actual: `${found.length} that it may mean`,
+    hint: "Name the study by more of its hash.",
+  });
+}
+
+function inWords(reviews: readonly StudyReview[]): string {
+  return reviews.map((review) => `"${review.study.name}" (${review.studyHash.slice(0, 12)})`).join(", ");
 }

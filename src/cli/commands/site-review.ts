@@ -16,6 +16,8 @@ export const siteReview = defineCommand({
     const { siteId, reviews, asked } = await reviewStudies({ home: options.home, productVersion: version });
     if (asked instanceof ConsiliumError)
       progress.note(`The coordinator cannot be reached; this is what was known: ${asked.actual}`);
+    if (asked === "by the running site")
+      progress.note("The site's own process asks the coordinator; this is what it has heard so far.");
     const json = {
       siteId,
       coordinatorAsked: !(asked instanceof ConsiliumError),
@@ -25,7 +27,10 @@ export const siteReview = defineCommand({
         text: review.text,
       })),
     };
-    const none = `No study was offered to ${siteId} yet.`;
+    const none =
+      asked === "by this command"
+        ? `No study was offered to ${siteId} yet.`
+        : `No study that was offered to ${siteId} is known here yet.`;
     return { json, text: reviews.length === 0 ? none : reviews.map(describeReview).join("\n\n") };
   },
 });
