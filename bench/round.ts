@@ -84,9 +84,15 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, () => void cleanUp().finally(() => process.exit(1)));
 }
 try {
-  const rows: Record<string, Figures> = { Consilium: await ours() };
-  if (values.flower !== undefined) rows.Flower = await flower(resolve(values.flower));
-  if (values.nvflare !== undefined) rows.NVFlare = await nvflare(resolve(values.nvflare));
+  const rows: Record<string, Figures> = {};
+  const measure = async (name: string, run: () => Promise<Figures>): Promise<void> => {
+    rows[name] = await run();
+    console.error(`${name}: ${rows[name].seconds.toFixed(1)} s`);
+  };
+  await measure("Consilium", ours);
+  const { flower: flowerAt, nvflare: nvflareAt } = values;
+  if (flowerAt !== undefined) await measure("Flower", () => flower(resolve(flowerAt)));
+  if (nvflareAt !== undefined) await measure("NVFlare", () => nvflare(resolve(nvflareAt)));
   tell(rows);
 } finally {
   await cleanUp();
@@ -233,11 +239,14 @@ async function nvflare(installed: string): Promise<Figures> {
   const serverPid = Number(await untilSaid(run, /SERVER (\d+)/));
   // The simulator's server starts the clients: they are not the server's memory.
   const memory = watchMemory({ pid: serverPid }, few === undefined ? treeOf : (pid) => [pid]);
-  const seconds = await untilSaid(run, /ROUND TOOK ([\d.]+)/);
-  const serverPeakBytes = memory.stop();
-  await untilSaid(run, /ENDED/);
+  const round = untilSaid(run, /ROUND TOOK ([\d.]+)/).then((seconds) => ({
+    seconds: Number(seconds),
+    serverPeakBytes: memory.stop(),
+  }));
+  // Both are listened for from the start: the last words may come together.
+  const [figures] = await Promise.all([round, untilSaid(run, /ENDED/)]);
   await endAll();
-  return { seconds: Number(seconds), serverPeakBytes };
+  return figures;
 }
 
 function start(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env): ChildProcess {
