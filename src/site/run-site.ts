@@ -186,7 +186,7 @@ async function withdrawn(shift: Shift, directive: Directive, next: Directive): P
 }
 
 /**
- * An object that the coordinator takes or has no longer may be of a round that closed without this site: then work came
+ * An object that the coordinator takes or gives no longer may be of a round that closed without this site: then work came
  * late, and did not fail. @returns the order that holds now; undefined where it is the same one, or the error another
  */
 async function overtakenBy(
@@ -194,7 +194,7 @@ async function overtakenBy(
   directive: Directive,
   { code }: ConsiliumError,
 ): Promise<Directive | undefined> {
-  if (code !== "object-refused" && code !== "object-missing") return undefined;
+  if (code !== "object-refused") return undefined;
   const now = await ask(shift);
   return orderKey(now) === orderKey(directive) ? undefined : now;
 }
