@@ -12,6 +12,7 @@ export { median } from "./median.ts";
 export { refuseTelemetry } from "./no-telemetry.ts";
 export { createRandom, type Random, type SeedPath } from "./random.ts";
 export { createRateLimit, type RateLimit } from "./rate-limit.ts";
+export { scrollingTable } from "./scrolling-table.ts";
 export { sumBy } from "./sum-by.ts";
 export { timeLimit } from "./time-limit.ts";
 export { startWorkerThread } from "./worker-thread.ts";

@@ -4,7 +4,7 @@
  *
  * Invariant: of the patient it holds pictures and the case's own name, nothing else; the intended use stands on top.
  */
-import { escapeHtml } from "../base/index.ts";
+import { escapeHtml, scrollingTable } from "../base/index.ts";
 import { encodePng, type Modality } from "../imaging/index.ts";
 import { CLASS_COLOURS } from "./case-picture.ts";
 import { drawCaseViews, type ViewName } from "./case-views.ts";
@@ -144,7 +144,9 @@ function spaced(label: string): string {
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const cells = (row: readonly string[], tag: "th" | "td"): string =>
     `<tr>${row.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
-  return `<div class="scroll" role="group" aria-label="table" tabindex="0"><table><thead>${cells(head, "th")}</thead><tbody>${rows.map((row) => cells(row, "td")).join("")}</tbody></table></div>`;
+  return scrollingTable(
+    `<table><thead>${cells(head, "th")}</thead><tbody>${rows.map((row) => cells(row, "td")).join("")}</tbody></table>`,
+  );
 }
 
 const STYLE = `

@@ -1,5 +1,5 @@
 /** The part of a report that shows cross-site matrices: mean Dice in cells, darker the higher it is. */
-import { escapeHtml } from "../base/index.ts";
+import { escapeHtml, scrollingTable } from "../base/index.ts";
 import type { MatrixCell, MatrixStatus } from "../coordinator/index.ts";
 
 /** Share of the accent's colour behind the highest figure: text stays readable on it. */
@@ -37,8 +37,10 @@ function matrixTable({ round, sites, rows, missing }: MatrixStatus): string {
     return `Without figures of ${some} by ${siteId}: ${reason}.`;
   });
   return (
-    `<h3>Round ${round}</h3><div class="scroll" role="group" aria-label="table" tabindex="0"><table class="matrix">` +
-    `<thead><tr><th scope="col">Model of</th>${head}</tr></thead><tbody>${body.join("")}</tbody></table></div>` +
+    `<h3>Round ${round}</h3>` +
+    scrollingTable(
+      `<table class="matrix"><thead><tr><th scope="col">Model of</th>${head}</tr></thead><tbody>${body.join("")}</tbody></table>`,
+    ) +
     words.map((sentence) => `<p class="small">${escapeHtml(sentence)}</p>`).join("")
   );
 }

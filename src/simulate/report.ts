@@ -2,7 +2,7 @@
  * The report of a run as one HTML file that needs nothing else: the figures first, then how training went, what the
  * model draws on a patient it never saw, and what left each hospital.
  */
-import { escapeHtml } from "../base/index.ts";
+import { escapeHtml, scrollingTable } from "../base/index.ts";
 import type { StatisticsStatus } from "../coordinator/index.ts";
 import type { RegionMeans } from "../segmentation/index.ts";
 import type { Study } from "../study/index.ts";
@@ -250,7 +250,9 @@ function trafficTable({ traffic }: ReportInput): string {
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const row = (cells: readonly string[], tag: "th" | "td"): string =>
     `<tr>${cells.map((cell, i) => `<${tag}${i > 0 ? ' class="n"' : ""}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
-  return `<div class="scroll" role="group" aria-label="table" tabindex="0"><table><thead>${row(head, "th")}</thead><tbody>${rows.map((cells) => row(cells, "td")).join("")}</tbody></table></div>`;
+  return scrollingTable(
+    `<table><thead>${row(head, "th")}</thead><tbody>${rows.map((cells) => row(cells, "td")).join("")}</tbody></table>`,
+  );
 }
 
 export function figure(value: number | null | undefined, digits = 3): string {
