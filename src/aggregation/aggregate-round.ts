@@ -49,15 +49,15 @@ export async function aggregateRound(request: AggregationRequest): Promise<Aggre
   );
   const scales = updateScales(global, precisionBits);
   const data = new Float32Array(layout.length);
-  const buffers = createStretchBuffers(Math.min(stretchElements, layout.length));
-  const limits = { precisionBits, maxTotalWeight: totalWeight };
-  const whole = createExactSum(buffers.length, limits);
-  for (let start = 0; start < layout.length; start += buffers.length) {
-    const length = Math.min(buffers.length, layout.length - start);
-    const sum = length === buffers.length ? whole : createExactSum(length, limits);
+  const stretch = Math.min(stretchElements, layout.length);
+  const sum = createExactSum(stretch, { precisionBits, maxTotalWeight: totalWeight });
+  for (let start = 0; start < layout.length; start += stretch) {
+    const length = Math.min(stretch, layout.length - start);
     sum.clear();
-    await forEachStretch(readers, buffers, length, (coordinates, u) => sum.addChunk(0, coordinates, updates[u].weight));
-    applySum({ global, scales, sums: sum.sums, offsetElements: start, totalWeight }, data);
+    await forEachStretch(readers, sum.rooms, length, (coordinates, u) => {
+      sum.addChunk(0, coordinates, updates[u].weight);
+    });
+    applySum({ global, scales, sums: sum.sums.subarray(0, length), offsetElements: start, totalWeight }, data);
   }
   for (const reader of readers) reader.finish();
   return {
@@ -81,26 +81,16 @@ function checkedTotalWeight(updates: readonly UpdateSource[]): number {
   });
 }
 
-interface StretchBuffers {
-  readonly length: number;
-  /** One is added while the other is filled. */
-  readonly pair: readonly [Int32Array, Int32Array];
-}
-
-function createStretchBuffers(length: number): StretchBuffers {
-  return { length, pair: [new Int32Array(length), new Int32Array(length)] };
-}
-
-/** Hands on the next stretch of every update in turn, fetching one ahead. */
+/** Hands on the next stretch of every update in turn, fetching one ahead: one is added while the other is filled. */
 async function forEachStretch(
   readers: readonly UpdateReader[],
-  buffers: StretchBuffers,
+  rooms: readonly [Int32Array, Int32Array],
   length: number,
   use: (coordinates: Int32Array, update: number) => void,
 ): Promise<void> {
   const fetch = async (update: number): Promise<Int32Array | undefined> => {
     if (update >= readers.length) return undefined;
-    const target = buffers.pair[update % 2].subarray(0, length);
+    const target = rooms[update % 2].subarray(0, length);
     await readers[update].read(target);
     return target;
   };

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { createRandom } from "../base/index.ts";
 import { createExactSum } from "./exact-sum.ts";
 import { coordinateLimit } from "./update-scales.ts";
 
@@ -67,6 +68,36 @@ describe("createExactSum", () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it("adds chunks where they lie in its rooms and copies of others alike, at any length and offset", () => {
+    const random = createRandom("rooms");
+    const length = 50_003;
+    const sum = createExactSum(length, { precisionBits: 24, maxTotalWeight: 1000 });
+    const wanted = new Float64Array(length);
+    for (const [offset, count, room] of [
+      [0, length, 0],
+      [0, length, 1],
+      [0, length, undefined],
+      [1, 3, undefined],
+      [7, 16_385, 1],
+      [13, 49_990, undefined],
+    ] as const) {
+      const coordinates = (room === undefined ? new Int32Array(count + 1) : sum.rooms[room]).subarray(0, count);
+      for (let i = 0; i < count; i++) coordinates[i] = random.integer(2 ** 24 - 1) - (2 ** 23 - 1);
+      const weight = 1 + random.integer(90);
+      sum.addChunk(offset, coordinates, weight);
+      for (let i = 0; i < count; i++) wanted[offset + i] += weight * coordinates[i];
+    }
+    expect(sum.sums).toEqual(wanted);
+    // A view of a room from its second element on is copied: vectors begin at multiples of their length.
+    sum.rooms[0].fill(5);
+    sum.addChunk(0, sum.rooms[0].subarray(1, 6), 2);
+    expect([...sum.sums.subarray(0, 6)]).toEqual(
+      [...wanted.subarray(0, 6)].map((value, i) => (i < 5 ? value + 10 : value)),
+    );
+    sum.rooms[1].fill(0)[length - 1] = 2 ** 23;
+    expect(() => sum.addChunk(0, sum.rooms[1], 1)).toThrow(/update-out-of-range/);
   });
 
   it("has a control: one unit of weight beyond what is allowed does round", () => {

@@ -8,16 +8,19 @@
  * is representable returns that sum; and integer addition does not depend on order. So the result is the same bits
  * for any order of arrival and any cut into chunks, and the same as modular integer arithmetic gives.
  *
- * Float64Array rather than BigInt64Array: 53 bits suffice, the quotient needs float64 anyway, and the compiler has
- * nothing to optimise away.
+ * Float64Array rather than BigInt64Array: 53 bits suffice, the quotient needs float64 anyway, and vector instructions
+ * have it (`sum-kernel.ts`).
  */
 import { ConsiliumError, invariant } from "../base/index.ts";
 import type { Parameters } from "../graph/index.ts";
+import { createSumKernel } from "./sum-kernel.ts";
 import { coordinateLimit } from "./update-scales.ts";
 
 export interface ExactSum {
   /** Exact integers; owned by the sum, overwritten by `addChunk` and `clear`. */
   readonly sums: Float64Array;
+  /** Two places for a chunk, each as long as the sum: what is put there is added without being copied. Owned by the sum. */
+  readonly rooms: readonly [Int32Array, Int32Array];
   /**
    * Adds weight * coordinates at an offset in elements. Each update may cover an element once. A refused chunk leaves
    * the sum as it was.
@@ -53,11 +56,13 @@ export function createExactSum(length: number, { precisionBits, maxTotalWeight }
       hint: "Lower aggregation.precisionBits, or weigh sites equally (aggregation.weightBy: equal).",
     });
   }
-  const sums = new Float64Array(length);
+  const kernel = createSumKernel(length);
+  const { sums, rooms } = kernel;
   /** Sum over elements of the weight that covers them. */
   let covered = 0;
   return {
     sums,
+    rooms,
     addChunk(offsetElements, coordinates, weight) {
       if (!Number.isSafeInteger(offsetElements) || offsetElements < 0 || offsetElements + coordinates.length > length) {
         throw new ConsiliumError("update-shape", {
@@ -69,9 +74,9 @@ export function createExactSum(length: number, { precisionBits, maxTotalWeight }
       }
       invariant(Number.isSafeInteger(weight) && weight >= 1, "a positive whole weight");
       if (covered + weight * coordinates.length > maxTotalWeight * length) throw overweight(maxTotalWeight);
-      checkCoordinates(coordinates, limit);
+      if (!kernel.areWithin(coordinates, limit)) checkCoordinates(coordinates, limit);
       covered += weight * coordinates.length;
-      addWeighted(sums, offsetElements, coordinates, weight);
+      kernel.add(offsetElements, coordinates, weight);
     },
     clear() {
       sums.fill(0);
@@ -96,10 +101,6 @@ export function checkCoordinates(coordinates: Int32Array, limit: number): void {
     actual: String(highest > limit ? highest : lowest),
     hint: "Quantise the update with the study's aggregation.precisionBits.",
   });
-}
-
-function addWeighted(sums: Float64Array, offset: number, coordinates: Int32Array, weight: number): void {
-  for (let i = 0; i < coordinates.length; i++) sums[offset + i] += weight * coordinates[i];
 }
 
 function overweight(maxTotalWeight: number): ConsiliumError {

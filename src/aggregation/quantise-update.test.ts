@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { createRandom } from "../base/index.ts";
 import { type Parameters, parameterLayout } from "../graph/index.ts";
 import { quantiseUpdate } from "./quantise-update.ts";
 import { encodeUpdate } from "./update-encoding.ts";
@@ -89,6 +90,52 @@ describe("quantiseUpdate", () => {
         },
       ),
     );
+  });
+
+  it("is the rounding of each element alone, over many blocks, and may take the local model's place", () => {
+    const random = createRandom("blocks");
+    const lengths = { a: 3, b: 50_001, c: 16_384, d: 40_002 };
+    const spread = (): Parameters =>
+      model(
+        Object.fromEntries(
+          Object.entries(lengths).map(([name, n]) => [name, Array.from({ length: n }, () => random.normal())]),
+        ),
+      );
+    const [before, after] = [spread(), spread()];
+    // One tensor of another scale; of two blocks some elements do not fit, and of one some lie midway between two steps.
+    const { entries } = before.layout;
+    const scales = Float64Array.of(2 ** -20, 2 ** -18, 2 ** -20, 2 ** -3);
+    for (const i of [0, 1, 30_000]) after.data[entries[1].offset + i] = 64 * (i + 1);
+    for (let i = 0; i < 4; i++) {
+      before.data[entries[3].offset + i] = 0;
+      after.data[entries[3].offset + i] = (i + 0.5) / 8;
+    }
+    const wanted = entries.flatMap(({ offset, length }, t) =>
+      Array.from({ length }, (_, i) => {
+        const steps = (after.data[offset + i] - before.data[offset + i]) / scales[t];
+        const near = Math.round(steps);
+        const even = Math.abs(steps % 1) === 0.5 && near % 2 !== 0 ? near - 1 : near;
+        return Math.max(-(2 ** 23 - 1), Math.min(2 ** 23 - 1, even)) + 0;
+      }),
+    );
+    const apart = quantiseUpdate(before, after, scales, 24);
+    expect(apart.clipped).toBe(3);
+    expect([...apart.coordinates]).toEqual(wanted);
+    const { buffer, byteOffset, length } = after.data;
+    const inPlace = new Int32Array(buffer, byteOffset, length);
+    expect(quantiseUpdate(before, after, scales, 24, undefined, inPlace)).toEqual(apart);
+    expect(new Int32Array(after.data.buffer)).toEqual(apart.coordinates);
+  });
+
+  it("finds the largest weight wherever it stands, and what is no number", () => {
+    const values = Array.from({ length: 40_003 }, (_, i) => ((i % 31) - 15) / 16);
+    for (const at of [0, 1, 16_383, 16_384, 40_002]) {
+      for (const sign of [1, -1]) {
+        const scale = updateScales(model({ w: values.with(at, sign * 100) }), 24)[0];
+        expect(scale).toBe(128 / 2 ** 23);
+      }
+      expect(() => updateScales(model({ w: values.with(at, Number.NaN) }), 24)).toThrow(/update-not-finite/);
+    }
   });
 
   it("refuses NaN and infinities, naming the tensor and the element", () => {

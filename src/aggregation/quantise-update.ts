@@ -9,13 +9,14 @@
  */
 import { ConsiliumError } from "../base/index.ts";
 import { type ParameterEntry, type Parameters, sameLayout } from "../graph/index.ts";
+import { QUANTISE_BLOCK, quantiseKernel } from "./quantise-kernel.ts";
 import { decodeUpdate, encodedBytes, encodeUpdate, type UpdateEncoding } from "./update-encoding.ts";
 import { coordinateLimit, updateScales } from "./update-scales.ts";
 
 export const BYTES_PER_COORDINATE = 4;
 
 export interface QuantisedUpdate {
-  /** Owned by the caller; length `layout.length`. */
+  /** Owned by the caller, who may have given them; length `layout.length`. */
   readonly coordinates: Int32Array;
   /** Coordinates that were set to the limit because the change was larger. */
   readonly clipped: number;
@@ -26,6 +27,7 @@ export interface QuantisedUpdate {
  *
  * @param scales from `updateScales(global, precisionBits)`.
  * @param residual what earlier updates left unsaid (`encodeWithFeedback`), added to the change; [P] in the model's units.
+ * @param coordinates where they are put; may be the memory of `local.data`, of which each element is read before.
  * @throws ConsiliumError `update-shape` where the layouts differ, `update-not-finite` for NaN and infinities.
  */
 export function quantiseUpdate(
@@ -34,6 +36,7 @@ export function quantiseUpdate(
   scales: Float64Array,
   precisionBits: number,
   residual?: Float32Array,
+  coordinates: Int32Array = new Int32Array(global.layout.length),
 ): QuantisedUpdate {
   const { layout } = global;
   if (!sameLayout(layout, local.layout) || local.data.length !== layout.length) {
@@ -44,11 +47,11 @@ export function quantiseUpdate(
       hint: "Train from the model of this round.",
     });
   }
-  const coordinates = new Int32Array(layout.length);
+  const vectors = { global: global.data, local: local.data, coordinates, residual };
+  const limit = coordinateLimit(precisionBits);
   let clipped = 0;
   layout.entries.forEach((entry, t) => {
-    const limit = coordinateLimit(precisionBits);
-    clipped += quantiseTensor(entry, global.data, local.data, scales[t], limit, coordinates, residual);
+    clipped += quantiseTensor(vectors, entry, scales[t], limit);
   });
   return { coordinates, clipped };
 }
@@ -59,18 +62,39 @@ export function quantiseUpdate(
  */
 const ROUNDER = 6755399441055744;
 
-function quantiseTensor(
-  entry: ParameterEntry,
-  global: Float32Array,
-  local: Float32Array,
-  scale: number,
-  limit: number,
-  coordinates: Int32Array,
-  residual: Float32Array | undefined,
-): number {
+interface ToQuantise {
+  readonly global: Float32Array;
+  readonly local: Float32Array;
+  readonly coordinates: Int32Array;
+  readonly residual: Float32Array | undefined;
+}
+
+/** Block by block: one that holds nothing unusual goes through the kernel. @returns how many were clipped */
+function quantiseTensor(vectors: ToQuantise, entry: ParameterEntry, scale: number, limit: number): number {
+  const { global, local, coordinates, residual } = vectors;
   const stepsPerUnit = 1 / scale;
+  const end = entry.offset + entry.length;
   let clipped = 0;
-  for (let i = entry.offset; i < entry.offset + entry.length; i++) {
+  for (let from = entry.offset; from < end; from += QUANTISE_BLOCK) {
+    const to = Math.min(end, from + QUANTISE_BLOCK);
+    const [before, after, into] = [global.subarray(from, to), local.subarray(from, to), coordinates.subarray(from, to)];
+    const isUsual =
+      residual === undefined && quantiseKernel().quantise({ global: before, local: after, into, stepsPerUnit, limit });
+    if (!isUsual) clipped += quantiseRange(vectors, entry, [from, to], stepsPerUnit, limit);
+  }
+  return clipped;
+}
+
+/** The elements from one up to another; what does not fit is clipped. @throws ConsiliumError `update-not-finite` */
+function quantiseRange(
+  { global, local, coordinates, residual }: ToQuantise,
+  entry: ParameterEntry,
+  [from, to]: readonly [number, number],
+  stepsPerUnit: number,
+  limit: number,
+): number {
+  let clipped = 0;
+  for (let i = from; i < to; i++) {
     const change = local[i] - global[i];
     const steps = (residual === undefined ? change : change + residual[i]) * stepsPerUnit;
     const rounded = steps + ROUNDER - ROUNDER;
@@ -104,6 +128,8 @@ export interface EncodedUpdate {
 /**
  * An update in a short encoding with error feedback (Seide et al. 2014; Karimireddy et al. 2019): what rounding and
  * clipping took from this round's numbers the site adds to the next round's change, so that nothing is lost for good.
+ *
+ * Takes `local` over: its memory may hold the result.
  */
 export function encodeWithFeedback(
   global: Parameters,
@@ -112,9 +138,13 @@ export function encodeWithFeedback(
   before: Float32Array | undefined,
 ): EncodedUpdate {
   const scales = updateScales(global, precisionBits);
+  if (encoding === "int32") {
+    const inPlace = new Int32Array(local.data.buffer, local.data.byteOffset, local.data.length);
+    const { coordinates, clipped } = quantiseUpdate(global, local, scales, precisionBits, before, inPlace);
+    return { bytes: encodeUpdate(coordinates), clipped };
+  }
   const { coordinates, clipped } = quantiseUpdate(global, local, scales, precisionBits, before);
   const bytes = encodeUpdate(coordinates, encoding, precisionBits);
-  if (encoding === "int32") return { bytes, clipped };
   decodeUpdate(bytes, encoding, precisionBits, coordinates);
   const residual = new Float32Array(coordinates.length);
   global.layout.entries.forEach(({ offset, length }, t) => {

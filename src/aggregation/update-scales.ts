@@ -19,6 +19,7 @@
  */
 import { ConsiliumError } from "../base/index.ts";
 import { type ParameterEntry, type Parameters, parameterView } from "../graph/index.ts";
+import { quantiseKernel } from "./quantise-kernel.ts";
 
 /** The smallest range of a tensor: no coordinate that moves by less in a round is clipped. */
 const RANGE_FLOOR = 16;
@@ -41,14 +42,8 @@ export function updateScales(global: Parameters, precisionBits: number): Float64
 }
 
 function largestMagnitude(values: Float32Array, entry: ParameterEntry): number {
-  let largest = 0;
-  let finite = true;
-  for (let i = 0; i < values.length; i++) {
-    const magnitude = Math.abs(values[i]);
-    if (magnitude > largest) largest = magnitude;
-    finite = finite && magnitude < Number.POSITIVE_INFINITY;
-  }
-  if (finite) return largest;
+  const largest = quantiseKernel().largestMagnitude(values);
+  if (Number.isFinite(largest)) return largest;
   throw new ConsiliumError("update-not-finite", {
     subject: `global model, tensor ${entry.name}`,
     expected: "finite numbers",

@@ -1,3 +1,4 @@
+export { type BufferPool, createBufferPool } from "./buffer-pool.ts";
 export { canonicalJson, type Json } from "./canonical-json.ts";
 export { type Clock, systemClock, systemTimers, type Timers } from "./clock.ts";
 export { ConsiliumError, type ErrorFields, invariant, renamed } from "./error.ts";
@@ -15,4 +16,16 @@ export { createRateLimit, type RateLimit } from "./rate-limit.ts";
 export { scrollingTable } from "./scrolling-table.ts";
 export { sumBy } from "./sum-by.ts";
 export { timeLimit } from "./time-limit.ts";
+export {
+  i32Const,
+  instantiate,
+  OP,
+  place,
+  TYPE,
+  UPPER_LANES,
+  VECTOR_BYTES,
+  VECTOR_OP,
+  vector,
+  type WasmFunction,
+} from "./wasm-module.ts";
 export { startWorkerThread } from "./worker-thread.ts";

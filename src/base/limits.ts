@@ -14,6 +14,8 @@ export const LIMITS = {
   chunkBytes: 4 << 20,
   /** What the coordinator takes from a connection, or gives to it, at once. */
   chunkPartBytes: 1 << 20,
+  /** Buffers for that which it keeps while no call uses them. */
+  partBuffersKept: 64,
   studyFileBytes: 1 << 20,
   /** A table that describes a dataset. */
   tableBytes: 64 << 20,

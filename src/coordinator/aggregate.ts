@@ -5,7 +5,7 @@
  * Repeatable: the same updates give the same bytes, so a coordinator that was killed here does it again.
  */
 import { type AggregatedRound, aggregateRound, type UpdateSource } from "../aggregation/index.ts";
-import { invariant, LIMITS } from "../base/index.ts";
+import { invariant } from "../base/index.ts";
 import { type Parameters, parametersFromSafetensors, parametersToSafetensors } from "../graph/index.ts";
 import {
   aggregateMasked,
@@ -115,20 +115,6 @@ function storedUpdate(store: ObjectStore, siteId: string, update: UpdateRecord, 
     weight,
     bytes,
     sha256,
-    chunks: (start, end) => piecesOf(start, end, (at, n) => store.read(sha256, at, n)),
+    read: (start, into) => store.read(sha256, start, into),
   };
-}
-
-export async function* piecesOf(
-  start: number,
-  end: number,
-  read: (offset: number, bytes: number) => Promise<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  let offset = start;
-  while (offset < end) {
-    const piece = await read(offset, Math.min(LIMITS.chunkBytes, end - offset));
-    if (piece.length === 0) return;
-    yield piece;
-    offset += piece.length;
-  }
 }

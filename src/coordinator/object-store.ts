@@ -30,15 +30,19 @@ export interface IncomingPiece {
 /** An object that can be read in pieces. */
 export interface Upload {
   readonly bytes: number;
-  read(offset: number, bytes: number): Promise<Uint8Array>;
+  /** As `ObjectStore.read`. */
+  read(offset: number, into: Uint8Array): Promise<number>;
 }
 
 export interface ObjectStore {
   put(bytes: Uint8Array): Promise<ObjectRef>;
   /** Bytes of a whole object, or undefined. */
   sizeOf(sha256: Sha256): Promise<number | undefined>;
-  /** @throws ConsiliumError `object-missing` */
-  read(sha256: Sha256, offset: number, bytes: number): Promise<Uint8Array>;
+  /**
+   * Fills `into` with the bytes from an offset on. @returns how many there were: fewer only where the object ends
+   * @throws ConsiliumError `object-missing`
+   */
+  read(sha256: Sha256, offset: number, into: Uint8Array): Promise<number>;
   /** @throws ConsiliumError `object-missing`, or `object-corrupt` where the disk changed it. */
   readWhole(sha256: Sha256): Promise<Uint8Array>;
   pathOf(sha256: Sha256): string;
@@ -71,7 +75,7 @@ export async function openObjectStore(folder: string): Promise<ObjectStore> {
       if ((await sizeOf(path)) !== bytes.length) await writing(nameOf(sha256), () => writeWhole(path, bytes));
       return { sha256, bytes: bytes.length };
     },
-    read: (sha256, offset, bytes) => readPiece(pathOf(sha256), sha256, offset, bytes),
+    read: (sha256, offset, into) => readPiece(pathOf(sha256), sha256, offset, into),
     async readWhole(sha256) {
       const bytes = await reading(sha256, () => readFile(pathOf(sha256)));
       if (sha256Of(bytes) !== sha256) throw corrupt(sha256, sha256Of(bytes));
@@ -86,7 +90,7 @@ export async function openObjectStore(folder: string): Promise<ObjectStore> {
     async openUpload(siteId, sha256) {
       for (const path of [incoming.wholePath(siteId, sha256), pathOf(sha256)]) {
         const bytes = await sizeOf(path);
-        if (bytes !== undefined) return { bytes, read: (offset, count) => readPiece(path, sha256, offset, count) };
+        if (bytes !== undefined) return { bytes, read: (offset, into) => readPiece(path, sha256, offset, into) };
       }
       return undefined;
     },
@@ -134,7 +138,9 @@ function openIncoming(folder: string): Incoming {
     await writing(nameOf(sha256), async () => {
       const file = await open(part, "r+");
       try {
-        await writeAll(file, bytes, offset);
+        const written = writeAll(file, bytes, offset);
+        upload.hash.update(bytes);
+        await written;
         if (offset + bytes.length === totalBytes) await file.sync();
       } finally {
         await file.close();
@@ -144,7 +150,6 @@ function openIncoming(folder: string): Incoming {
       running.delete(siteId);
       throw error;
     });
-    upload.hash.update(bytes);
     upload.held += bytes.length;
     return upload.held < totalBytes ? upload.held : finish(siteId, upload);
   }
@@ -245,18 +250,17 @@ async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
   await writePrivately(path, bytes);
 }
 
-async function readPiece(path: string, sha256: Sha256, offset: number, bytes: number): Promise<Uint8Array> {
+async function readPiece(path: string, sha256: Sha256, offset: number, into: Uint8Array): Promise<number> {
   return reading(sha256, async () => {
     const file = await open(path, "r");
     try {
-      const piece = new Uint8Array(bytes);
       let filled = 0;
-      while (filled < bytes) {
-        const { bytesRead } = await file.read(piece, filled, bytes - filled, offset + filled);
+      while (filled < into.length) {
+        const { bytesRead } = await file.read(into, filled, into.length - filled, offset + filled);
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
-      return piece.subarray(0, filled);
+      return filled;
     } finally {
       await file.close();
     }

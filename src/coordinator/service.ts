@@ -47,7 +47,7 @@ function withDefectsTold(service: FederationService, defect: (error: unknown) =>
     },
     enrol: (request) => told(service.enrol(request)),
     exchange: (peer, envelope) => told(service.exchange(peer, envelope)),
-    readObject: (peer, range) => told(service.readObject(peer, range)),
+    readObject: (peer, range, into) => told(service.readObject(peer, range, into)),
     heldBytes: (peer, object) => told(service.heldBytes(peer, object)),
     writeObject: (peer, chunk) => told(service.writeObject(peer, chunk)),
   };
@@ -66,13 +66,15 @@ function undefendedService(options: ServiceOptions): FederationService {
   return {
     enrol: (request) => enrolSiteByInvitation(request, options),
     exchange: correspond,
-    async readObject(peer, { sha256, offset, bytes }) {
+    async readObject(peer, { sha256, offset, bytes }, into) {
       const state = stateFor(peer);
       const size = isParticipant(state, peer.siteId) ? readableObjects(state, peer.siteId).get(sha256) : undefined;
       if (size === undefined)
         throw refused(sha256, "a model of the study that this site takes part in", "another object");
       if (offset >= size) return new Uint8Array();
-      return store.read(sha256, offset, Math.min(bytes, size - offset));
+      const count = Math.min(bytes, size - offset);
+      const piece = into?.subarray(0, count) ?? new Uint8Array(count);
+      return piece.subarray(0, await store.read(sha256, offset, piece));
     },
     async heldBytes(peer, { sha256, totalBytes }) {
       const state = stateFor(peer);

@@ -118,6 +118,11 @@ export function parametersSha256(parameters: Parameters): string {
   return sha256(parametersToSafetensors(parameters));
 }
 
+/**
+ * The parameters of a safetensors file. The bytes belong to the result from then on: as `parametersToSafetensors` writes
+ * them they lie as the data must, and the data is a view of them. Of any other file's it is a copy.
+ * @throws ConsiliumError `tensors-corrupt`
+ */
 export function parametersFromSafetensors(bytes: Uint8Array, subject: string): Parameters {
   const tensors = readSafetensors(bytes, subject);
   const shapes = new Map<string, readonly number[]>();
@@ -126,13 +131,29 @@ export function parametersFromSafetensors(bytes: Uint8Array, subject: string): P
     shapes.set(name, tensor.shape);
   }
   const layout = parameterLayout(shapes);
+  return { layout, data: viewInOrder(layout, tensors) ?? copied(layout, tensors) };
+}
+
+/** The tensors where they lie, if that is back to back in the layout's order and where float32 may be read. */
+function viewInOrder({ entries, length }: ParameterLayout, tensors: Tensors): Float32Array | undefined {
+  const first = tensors.get(entries[0]?.name)?.bytes;
+  if (first === undefined || first.byteOffset % Float32Array.BYTES_PER_ELEMENT !== 0) return undefined;
+  const isInOrder = entries.every(
+    ({ name, offset }) => tensors.get(name)?.bytes.byteOffset === first.byteOffset + 4 * offset,
+  );
+  return isInOrder ? new Float32Array(first.buffer, first.byteOffset, length) : undefined;
+}
+
+function copied(layout: ParameterLayout, tensors: Tensors): Float32Array {
   const data = new Float32Array(layout.length);
   for (const entry of layout.entries) {
     const source = tensors.get(entry.name)?.bytes ?? new Uint8Array();
     new Uint8Array(data.buffer, 4 * entry.offset, 4 * entry.length).set(source);
   }
-  return { layout, data };
+  return data;
 }
+
+type Tensors = ReadonlyMap<string, StoredTensor>;
 
 export interface StoredTensor {
   readonly dtype: string;

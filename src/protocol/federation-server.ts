@@ -13,7 +13,7 @@ import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { createContextKey, createContextValues, type HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
-import { type Clock, ConsiliumError, LIMITS } from "../base/index.ts";
+import { type Clock, ConsiliumError, createBufferPool, LIMITS } from "../base/index.ts";
 import { type Credentials, verifyIssued } from "./certificates.ts";
 import { COORDINATOR_NAME } from "./names.ts";
 import { answerObjectRequest } from "./object-routes.ts";
@@ -101,6 +101,7 @@ export async function startFederationServer(options: FederationServerOptions): P
   server.on("sessionError", () => undefined);
   server.on("tlsClientError", () => undefined);
 
+  const parts = createBufferPool(LIMITS.chunkPartBytes, LIMITS.partBuffersKept);
   const callerKey = createContextKey<Http2Session | undefined>(undefined);
   const rpc = connectNodeAdapter({
     routes: federationRoutes(service, (context: HandlerContext) => peerOf(context.values.get(callerKey))),
@@ -134,9 +135,9 @@ export async function startFederationServer(options: FederationServerOptions): P
     }
     const peer = (): Peer => peerOf(request.stream.session);
     const broken = (): void => void response.stream.destroy();
-    if (request.url === PROBE_PATH) answerProbe(peer, request, response).catch(broken);
+    if (request.url === PROBE_PATH) answerProbe(peer, parts, request, response).catch(broken);
     else if (!request.url.startsWith("/objects/")) answerRpc(request, response);
-    else answerObjectRequest(service, peer, request, response).catch(broken);
+    else answerObjectRequest(service, peer, parts, request, response).catch(broken);
   });
 
   const { host, port } = splitAddress(options.listen);

@@ -129,6 +129,19 @@ describe.each(Object.entries(adapters))("a link %s", (_name, open) => {
     expect(sha256(await readFile(join(folder, "weights")))).toBe(sha256(object));
   });
 
+  test("gives an object in memory too, also what was there before a break", async () => {
+    const object = someBytes(2 * LIMITS.chunkBytes + 13);
+    federation.objects.set(sha256(object), object);
+    const request = { sha256: sha256(object), bytes: object.length, inMemory: true };
+    const whole = await link.fetchObject({ ...request, toFile: join(folder, "whole") });
+    expect(sha256(whole ?? "")).toBe(sha256(object));
+    await writeFile(join(folder, "rest.part"), object.subarray(0, LIMITS.chunkBytes + 5));
+    const rest = await link.fetchObject({ ...request, toFile: join(folder, "rest") });
+    expect(sha256(rest ?? "")).toBe(sha256(object));
+    expect(sha256(await readFile(join(folder, "rest")))).toBe(sha256(object));
+    expect(await link.fetchObject({ ...request, inMemory: false, toFile: join(folder, "file") })).toBeUndefined();
+  });
+
   test("refuses an object of another digest and leaves nothing of it", async () => {
     const object = someBytes(1000);
     federation.objects.set("a".repeat(64), object);

@@ -13,6 +13,8 @@ export interface FetchObject {
   readonly bytes: number;
   /** Final path; the folder must exist. */
   readonly toFile: string;
+  /** Whether the object is also wanted in memory, as it was written, so that it need not be read again. */
+  readonly inMemory?: boolean | undefined;
   /** Bytes held so far, those of earlier calls included. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -30,8 +32,11 @@ export interface SendObject {
 export interface CoordinatorLink {
   /** One signed message, one signed answer. Whoever calls verifies the answer (`openReply`). */
   exchange(envelope: SignedEnvelope): Promise<SignedEnvelope>;
-  /** @throws ConsiliumError `object-missing`, `object-corrupt`, `disk-full`, `folder-not-writable`. */
-  fetchObject(request: FetchObject): Promise<void>;
+  /**
+   * @returns the object, the caller's from then on, where it was wanted in memory and the link can give it so
+   * @throws ConsiliumError `object-missing`, `object-corrupt`, `disk-full`, `folder-not-writable`.
+   */
+  fetchObject(request: FetchObject): Promise<Uint8Array | undefined>;
   /** @throws ConsiliumError `object-refused` where the coordinator awaits no such object, `disk-full` for its disk. */
   sendObject(request: SendObject): Promise<void>;
   /**

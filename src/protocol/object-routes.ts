@@ -1,10 +1,10 @@
 /**
  * GET, HEAD and PUT of /objects/<sha256> at the coordinator. One request moves one piece of at most LIMITS.chunkBytes,
  * so a proxy never sees a long call. What a call holds of it in memory is a part or two (LIMITS.chunkPartBytes) and what
- * the connection's window lets in: parts go to the disk and come from it one after another.
+ * the connection's window lets in: parts go to the disk and come from it one after another, in buffers of a pool.
  */
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { ConsiliumError, type ErrorCode, LIMITS } from "../base/index.ts";
+import { type BufferPool, ConsiliumError, type ErrorCode, LIMITS } from "../base/index.ts";
 import { errorRecord } from "./refusal.ts";
 import type { FederationService, Peer } from "./service.ts";
 import {
@@ -20,6 +20,7 @@ import {
 export async function answerObjectRequest(
   service: FederationService,
   peerOf: () => Peer,
+  parts: BufferPool,
   request: Http2ServerRequest,
   response: Http2ServerResponse,
 ): Promise<void> {
@@ -28,8 +29,8 @@ export async function answerObjectRequest(
     const sha256 = parseObjectPath(request.url);
     switch (request.method) {
       case "GET": {
-        await sendPiece(response, parseRange(one(request.headers.range)), (range) =>
-          service.readObject(peer, { sha256, ...range }),
+        await sendPiece(response, parts, parseRange(one(request.headers.range)), (range, into) =>
+          service.readObject(peer, { sha256, ...range }, into),
         );
         return;
       }
@@ -42,10 +43,10 @@ export async function answerObjectRequest(
       case "PUT": {
         const { offset, bytes: expected, totalBytes } = parseContentRange(one(request.headers["content-range"]));
         let [done, held] = [0, offset];
-        for await (const bytes of partsOf(request, expected, LIMITS.chunkPartBytes)) {
+        await receive(request, parts, expected, async (bytes) => {
           held = await service.writeObject(peer, { sha256, offset: offset + done, totalBytes, bytes });
           done += bytes.length;
-        }
+        });
         response.writeHead(200, { [HELD_HEADER]: held }).end();
         return;
       }
@@ -55,39 +56,50 @@ export async function answerObjectRequest(
   } catch (error) {
     refuse(response, error);
     // What still comes of a refused piece must not fill the connection's window.
-    request.resume();
+    request.stream.resume();
   }
 }
 
-/** Part by part, each once the one before is on its way. A part that cannot be read breaks the stream off. */
+/**
+ * Part by part: one is read while the one before is on its way. A part that cannot be read, or that the caller does not
+ * take, breaks the stream off.
+ */
 async function sendPiece(
   response: Http2ServerResponse,
+  parts: BufferPool,
   { offset, bytes }: ByteRange,
-  read: (range: ByteRange) => Promise<Uint8Array>,
+  read: (range: ByteRange, into: Uint8Array) => Promise<Uint8Array>,
 ): Promise<void> {
-  for (let sent = 0; sent < bytes; ) {
-    const part = await read({ offset: offset + sent, bytes: Math.min(LIMITS.chunkPartBytes, bytes - sent) });
+  const lanes = [parts.take(), parts.take()].map((buffer) => ({ buffer, taken: Promise.resolve() }));
+  for (let sent = 0, turn = 0; sent < bytes; turn++) {
+    const lane = lanes[turn % lanes.length];
+    await lane.taken;
+    const range = { offset: offset + sent, bytes: Math.min(LIMITS.chunkPartBytes, bytes - sent) };
+    const part = await read(range, lane.buffer);
     if (sent === 0) response.writeHead(206, { "content-type": "application/octet-stream" });
     if (part.length === 0) break;
     sent += part.length;
-    if (!response.write(part) && sent < bytes) await drained(response);
+    lane.taken = written(response, part);
+    // Awaited when its buffer is needed again; until then a failure must not go unheard.
+    lane.taken.catch(() => undefined);
   }
+  for (const { taken } of lanes) await taken;
   response.end();
+  for (const { buffer } of lanes) parts.give(buffer);
 }
 
-/** Until there is room for more, or the stream is gone. */
-function drained({ stream }: Http2ServerResponse): Promise<void> {
+/** Until nothing of the part is needed any more. @throws where the stream is gone before */
+function written(response: Http2ServerResponse, part: Uint8Array): Promise<void> {
+  const { stream } = response;
   return new Promise((resolve, reject) => {
-    const go = (): void => {
-      stream.off("drain", go).off("close", stop);
-      resolve();
-    };
-    const stop = (): void => {
-      stream.off("drain", go);
-      reject(new Error("the stream was closed"));
-    };
-    if (stream.destroyed) reject(new Error("the stream was closed"));
-    else stream.once("drain", go).once("close", stop);
+    const stop = (): void => reject(new Error("the stream was closed"));
+    if (stream.destroyed) return stop();
+    stream.once("close", stop);
+    stream.write(part, (error) => {
+      stream.off("close", stop);
+      if (error) reject(error);
+      else resolve();
+    });
   });
 }
 
@@ -111,30 +123,81 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   "limit-exceeded": 413,
 };
 
-/** @throws ConsiliumError `message-invalid` for another length */
-export async function readBody(request: Http2ServerRequest, expected: number): Promise<Uint8Array> {
-  let whole: Uint8Array = new Uint8Array();
-  for await (const part of partsOf(request, expected, expected)) whole = part;
-  return whole;
-}
-
 /**
- * A body in parts of at least so many bytes, but for the last.
- * @throws ConsiliumError `message-invalid` where it is longer, before what is too much is given out, or ends before
+ * A body part by part: one is used while the next fills another buffer. Taken from the stream as it comes, piece by piece:
+ * asked for in any other way, a stream joins what waits in it to one more buffer.
+ * @throws ConsiliumError `message-invalid` where it is longer, before what is too much is used, or ends before; what `use` throws
  */
-async function* partsOf(request: Http2ServerRequest, expected: number, partBytes: number): AsyncGenerator<Buffer> {
-  let pieces: Buffer[] = [];
-  let [length, held] = [0, 0];
-  for await (const piece of request as AsyncIterable<Buffer>) {
-    length += piece.length;
-    if (length > Math.min(expected, LIMITS.chunkBytes)) break;
-    pieces.push(piece);
-    held += piece.length;
-    if (held < partBytes && length < expected) continue;
-    yield Buffer.concat(pieces, held);
-    [pieces, held] = [[], 0];
-  }
-  if (length !== expected) throw invalidRequest(`a piece of ${expected} bytes`, `${length} bytes`);
+export async function receive(
+  { stream }: Http2ServerRequest,
+  parts: BufferPool,
+  expected: number,
+  use: (part: Uint8Array) => Promise<void>,
+): Promise<void> {
+  const buffers = [parts.take(), parts.take()];
+  const most = Math.min(expected, LIMITS.chunkBytes);
+  let [length, held, turn] = [0, 0, 0];
+  let inUse = false;
+  let hasEnded = false;
+  let hasFailed = false;
+  /** What is left of a piece that found no room. */
+  let waiting: Buffer | undefined;
+  await new Promise<void>((resolve, reject) => {
+    const fail = (error: unknown): void => {
+      // Nothing more is used: whoever called may ask again, and be told what was held until then.
+      hasFailed = true;
+      stream.off("data", take);
+      reject(error);
+    };
+    const goOn = (): void => {
+      if (inUse || hasFailed) return;
+      if (held === buffers[turn].length || (hasEnded && held > 0)) {
+        inUse = true;
+        use(buffers[turn].subarray(0, held)).then(() => {
+          inUse = false;
+          goOn();
+        }, fail);
+        [turn, held] = [1 - turn, 0];
+      }
+      if (waiting !== undefined) {
+        const piece = waiting;
+        waiting = undefined;
+        stream.resume();
+        put(piece);
+      }
+      if (hasEnded && held === 0 && !inUse) resolve();
+    };
+    const put = (piece: Buffer): void => {
+      for (let left = piece; left.length > 0; ) {
+        const fits = left.subarray(0, buffers[turn].length - held);
+        if (fits.length === 0) {
+          waiting = left;
+          stream.pause();
+          return;
+        }
+        buffers[turn].set(fits, held);
+        held += fits.length;
+        left = left.subarray(fits.length);
+        goOn();
+      }
+    };
+    const take = (piece: Buffer): void => {
+      length += piece.length;
+      if (length > most) fail(invalidRequest(`a piece of ${most} bytes`, `more than ${most} bytes`));
+      else put(piece);
+    };
+    stream.on("data", take);
+    stream.once("end", () => {
+      if (length !== expected) return fail(invalidRequest(`a piece of ${expected} bytes`, `${length} bytes`));
+      hasEnded = true;
+      goOn();
+    });
+    stream.once("error", fail);
+    stream.once("close", () => {
+      if (!hasEnded) fail(new Error("the stream was closed"));
+    });
+  });
+  for (const buffer of buffers) parts.give(buffer);
 }
 
 function one(header: string | string[] | undefined): string | undefined {

@@ -1,7 +1,7 @@
 /**
  * Large objects between a file and a coordinator, over any channel that moves pieces.
  *
- * Invariants: memory holds at most two pieces whatever the object's size; a fetched file has its final name only when
+ * Invariants: memory holds at most two pieces whatever the object's size, unless it is wanted whole; a fetched file has its final name only when
  * whole, on disk and of the digest asked for; what was moved before a break is not moved again.
  */
 import { createHash, type Hash } from "node:crypto";
@@ -24,15 +24,16 @@ export interface ObjectChannel {
 }
 
 /** @throws ConsiliumError `object-corrupt`, `disk-full`, `folder-not-writable`, and what the channel throws. */
-export async function fetchThrough(channel: ObjectChannel, request: FetchObject): Promise<void> {
-  const { sha256, bytes, toFile } = request;
+export async function fetchThrough(channel: ObjectChannel, request: FetchObject): Promise<Uint8Array | undefined> {
+  const { sha256, bytes, toFile, inMemory = false } = request;
   const subject = `object ${sha256.slice(0, 12)}`;
   checkSize(bytes, subject);
   const part = `${toFile}.part`;
+  const whole = inMemory ? new Uint8Array(bytes) : undefined;
   const digest = await filling(subject, async () => {
     const file = await openPart(part);
     try {
-      const digest = await fetchRest(channel, request, file);
+      const digest = await fetchRest(channel, request, file, whole);
       await file.sync();
       return digest;
     } finally {
@@ -47,6 +48,7 @@ export async function fetchThrough(channel: ObjectChannel, request: FetchObject)
     await rename(part, toFile);
     await syncFolder(dirname(toFile));
   });
+  return whole;
 }
 
 /** @throws ConsiliumError what the channel throws, and `file-unreadable` for the file. */
@@ -80,19 +82,26 @@ function pieceOf({ pieceBytes = LIMITS.chunkBytes }: ObjectChannel): number {
   return pieceBytes;
 }
 
-async function fetchRest(channel: ObjectChannel, request: FetchObject, file: FileHandle): Promise<Sha256> {
+/** @param whole where every byte goes too, if it is given: pieces come into it. */
+async function fetchRest(
+  channel: ObjectChannel,
+  request: FetchObject,
+  file: FileHandle,
+  whole: Uint8Array | undefined,
+): Promise<Sha256> {
   const { sha256, bytes, onProgress, signal } = request;
   const subject = `object ${sha256.slice(0, 12)}`;
-  const { hash, held } = await hashHeld(file, bytes);
+  const { hash, held } = await hashHeld(file, bytes, whole);
   let offset = held;
   onProgress?.(offset);
   const piece = Math.min(pieceOf(channel), Math.max(1, bytes - held));
   // One is hashed and written while the next piece comes into the other.
-  const buffers = [new Uint8Array(piece), new Uint8Array(piece)];
+  const buffers = whole === undefined ? [new Uint8Array(piece), new Uint8Array(piece)] : [];
+  const placeOf = (from: number): Uint8Array => whole?.subarray(from, from + piece) ?? buffers[asked++ % 2];
   let asked = 0;
   const ask = (from: number): Promise<Uint8Array> | undefined => {
     if (from >= bytes) return undefined;
-    const into = buffers[asked++ % 2].subarray(0, Math.min(piece, bytes - from));
+    const into = placeOf(from).subarray(0, Math.min(piece, bytes - from));
     return channel.read({ sha256, offset: from, bytes: into.length }, signal, into);
   };
   let coming = ask(offset);
@@ -106,15 +115,21 @@ async function fetchRest(channel: ObjectChannel, request: FetchObject, file: Fil
     coming = ask(end);
     // Awaited in the next turn; until then a failure of the write below must not leave it unheard.
     coming?.catch(() => undefined);
+    if (whole !== undefined && came.buffer !== whole.buffer) whole.set(came, offset);
+    const written = writeAll(file, came, offset);
     hash.update(came);
-    await writeAll(file, came, offset);
+    await written;
     offset = end;
     onProgress?.(offset);
   }
   return hash.digest("hex");
 }
 
-async function hashHeld(file: FileHandle, bytes: number): Promise<{ hash: Hash; held: number }> {
+async function hashHeld(
+  file: FileHandle,
+  bytes: number,
+  whole: Uint8Array | undefined,
+): Promise<{ hash: Hash; held: number }> {
   const hash = createHash("sha256");
   const { size } = await file.stat();
   if (size > bytes) {
@@ -127,6 +142,7 @@ async function hashHeld(file: FileHandle, bytes: number): Promise<{ hash: Hash; 
     const { bytesRead } = await file.read(buffer, 0, buffer.length, held);
     if (bytesRead === 0) break;
     hash.update(buffer.subarray(0, bytesRead));
+    whole?.set(buffer.subarray(0, bytesRead), held);
     held += bytesRead;
   }
   return { hash, held };

@@ -4,7 +4,8 @@
  * the federation's authority certified; nothing is kept.
  */
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
-import { invalidRequest, readBody, refuse } from "./object-routes.ts";
+import type { BufferPool } from "../base/index.ts";
+import { invalidRequest, receive, refuse } from "./object-routes.ts";
 import type { Peer } from "./service.ts";
 import { parseContentRange, parseRange } from "./wire.ts";
 
@@ -12,6 +13,7 @@ export const PROBE_PATH = "/probe";
 
 export async function answerProbe(
   peerOf: () => Peer,
+  parts: BufferPool,
   request: Http2ServerRequest,
   response: Http2ServerResponse,
 ): Promise<void> {
@@ -22,7 +24,7 @@ export async function answerProbe(
       response.writeHead(206, { "content-type": "application/octet-stream", "content-length": bytes });
       response.end(new Uint8Array(bytes));
     } else if (request.method === "PUT") {
-      await readBody(request, parseContentRange(request.headers["content-range"]).bytes);
+      await receive(request, parts, parseContentRange(request.headers["content-range"]).bytes, () => Promise.resolve());
       response.writeHead(200).end();
     } else {
       throw invalidRequest("GET or PUT", request.method);

@@ -28,15 +28,18 @@ export interface ObjectChunk {
   readonly offset: number;
   /** Of the whole object. */
   readonly totalBytes: number;
-  /** At most LIMITS.chunkBytes. */
+  /** At most LIMITS.chunkBytes; the caller's, who may use the memory again once the call has ended. */
   readonly bytes: Uint8Array;
 }
 
 export interface FederationService {
   enrol(request: EnrolRequest): Promise<EnrolReply>;
   exchange(peer: Peer, envelope: SignedEnvelope): Promise<SignedEnvelope>;
-  /** A piece of an object that this site may read; shorter than asked at the object's end. */
-  readObject(peer: Peer, range: ObjectRange): Promise<Uint8Array>;
+  /**
+   * A piece of an object that this site may read; shorter than asked at the object's end.
+   * @param into where the piece may be put, of at least the range's length; the result may then be a view of it
+   */
+  readObject(peer: Peer, range: ObjectRange, into?: Uint8Array): Promise<Uint8Array>;
   /** How many bytes of this site's upload are held already: where to go on. */
   heldBytes(peer: Peer, object: { readonly sha256: Sha256; readonly totalBytes: number }): Promise<number>;
   /** Appends a piece of an upload, and returns the bytes held now. The last piece is answered once the whole is safe. */

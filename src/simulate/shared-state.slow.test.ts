@@ -106,7 +106,7 @@ async function byHand(
         siteId: id,
         weight,
         bytes: bytes.length,
-        chunks: (from: number, to: number) => pieces(bytes, from, to),
+        read: (start: number, into: Uint8Array) => readFrom(bytes, start, into),
       });
     }
     global = (await aggregateRound({ global, updates, precisionBits })).parameters;
@@ -116,8 +116,9 @@ async function byHand(
   return models;
 }
 
-async function* pieces(bytes: Uint8Array, from: number, to: number): AsyncGenerator<Uint8Array> {
-  yield bytes.subarray(from, to);
+async function readFrom(bytes: Uint8Array, start: number, into: Uint8Array): Promise<number> {
+  into.set(bytes.subarray(start, start + into.length));
+  return into.length;
 }
 
 describe("a federation", () => {

@@ -165,10 +165,9 @@ export async function openOutgoing(site: Site, link: CoordinatorLink, clock: Clo
       await roomMayCome(() => link.sendObject({ sha256: hash, fromFile, onProgress, signal }));
     },
     async fetch({ sha256: hash, onProgress, signal }, bytes) {
-      if (!(await store.hasObject(hash))) {
-        await link.fetchObject({ sha256: hash, bytes, toFile: store.objectPath(hash), onProgress, signal });
-      }
-      return store.object(hash);
+      if (await store.hasObject(hash)) return store.object(hash);
+      const request = { sha256: hash, bytes, toFile: store.objectPath(hash), inMemory: true, onProgress, signal };
+      return (await link.fetchObject(request)) ?? store.object(hash);
     },
   };
 }

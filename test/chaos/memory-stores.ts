@@ -121,7 +121,7 @@ export function memoryObjects({ objects, archive, incoming }: CoordinatorDisk, d
         return { sha256: hash, bytes: bytes.length };
       }),
     sizeOf: (hash) => disk.read(() => objects.get(hash)?.length),
-    read: (hash, offset, bytes) => disk.read(() => whole(hash).slice(offset, offset + bytes)),
+    read: (hash, offset, into) => disk.read(() => fill(into, whole(hash), offset)),
     readWhole: (hash) => disk.read(() => whole(hash).slice()),
     pathOf: (hash) => hash,
     remove: (hash) => disk.write(() => void objects.delete(hash)),
@@ -145,7 +145,7 @@ export function memoryObjects({ objects, archive, incoming }: CoordinatorDisk, d
     openUpload: (siteId, hash) =>
       disk.read(() => {
         const bytes = uploadOf(siteId, hash) ?? objects.get(hash);
-        return bytes && { bytes: bytes.length, read: async (at: number, n: number) => bytes.slice(at, at + n) };
+        return bytes && { bytes: bytes.length, read: async (at: number, into: Uint8Array) => fill(into, bytes, at) };
       }),
     accept: (siteId, hash) =>
       disk.write(() => {
@@ -156,6 +156,12 @@ export function memoryObjects({ objects, archive, incoming }: CoordinatorDisk, d
       }),
     dropAllIncoming: () => disk.write(() => incoming.clear()),
   };
+}
+
+function fill(into: Uint8Array, bytes: Uint8Array, offset: number): number {
+  const piece = bytes.subarray(offset, offset + into.length);
+  into.set(piece);
+  return piece.length;
 }
 
 /** What a site's disk holds. */

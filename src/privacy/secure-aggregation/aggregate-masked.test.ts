@@ -48,8 +48,10 @@ function sourceOf(bytes: Uint8Array, siteId: string, weight: number): UpdateSour
     weight,
     bytes: bytes.length,
     sha256: sha256(bytes),
-    async *chunks(start, end) {
-      for (let at = start; at < end; at += 13) yield bytes.slice(at, Math.min(at + 13, end));
+    async read(start, into) {
+      const piece = bytes.subarray(start, start + into.length);
+      into.set(piece);
+      return piece.length;
     },
   };
 }
@@ -128,7 +130,7 @@ describe("aggregateMasked", () => {
     await expect(aggregateMasked({ ...request, inputs: changed, masks: undo })).rejects.toThrow(/object-corrupt.*s0/);
     const short = [{ ...inputs[0], bytes: inputs[0].bytes - 8 }, ...inputs.slice(1)];
     await expect(aggregateMasked({ ...request, inputs: short, masks: undo })).rejects.toThrow(/update-shape.*s0/);
-    const empty = [{ ...inputs[0], async *chunks() {} }, ...inputs.slice(1)];
+    const empty = [{ ...inputs[0], read: async () => 0 }, ...inputs.slice(1)];
     await expect(aggregateMasked({ ...request, inputs: empty, masks: undo })).rejects.toThrow(/update-shape.*s0/);
   });
 });

@@ -183,12 +183,7 @@ function createReader(input: UpdateSource, wantedBytes: number): Reader {
 
 async function readStretch(input: UpdateSource, position: number, length: number): Promise<Uint8Array> {
   const stretch = new Uint8Array(length);
-  let filled = 0;
-  for await (const chunk of input.chunks(position, position + length)) {
-    if (filled + chunk.length > length) throw wrongLength(input, length, filled + chunk.length);
-    stretch.set(chunk, filled);
-    filled += chunk.length;
-  }
+  const filled = await input.read(position, stretch);
   if (filled !== length) throw wrongLength(input, length, filled);
   return stretch;
 }
