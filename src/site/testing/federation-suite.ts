@@ -1,6 +1,7 @@
 /** A coordinator of the product and sites of the product, with a small engine: in memory, or over TLS on loopback. */
-
+import { randomInt } from "node:crypto";
 import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import {
   type Coordinator,
@@ -29,10 +30,29 @@ export function startingParameters(): Parameters {
   return { layout, data: Float32Array.from({ length: layout.length }, (_, i) => Math.fround(Math.sin(i))) };
 }
 
-export async function newCoordinatorHome(root: string): Promise<string> {
+export async function newCoordinatorHome(root: string, listen = "127.0.0.1:0"): Promise<string> {
   const home = join(root, "coordinator");
-  await initCoordinator({ home, name: "Test federation", listen: "127.0.0.1:0", nowMs: Date.now() });
+  await initCoordinator({ home, name: "Test federation", listen, nowMs: Date.now() });
   return home;
+}
+
+const PORTS_TRIED = 100;
+
+/**
+ * A free address for a coordinator that stops and starts again: its port is below those that systems give to outgoing
+ * connections (from 32,768 on), one of which might take it meanwhile; a site's own that asks for it in vain among them.
+ */
+async function addressThatStays(): Promise<string> {
+  for (let tried = 0; tried < PORTS_TRIED; tried++) {
+    const port = randomInt(20_000, 32_000);
+    const server = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => resolve(true));
+    });
+    await new Promise((resolve) => server.close(resolve));
+    if (isFree) return `127.0.0.1:${port}`;
+  }
+  throw new Error(`no free port in ${PORTS_TRIED} tries`);
 }
 
 export interface ServedCoordinator {
@@ -64,7 +84,7 @@ export interface StoppedFederation {
 /** Sites that joined over TLS and a submitted study, in a new folder; the coordinator is closed again, its address stays. */
 export async function stoppedFederation(folder: string, study: Study): Promise<StoppedFederation> {
   await mkdir(folder);
-  const home = await newCoordinatorHome(folder);
+  const home = await newCoordinatorHome(folder, await addressThatStays());
   const { coordinator, close } = await serveCoordinator(home);
   const sites = await joinSites(folder, coordinator, "tls");
   const studyHash = await submit(coordinator, study);
